@@ -1,0 +1,138 @@
+//! One error for the whole program: a stable code, what happened to what, and what to do next.
+//!
+//! The codes are listed in `docs/reference/errors.md`. Damage and drift that are *found* are data, never errors.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+/// A result with the program's one error.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// How a process ends (design: exit codes 0, 1, 2, 3, 4, 130).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Everything was done.
+    Done,
+    /// Refused or failed, with a message.
+    Failed,
+    /// The command line was wrong.
+    Usage,
+    /// Drift or damage was found.
+    Drift,
+    /// Somebody else holds the lock.
+    Locked,
+    /// Interrupted by the user.
+    Interrupted,
+}
+
+impl Exit {
+    /// The number that the shell sees.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::Drift => 3,
+            Self::Locked => 4,
+            Self::Interrupted => 130,
+        }
+    }
+}
+
+/// What went wrong, with which object, and what to do.
+#[derive(Debug)]
+pub struct Error {
+    code: &'static str,
+    message: String,
+    hint: Option<String>,
+    field: Option<String>,
+    exit: Exit,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+impl Error {
+    /// An error with a stable dotted code (`share.exists`) and one line that says what happened to which object.
+    pub fn new(code: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            hint: None,
+            field: None,
+            exit: Exit::Failed,
+            source: None,
+        }
+    }
+
+    /// Says what the person can do next.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Names the field of the input that is at fault (`people[2].orcid`).
+    #[must_use]
+    pub fn field(mut self, field: impl Into<String>) -> Self {
+        self.field = Some(field.into());
+        self
+    }
+
+    /// Keeps the error underneath.
+    #[must_use]
+    pub fn source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// Ends the process with another code than 1.
+    #[must_use]
+    pub fn exit(mut self, exit: Exit) -> Self {
+        self.exit = exit;
+        self
+    }
+
+    /// The stable code.
+    pub fn code(&self) -> &'static str {
+        self.code
+    }
+
+    /// One line: what happened to which object.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// What to do next.
+    pub fn hint_text(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
+    /// The field of the input that is at fault.
+    pub fn field_name(&self) -> Option<&str> {
+        self.field.as_deref()
+    }
+
+    /// How the process should end.
+    pub fn exit_status(&self) -> Exit {
+        self.exit
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        let mut source = self.source.as_deref().map(|s| s as &dyn StdError);
+        while let Some(cause) = source {
+            write!(f, ": {cause}")?;
+            source = cause.source();
+        }
+        Ok(())
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source
+            .as_deref()
+            .map(|s| s as &(dyn StdError + 'static))
+    }
+}

@@ -1,0 +1,1 @@
+//! Layout template → directories. No I/O.

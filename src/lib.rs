@@ -1,0 +1,23 @@
+//! `OctoNAS`: experiments on a NAS. This is the map of the rooms; dependencies run downward only
+//! (`tests/architecture.rs` holds it).
+//!
+//! | room | what is there |
+//! | --- | --- |
+//! | `cli` | one file per group of commands: arguments and printing, no logic |
+//! | `rpc` | the same operations as JSON, for the web UI |
+//! | `provision` | the plan (pure: desired, applied, observed → steps), its execution, checks, rights |
+//! | `nas` | what holds accounts, shares and rights: `OpenMediaVault`, or the embedded one |
+//! | `store` | evidence files (claim, applied record, ledger, tombstones); the SQLite index over them |
+//! | `sys` | the only door outside: files beneath a directory handle, programs, systemd, locks, clock |
+//! | `experiment` | the definition and its validation; no I/O |
+//! | `layout` | layout template → directories; no I/O |
+//! | `report` | progress, tables, terminal escaping |
+//! | `error` | one error: code, message, hint, source; exit codes |
+
+pub mod error;
+pub mod experiment;
+pub mod layout;
+pub mod nas;
+pub mod report;
+pub mod store;
+pub mod sys;

@@ -1,0 +1,92 @@
+//! The things that an experiment needs on a NAS, all in one shape: a kind, a key, and attributes of plain text.
+//!
+//! *Desired*, *applied* and *observed* are three maps of these objects. Because they have one shape, one pure
+//! function (`provision::plan`) compares them attribute by attribute, and a difference can be named to a person.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// What an object is. The order is the order of creation; removal goes backwards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// A group of accounts. Key: its name. Attributes: `comment`, `member:<account>` = `yes`.
+    Group,
+    /// A directory of the frame or a leaf. Key: path below the experiment (`` is the experiment itself).
+    /// Attributes: `owner`, `group`, `mode` (octal), `acl`, `default-acl` (short text form of acl(5), by name).
+    Directory,
+    /// The experiment's own entry in the NAS configuration, from which mount units and jails are made.
+    /// Key: the code. Attributes: `id`, `path` (absolute), `read-only` = `true|false`, `sftp`, `rsync` =
+    /// `true|false`, `person:<account>` = `write|read`, `shared-folder` (uuid or empty).
+    Entry,
+    /// What is mounted now. Key: the code. Attributes: `self` = `rw|ro`, `self.flags` (sorted, comma-joined),
+    /// `jail:<account>` = `rw|ro`.
+    Mounts,
+    /// A shared folder. Key: its name. Attributes: `path` (absolute, no trailing slash), `comment`.
+    SharedFolder,
+    /// Who may enter a shared folder, as the NAS understands it. Key: name of the shared folder.
+    /// Attributes: `group:<name>` or `user:<name>` = `none|read|write`.
+    Privileges,
+    /// An SMB share. Key: name of the shared folder. Attributes: the NAS's own parameter names, as text.
+    SmbShare,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Group => "group",
+            Self::Directory => "directory",
+            Self::Entry => "configuration entry",
+            Self::Mounts => "mounts",
+            Self::SharedFolder => "shared folder",
+            Self::Privileges => "privileges",
+            Self::SmbShare => "SMB share",
+        })
+    }
+}
+
+/// Names one object on a NAS.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ObjectId {
+    /// What it is.
+    pub kind: Kind,
+    /// Its name, or its path below the experiment.
+    pub key: String,
+}
+
+impl ObjectId {
+    /// An object's name.
+    pub fn new(kind: Kind, key: impl Into<String>) -> Self {
+        Self {
+            kind,
+            key: key.into(),
+        }
+    }
+}
+
+impl fmt::Display for ObjectId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let key = if self.key.is_empty() { "." } else { &self.key };
+        write!(f, "{} {key}", self.kind)
+    }
+}
+
+/// What is said of an object: attribute → value.
+pub type Attributes = BTreeMap<String, String>;
+
+/// The NAS's own name of an object (a uuid under OpenMediaVault), where it has one.
+pub type Reference = Option<String>;
+
+/// An object as it is found on the NAS.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Found {
+    /// The NAS's own name of it.
+    pub reference: Reference,
+    /// What is said of it.
+    pub attributes: Attributes,
+}
+
+/// A set of objects.
+pub type Objects = BTreeMap<ObjectId, Attributes>;

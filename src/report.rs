@@ -1,0 +1,174 @@
+//! What the program tells while it works: progress, tables, names that are safe on a terminal.
+
+use std::fmt::Write as _;
+use std::io::{IsTerminal as _, Write as _};
+use std::sync::Mutex;
+
+use serde::Serialize;
+
+/// Where long work shows itself. Implementations never fail: a closed terminal must not stop the work.
+pub trait Progress: Sync {
+    /// A step begins; `number` counts from 1, `total` is 0 where it is not known.
+    fn step(&self, number: usize, total: usize, text: &str);
+    /// Something worth knowing that is not an error.
+    fn note(&self, text: &str);
+    /// Something that a person should act on.
+    fn warn(&self, text: &str);
+}
+
+/// Says nothing.
+pub struct Hidden;
+
+impl Progress for Hidden {
+    fn step(&self, _: usize, _: usize, _: &str) {}
+    fn note(&self, _: &str) {}
+    fn warn(&self, _: &str) {}
+}
+
+/// One line per step on standard error, for people and logs.
+pub struct Lines;
+
+impl Progress for Lines {
+    fn step(&self, number: usize, total: usize, text: &str) {
+        stderr(&if total > 0 {
+            format!("[{number}/{total}] {}", printable(text))
+        } else {
+            printable(text)
+        });
+    }
+    fn note(&self, text: &str) {
+        stderr(&printable(text));
+    }
+    fn warn(&self, text: &str) {
+        stderr(&format!("warning: {}", printable(text)));
+    }
+}
+
+/// One JSON object per line on standard output, `{"progress": {…}}`, for the web UI.
+pub struct JsonLines(Mutex<std::io::Stdout>);
+
+impl JsonLines {
+    /// Writes to this process's standard output.
+    pub fn new() -> Self {
+        Self(Mutex::new(std::io::stdout()))
+    }
+
+    fn line(&self, value: &serde_json::Value) {
+        if let Ok(mut out) = self.0.lock() {
+            let _ = writeln!(out, "{value}");
+            let _ = out.flush();
+        }
+    }
+}
+
+impl Default for JsonLines {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Progress for JsonLines {
+    fn step(&self, number: usize, total: usize, text: &str) {
+        self.line(&serde_json::json!({"progress": {"step": number, "of": total, "text": text}}));
+    }
+    fn note(&self, text: &str) {
+        self.line(&serde_json::json!({"progress": {"note": text}}));
+    }
+    fn warn(&self, text: &str) {
+        self.line(&serde_json::json!({"progress": {"warning": text}}));
+    }
+}
+
+/// One line on standard error; a closed stream is ignored.
+pub fn stderr(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+/// Text on standard output. A closed pipe ends the output quietly, any other failure is reported.
+pub fn stdout(text: &str) -> crate::error::Result<()> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(crate::error::Error::new(
+            "output.failed",
+            "cannot write to standard output",
+        )
+        .source(e)),
+        _ => Ok(()),
+    }
+}
+
+/// A value as indented JSON on standard output.
+pub fn json(value: &impl Serialize) -> crate::error::Result<()> {
+    let text = serde_json::to_string_pretty(value).map_err(|e| {
+        crate::error::Error::new("output.failed", "cannot encode the answer as JSON").source(e)
+    })?;
+    stdout(&format!("{text}\n"))
+}
+
+/// True where a person looks at standard output.
+pub fn stdout_is_terminal() -> bool {
+    std::io::stdout().is_terminal()
+}
+
+/// `text` with everything escaped that could command a terminal or deceive a reader: control characters and
+/// bidirectional overrides (Unicode Technical Report 36, section 2.10). Tabs and letters of any script stay.
+pub fn printable(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        let deceives = matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
+        if (c.is_control() && c != '\t') || deceives {
+            let _ = write!(out, "\\u{{{:x}}}", u32::from(c));
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+/// Columns aligned for a terminal, cells escaped; the first row is the heading.
+pub fn table(rows: &[Vec<String>]) -> String {
+    let cells: Vec<Vec<String>> = rows
+        .iter()
+        .map(|row| row.iter().map(|cell| printable(cell)).collect())
+        .collect();
+    let columns = cells.iter().map(Vec::len).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..columns)
+        .map(|i| {
+            cells
+                .iter()
+                .filter_map(|row| row.get(i))
+                .map(|cell| cell.chars().count())
+                .max()
+                .unwrap_or(0)
+        })
+        .collect();
+    let mut out = String::new();
+    for row in &cells {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(&widths) {
+            let _ = write!(line, "{cell}{}  ", " ".repeat(width - cell.chars().count()));
+        }
+        out.push_str(line.trim_end());
+        out.push('\n');
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_cannot_command_the_terminal() {
+        assert_eq!(
+            printable("a\x1b[2Jb\u{202e}é\tz"),
+            "a\\u{1b}[2Jb\\u{202e}é\tz"
+        );
+    }
+
+    #[test]
+    fn columns_line_up_whatever_the_script() {
+        let text = table(&[vec!["a".into(), "b".into()], vec!["éàü".into(), "c".into()]]);
+        assert_eq!(text, "a    b\néàü  c\n");
+    }
+}
