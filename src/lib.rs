@@ -11,6 +11,7 @@
 //! | `sys` | the only door outside: files beneath a directory handle, programs, systemd, locks, clock |
 //! | `experiment` | the definition and its validation; no I/O |
 //! | `layout` | layout template → directories; no I/O |
+//! | `object` | the shape of everything that an experiment needs on a NAS: kind, key, attributes |
 //! | `report` | progress, tables, terminal escaping |
 //! | `error` | one error: code, message, hint, source; exit codes |
 
@@ -18,6 +19,7 @@ pub mod error;
 pub mod experiment;
 pub mod layout;
 pub mod nas;
+pub mod object;
 pub mod report;
 pub mod store;
 pub mod sys;

@@ -1,7 +1,7 @@
 //! What holds accounts, shares and rights: OpenMediaVault (`omv`), or the embedded NAS (`local`).
 //!
 //! `provision` is the only caller that changes anything; `cli` and `rpc` read. A NAS knows no experiment: it
-//! stores and observes objects (`object`).
+//! stores and observes objects (`crate::object`).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -13,9 +13,7 @@ use crate::error::Result;
 use crate::experiment::AccountName;
 use crate::report::Progress;
 
-pub mod object;
-
-pub use object::{Attributes, Found, Kind, ObjectId, Objects, Reference};
+pub use crate::object::{Attributes, Found, Kind, ObjectId, Objects, Reference};
 
 /// Who a NAS is, and what it can be trusted with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
