@@ -354,6 +354,12 @@ impl Iterator for Entries {
     }
 }
 
+impl AsRef<Path> for crate::experiment::RelPath {
+    fn as_ref(&self) -> &Path {
+        Path::new(self.as_str())
+    }
+}
+
 /// How directories are opened.
 fn directory_flags() -> OFlag {
     OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC

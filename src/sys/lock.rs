@@ -65,7 +65,7 @@ fn holder(file: &mut File) -> String {
         .seek(SeekFrom::Start(0))
         .and_then(|_| file.take(32).read_to_string(&mut text));
     match (read, text.trim().parse::<u32>()) {
-        (Ok(_), Ok(pid)) => super::process::command_line(pid).map_or_else(
+        (Ok(_), Ok(pid)) => super::processes::command_line(pid).map_or_else(
             || format!("process {pid}"),
             |line| format!("process {pid} ({line})"),
         ),

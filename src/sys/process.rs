@@ -43,18 +43,6 @@ pub fn check_interrupted() -> Result<()> {
     Ok(())
 }
 
-/// The command line of a process, cut to something readable; `None` where it is gone.
-pub fn command_line(pid: u32) -> Option<String> {
-    let bytes = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
-    let words: Vec<_> = bytes
-        .split(|&b| b == 0)
-        .filter(|word| !word.is_empty())
-        .map(String::from_utf8_lossy)
-        .collect();
-    let line: String = words.join(" ").chars().take(80).collect();
-    (!line.is_empty()).then_some(line)
-}
-
 #[allow(unsafe_code)]
 fn close_inherited() {
     // SAFETY: called before this process opened anything itself; nothing owns these descriptors.

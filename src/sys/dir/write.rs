@@ -3,14 +3,15 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Write as _;
-use std::path::Path;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, RenameFlags, renameat, renameat2};
 use nix::sys::stat::Mode;
 use nix::unistd::{UnlinkatFlags, fsync, linkat, unlinkat};
 
-use super::{Dir, FileKind, Node, component, magic_path};
+use super::{Dir, FileKind, Metadata, Node, component, magic_path};
 use crate::error::{Error, Result};
 use crate::sys::acl::Which;
 use crate::sys::failure::{errno_of, failed};
@@ -117,13 +118,7 @@ impl Dir {
         for _ in 0..100 {
             match self.open_raw(Path::new(name), place, Mode::empty()) {
                 Ok(fd) => {
-                    let node = Node::reopen(&fd, path, OFlag::O_RDWR | OFlag::O_APPEND)?;
-                    let metadata = node.metadata()?;
-                    if metadata.kind != FileKind::File {
-                        return Err(super::not_regular(node.path()));
-                    }
-                    node.only_name()?;
-                    return Ok(node);
+                    return writable(&fd, path, OFlag::O_RDWR | OFlag::O_APPEND);
                 }
                 Err(Errno::ENOENT) => {}
                 Err(e) => return Err(failed("open", &path, e)),
@@ -205,6 +200,33 @@ impl Dir {
         Ok(())
     }
 
+    /// True where the file system can make a file without a name (`O_TMPFILE`).
+    pub fn has_unnamed_files(&self) -> bool {
+        match self.nameless() {
+            Ok((_, Some(beside))) => {
+                let _ = unlinkat(self, beside.as_str(), UnlinkatFlags::NoRemoveDir);
+                false
+            }
+            other => other.is_ok(),
+        }
+    }
+
+    /// An existing regular file with a single name, open for reading and writing; never created. `None` where it is
+    /// not there.
+    pub fn writable(&self, name: impl AsRef<OsStr>) -> Result<Option<Node>> {
+        let name = component(name.as_ref())?;
+        let path = self.path_of(name);
+        match self.open_raw(
+            Path::new(name),
+            OFlag::O_PATH | OFlag::O_NOFOLLOW,
+            Mode::empty(),
+        ) {
+            Ok(fd) => writable(&fd, path, OFlag::O_RDWR).map(Some),
+            Err(Errno::ENOENT) => Ok(None),
+            Err(e) => Err(failed("open", &path, e)),
+        }
+    }
+
     /// A new file that nobody else can open: without a name (`O_TMPFILE`) where the file system can, otherwise under
     /// a name of its own, which is given.
     fn nameless(&self) -> nix::Result<(File, Option<String>)> {
@@ -284,6 +306,17 @@ fn fill(file: &mut File, bytes: &[u8], permissions: &Permissions) -> nix::Result
     nix::sys::stat::fchmod(&*file, Mode::from_bits_truncate(permissions.mode))?;
     fault::errno("fsync.file")?;
     fsync(&*file)
+}
+
+/// Opens what `place` (`O_PATH`) stands for, if it is a regular file with a single name.
+fn writable(place: &impl AsFd, path: PathBuf, flags: OFlag) -> Result<Node> {
+    let before = nix::sys::stat::fstat(place).map_err(|e| failed("look at", &path, e))?;
+    if Metadata::from_stat(&before).kind == FileKind::Directory {
+        return Err(super::not_regular(&path));
+    }
+    let node = Node::reopen(place, path, flags)?;
+    node.only_name()?;
+    Ok(node)
 }
 
 fn unfinished() -> String {
