@@ -3,10 +3,14 @@
 
 mod choice;
 mod definition;
+mod fields;
 mod identifier;
 mod name;
+mod node;
 mod path;
+mod problem;
 mod quantity;
+mod read;
 pub(crate) mod text;
 
 pub use choice::{Access, Language, Role, SourceKind, Status};
@@ -16,5 +20,8 @@ pub use definition::{
 };
 pub use identifier::{Email, Licence, Orcid, Ror};
 pub use name::{AccountName, Code, ExperimentId, LayoutName, SourceId};
+pub use node::INPUT_MAX;
 pub use path::{AbsPath, NAME_MAX, PATH_MAX, RelPath};
+pub use problem::{Problem, Problems};
 pub use quantity::{Date, Interval, Size, Timezone};
+pub use read::{Strictness, read};
