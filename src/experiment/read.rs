@@ -11,7 +11,7 @@ use super::definition::{
 use super::fields::{Fields, Findings};
 use super::identifier::{Email, Licence, Orcid, Ror};
 use super::name::{AccountName, Code, ExperimentId, LayoutName, SourceId};
-use super::node::{self, Node};
+use super::node::{self, Node, Place};
 use super::path::{AbsPath, RelPath};
 use super::problem::Problems;
 use super::quantity::{Date, Interval, Size, Timezone};
@@ -63,13 +63,28 @@ pub fn read(text: &[u8], strictness: Strictness) -> std::result::Result<Definiti
     );
     let definition = Fields::open(&root, "", &mut findings).and_then(definition);
     match (findings.into_problems(), definition) {
-        (None, Some(definition)) => Ok(definition),
+        (None, Some(definition)) => writable(definition, root.place),
         (Some(problems), _) => Err(problems),
         (None, None) => Err(Problems::one(root.place.problem(
             "",
             "the definition is incomplete",
             None,
         ))),
+    }
+}
+
+/// What is read must fit when it is written, with room for what the program adds (id, base, status).
+fn writable(definition: Definition, place: Place) -> std::result::Result<Definition, Problems> {
+    match definition.to_yaml() {
+        Ok(yaml) if yaml.len() <= node::INPUT_MAX - 4096 => Ok(definition),
+        Ok(yaml) => {
+            let message = format!(
+                "the definition has {} bytes when it is written out; that is too large",
+                yaml.len()
+            );
+            Err(Problems::one(place.problem("", message, None)))
+        }
+        Err(error) => Err(Problems::one(place.problem("", error.to_string(), None))),
     }
 }
 
