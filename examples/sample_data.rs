@@ -16,7 +16,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use jiff::civil::Date;
-use octonas::experiment::{Strictness, read};
+use octonas::experiment::{RelPath, Strictness, read};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -48,7 +48,7 @@ fn deliver(directory: &Path, definition: &Path) -> Result<(), Box<dyn Error>> {
         return Err("the definition names no chambers".into());
     }
     for (number, chamber) in (1_u32..).zip(&chambers) {
-        let leaf = directory.join("raw").join(chamber);
+        let leaf = directory.join(RelPath::parse(&format!("raw/{chamber}"))?.as_str());
         let name = format!("{chamber}_{day}.csv");
         let path = leaf.join(&name);
         if path.exists() {

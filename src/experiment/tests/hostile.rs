@@ -22,10 +22,16 @@ fn refused(input: &[u8]) -> String {
 fn a_bomb_of_aliases_is_refused_at_its_first_fuse() {
     let mut bomb = String::from("a0: &a0 [x,x,x,x,x,x,x,x,x]\n");
     for i in 1..20 {
-        bomb.push_str(&format!(
-            "a{i}: &a{i} [{}]\n",
-            format!("*a{},", i - 1).repeat(9)
-        ));
+        let previous = format!("*a{},", i - 1).repeat(9);
+        bomb.extend([
+            "a",
+            &i.to_string(),
+            ": &a",
+            &i.to_string(),
+            " [",
+            &previous,
+            "]\n",
+        ]);
     }
     assert!(refused(bomb.as_bytes()).contains("an anchor"));
     assert!(refused(b"octonas: 1\ncode: *x\n").starts_with("line 2:"));
@@ -46,7 +52,10 @@ fn deep_nesting_is_refused_without_using_the_stack() {
     ] {
         refused(&unit.repeat(INPUT_MAX / unit.len()).into_bytes());
     }
-    let block: String = (0..600).map(|i| format!("{}a:\n", " ".repeat(i))).collect();
+    let block = (0..600)
+        .map(|i| format!("{}a:\n", " ".repeat(i)))
+        .collect::<Vec<_>>()
+        .concat();
     refused(block.as_bytes());
 }
 
@@ -77,7 +86,10 @@ fn a_file_of_the_largest_size_ends_soon_whatever_is_in_it() {
             .into_bytes(),
         );
     }
-    let keys: String = (0..15_000).map(|i| format!("k{i}: 1\n")).collect();
+    let keys = (0..15_000)
+        .map(|i| format!("k{i}: 1\n"))
+        .collect::<Vec<_>>()
+        .concat();
     refused(keys.as_bytes());
     let items = format!(
         "octonas: 1\npeople: [{}]",

@@ -165,7 +165,10 @@ fn rights_without_an_account_and_an_account_without_rights_are_refused() {
 
 #[test]
 fn no_more_than_a_hundred_problems_are_listed() {
-    let keys: String = (0..150).map(|i| format!("wrong{i}: 1\n")).collect();
+    let keys = (0..150)
+        .map(|i| format!("wrong{i}: 1\n"))
+        .collect::<Vec<_>>()
+        .concat();
     let text = message(&keys);
     assert_eq!(text.lines().count(), 101);
     assert!(text.ends_with("and 50 more"), "{text}");

@@ -17,7 +17,7 @@ fn message(rest: &str) -> String {
         .to_string()
 }
 
-const FULL: &str = r#"octonas: 1
+const FULL: &str = r"octonas: 1
 id: 0b9e4c1a-7d52-4a0b-9c3e-5f6a7b8c9d0e
 code: eco-2026-heatwave
 title: Heatwave effects on grassland mesocosms
@@ -50,7 +50,7 @@ storage: { base: /srv/octonas/, quota: 500 Gio }
 layout: climate-chamber
 protocols: { ftp: true, nfs: [ { host: 10.1.2.0/24, access: read } ] }
 retention: { years: 10 }
-"#;
+";
 
 #[test]
 fn a_full_definition_is_read_to_the_last_field() {
