@@ -300,7 +300,15 @@ fn hostile_templates_end_soon() {
     let mut bomb = String::from("a0: &a0 [x,x,x,x,x,x,x,x,x]\n");
     for i in 1..10 {
         let previous = format!("*a{},", i - 1).repeat(9);
-        bomb.push_str(&format!("a{i}: &a{i} [{previous}]\n"));
+        bomb.extend([
+            "a",
+            &i.to_string(),
+            ": &a",
+            &i.to_string(),
+            " [",
+            &previous,
+            "]\n",
+        ]);
     }
     assert!(Layout::parse(&bomb).is_err());
 }
@@ -347,4 +355,24 @@ fn an_override_replaces_the_built_in_one_and_a_broken_one_hurts_only_itself() {
             .code(),
         "layout.invalid"
     );
+}
+
+#[test]
+fn the_examples_become_trees_with_a_leaf_for_every_source() {
+    for text in [
+        include_str!("../../examples/climate-chamber.yaml"),
+        include_str!("../../examples/lake-loggers.yaml"),
+        include_str!("../../examples/field-campaign.yaml"),
+    ] {
+        let d = read(text.as_bytes(), Strictness::Given).unwrap();
+        let directories = Layouts::default()
+            .get(&d.layout)
+            .unwrap()
+            .expand(&d)
+            .unwrap();
+        for source in &d.sources {
+            let leaf = directories.iter().find(|l| l.path == source.into).unwrap();
+            assert_eq!(leaf.kind, DirectoryKind::Leaf, "{}", source.into);
+        }
+    }
 }
