@@ -38,21 +38,46 @@ fn run(cli: &Cli, cwd: &Path) -> Result<Exit> {
             return Ok(Exit::Done);
         }
         Command::Generate(command) => return cli::generate::run(command, cwd).map(|()| Exit::Done),
-        Command::Jails(JailsCommand::Sync { root, file }) => return open::jails(root, file).map(|()| Exit::Done),
+        Command::Jails(JailsCommand::Sync { root, file }) => {
+            return open::jails(root, file).map(|()| Exit::Done);
+        }
         _ => {}
     }
-    let file = cli.config.as_ref().map_or(PathBuf::from(settings::FILE), |file| settings::absolute(file, cwd));
+    let file = cli
+        .config
+        .as_ref()
+        .map_or(PathBuf::from(settings::FILE), |file| {
+            settings::absolute(file, cwd)
+        });
     let settings = Settings::load(&file)?;
     if let Command::Rpc(arguments) = &cli.command {
         let result = rpc::read(std::io::stdin()).and_then(|request| {
-            let progress = if arguments.progress { open::Show::Json } else { open::Show::Nothing };
-            let site = open::site(&settings, cli.nas.as_deref(), cwd, progress, &request.caller.username)?;
+            let progress = if arguments.progress {
+                open::Show::Json
+            } else {
+                open::Show::Nothing
+            };
+            let site = open::site(
+                &settings,
+                cli.nas.as_deref(),
+                cwd,
+                progress,
+                &request.caller.username,
+            )?;
             rpc::call(&site, &arguments.method, &request)
         });
         report::stdout(&format!("{}\n", rpc::answer(&result)))?;
-        return Ok(if result.is_ok() { Exit::Done } else { Exit::Failed });
+        return Ok(if result.is_ok() {
+            Exit::Done
+        } else {
+            Exit::Failed
+        });
     }
-    let progress = if cli.quiet { open::Show::Nothing } else { open::Show::Lines };
+    let progress = if cli.quiet {
+        open::Show::Nothing
+    } else {
+        open::Show::Lines
+    };
     let site = open::site(&settings, cli.nas.as_deref(), cwd, progress, &open::who())?;
     let desk = Desk {
         site: &site,
@@ -63,7 +88,11 @@ fn run(cli: &Cli, cwd: &Path) -> Result<Exit> {
 }
 
 fn complain(error: &Error) {
-    report::stderr(&format!("error: {} [{}]", report::printable(&error.to_string()), error.code()));
+    report::stderr(&format!(
+        "error: {} [{}]",
+        report::printable(&error.to_string()),
+        error.code()
+    ));
     if let Some(hint) = error.hint_text() {
         report::stderr(&format!("hint: {}", report::printable(hint)));
     }

@@ -109,7 +109,10 @@ pub struct Found {
 impl Kind {
     /// Kinds that only our own memory has, and no NAS.
     pub fn is_memory(self) -> bool {
-        matches!(self, Self::Contents | Self::Revocation | Self::Activation | Self::Server)
+        matches!(
+            self,
+            Self::Contents | Self::Revocation | Self::Activation | Self::Server
+        )
     }
 }
 

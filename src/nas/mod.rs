@@ -3,6 +3,8 @@
 //! `provision` is the only caller that changes anything; `cli` and `rpc` read. A NAS knows no experiment: it
 //! stores and observes objects (`crate::object`).
 
+pub mod omv;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 

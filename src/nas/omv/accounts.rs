@@ -5,12 +5,12 @@
 
 use serde::Serialize;
 use serde_json::json;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize as _, Zeroizing};
 
 use super::engined::Engined;
 use super::model::User;
-use super::put;
 use crate::error::{Error, Result};
+use crate::sys::command::{Command, Program};
 
 /// 28 letters of 64: 168 bits.
 const LETTERS: usize = 28;
@@ -37,15 +37,22 @@ pub(super) fn create(
 ) -> Result<Zeroizing<String>> {
     let users: Vec<User> = engined.read("UserMgmt", "enumerateAllUsers", json!({}))?;
     if users.iter().any(|u| u.name == name) {
-        return Err(
-            Error::new("nas.account-exists", format!("the account {name} exists already"))
-                .hint("it keeps its password; an admin can set another one in OpenMediaVault"),
-        );
+        return Err(Error::new(
+            "nas.account-exists",
+            format!("the account {name} exists already"),
+        )
+        .hint("it keeps its password; an admin can set another one in OpenMediaVault"));
     }
     let password = password()?;
     let comment: String = comment
         .chars()
-        .map(|c| if c == ':' || c == ',' || c.is_control() { ' ' } else { c })
+        .map(|c| {
+            if c == ':' || c == ',' || c.is_control() {
+                ' '
+            } else {
+                c
+            }
+        })
         .collect();
     engined.change_with_secret(
         "UserMgmt",
@@ -78,6 +85,26 @@ fn password() -> Result<Zeroizing<String>> {
         text.push(char::from(ALPHABET[usize::from(byte % 64)]));
     }
     Ok(text)
+}
+
+/// What a person should know about accounts: whoever can connect over SMB without a password. Hashes are compared
+/// and forgotten.
+pub(super) fn warnings() -> Result<Vec<String>> {
+    if !Program::Pdbedit.is_installed() {
+        return Ok(Vec::new());
+    }
+    let mut output = Command::new(Program::Pdbedit).args(["-L", "-w"]).run()?;
+    let text = Zeroizing::new(output.text());
+    output.stdout.zeroize();
+    Ok(with_empty_password(&text)
+        .into_iter()
+        .map(|name| {
+            format!(
+                "the account {name} has an empty Samba password: anybody connects over SMB in this name; \
+                 set a password in OpenMediaVault under Users"
+            )
+        })
+        .collect())
 }
 
 /// Accounts whose Samba password is empty, in the format of `pdbedit -L -w` (smbpasswd(5)).

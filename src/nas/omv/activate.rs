@@ -50,8 +50,12 @@ pub(super) fn interruption(
         match module.as_str() {
             "samba" => effects.push(match smb_sessions {
                 Some(0) => "smbd restarts; nobody is connected over SMB".to_owned(),
-                Some(1) => "smbd restarts: the one open SMB session, of any share, is cut".to_owned(),
-                Some(n) => format!("smbd restarts: all {n} open SMB sessions, of every share, are cut"),
+                Some(1) => {
+                    "smbd restarts: the one open SMB session, of any share, is cut".to_owned()
+                }
+                Some(n) => {
+                    format!("smbd restarts: all {n} open SMB sessions, of every share, are cut")
+                }
                 None => "smbd restarts: every open SMB session, of every share, is cut".to_owned(),
             }),
             "octonas" => effects.push(
@@ -131,7 +135,10 @@ pub(super) fn apply(
         if passed > DEPLOY {
             return Err(Error::new(
                 "nas.timeout",
-                format!("OpenMediaVault still applies {names} after {} s", passed.as_secs()),
+                format!(
+                    "OpenMediaVault still applies {names} after {} s",
+                    passed.as_secs()
+                ),
             )
             .hint("look at Diagnostics | System Logs there, then run the same command again"));
         }
@@ -152,7 +159,9 @@ fn failed(names: &str, e: Error) -> Error {
         "nas.apply-failed",
         format!("OpenMediaVault could not apply {names}"),
     )
-    .hint(format!("{words}; the modules stay marked: mend the cause, then run the same command again"))
+    .hint(format!(
+        "{words}; the modules stay marked: mend the cause, then run the same command again"
+    ))
 }
 
 #[cfg(test)]
@@ -176,7 +185,10 @@ mod tests {
         assert_eq!(told.modules, ["octonas", "samba"]);
         let text = told.effects.join("\n");
         assert!(text.contains("all 3 open SMB sessions"), "{text}");
-        assert!(text.contains("somebody else's pending change of the module 'samba'"), "{text}");
+        assert!(
+            text.contains("somebody else's pending change of the module 'samba'"),
+            "{text}"
+        );
     }
 
     #[test]

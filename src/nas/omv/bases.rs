@@ -67,9 +67,10 @@ fn unavailable(mount: &MountPoint, path: &Path) -> Option<String> {
 pub(super) fn add(engined: &Engined, path: &Path) -> Result<()> {
     let mounts = mount_points(engined)?;
     let (mount, below) = located(&mounts, path).ok_or_else(|| not_on_a_disk(path))?;
-    let known = configuration(engined)?.bases.iter().any(|b| {
-        absolute(&mounts, &b.mntentref, &b.reldirpath).is_some_and(|known| known == path)
-    });
+    let known = configuration(engined)?
+        .bases
+        .iter()
+        .any(|b| absolute(&mounts, &b.mntentref, &b.reldirpath).is_some_and(|known| known == path));
     if !known {
         let _: Stored = engined.change(
             "Config",
@@ -96,6 +97,9 @@ mod tests {
         assert!(reason.contains("nothing is mounted"), "{reason}");
         let reason = unavailable(&mount(Path::new("/dev")), Path::new("/dev/null")).unwrap();
         assert!(reason.contains("not a directory"), "{reason}");
-        assert_eq!(unavailable(&mount(Path::new("/dev")), Path::new("/dev")), None);
+        assert_eq!(
+            unavailable(&mount(Path::new("/dev")), Path::new("/dev")),
+            None
+        );
     }
 }

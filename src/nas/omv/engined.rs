@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::error::{Error, Result};
+use crate::sys::fault;
 
 /// How long to wait, and how much to take.
 #[derive(Debug, Clone, Copy)]
@@ -194,9 +195,11 @@ impl Engined {
         })?;
         text.push(0);
 
+        fault::point("nas.call").map_err(Failure::Other)?;
         let answer = self
             .exchange(service, method, &text, patience)
             .map_err(Failure::Other)?;
+        fault::point("nas.answer").map_err(Failure::Other)?;
         let answer: Answer<R> = serde_json::from_slice(&answer).map_err(|e| {
             Failure::Other(
                 Error::new(
@@ -242,14 +245,12 @@ impl Engined {
         stream
             .set_write_timeout(Some(self.limits.send))
             .map_err(failed)?;
-        stream
-            .write_all(request)
-            .map_err(|e| match e.kind() {
-                ErrorKind::WouldBlock | ErrorKind::TimedOut => {
-                    self.timeout(service, method, self.limits.send)
-                }
-                _ => failed(e),
-            })?;
+        stream.write_all(request).map_err(|e| match e.kind() {
+            ErrorKind::WouldBlock | ErrorKind::TimedOut => {
+                self.timeout(service, method, self.limits.send)
+            }
+            _ => failed(e),
+        })?;
 
         let end = Instant::now() + patience;
         let mut answer = Zeroizing::new(Vec::new());
@@ -389,7 +390,9 @@ mod tests {
     use std::thread::{JoinHandle, spawn};
 
     /// Answers the given bytes to one connection each, and gives the requests that came.
-    fn answering(answers: Vec<&'static [u8]>) -> (tempfile::TempDir, PathBuf, JoinHandle<Vec<String>>) {
+    fn answering(
+        answers: Vec<&'static [u8]>,
+    ) -> (tempfile::TempDir, PathBuf, JoinHandle<Vec<String>>) {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("engined.sock");
         let listener = UnixListener::bind(&path).unwrap();
@@ -450,7 +453,11 @@ mod tests {
             .unwrap_err();
         assert_eq!(e.code(), "nas.refused");
         assert_eq!(e.message(), "OpenMediaVault refused UserMgmt.setGroup");
-        assert!(e.hint_text().unwrap().contains("The group 'x' does not exist."));
+        assert!(
+            e.hint_text()
+                .unwrap()
+                .contains("The group 'x' does not exist.")
+        );
     }
 
     #[test]

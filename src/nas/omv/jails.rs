@@ -91,8 +91,9 @@ pub fn sync(root: &Path, wanted: &Path, numbers: &dyn Numbers) -> Result<Synced>
         .filter_map(|person| {
             let account = numbers.account(person);
             if account.is_none() {
-                done.warnings
-                    .push(format!("there is no account {person}: no jail is made for it"));
+                done.warnings.push(format!(
+                    "there is no account {person}: no jail is made for it"
+                ));
             }
             Some((person, account?))
         })
@@ -124,7 +125,12 @@ pub fn sync(root: &Path, wanted: &Path, numbers: &dyn Numbers) -> Result<Synced>
 
 /// Makes the root: a tmpfs of our own, private, for root alone; and takes the lock.
 fn prepare(root: &Path) -> Result<lock::Lock> {
-    let bad = || Error::new("jails.root", format!("{} cannot hold jails", root.display()));
+    let bad = || {
+        Error::new(
+            "jails.root",
+            format!("{} cannot hold jails", root.display()),
+        )
+    };
     let (parent, name) = root.parent().zip(root.file_name()).ok_or_else(bad)?;
     let grand = parent.parent().zip(parent.file_name());
     let parent = match grand {
@@ -241,9 +247,8 @@ fn furnish(
         }
     }
     let etc = jail.existing("etc")?;
-    let passwd = format!(
-        "root:x:0:0:root:/:/bin/sh\n{person}:x:{uid}:{gid}::/experiments:/bin/sh\n"
-    );
+    let passwd =
+        format!("root:x:0:0:root:/:/bin/sh\n{person}:x:{uid}:{gid}::/experiments:/bin/sh\n");
     for (name, text) in [
         ("passwd", passwd),
         ("group", groups),

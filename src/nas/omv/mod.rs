@@ -9,6 +9,7 @@ mod engined;
 mod freeze;
 pub mod jails;
 mod model;
+mod mounting;
 mod mounts;
 mod observe;
 mod put;

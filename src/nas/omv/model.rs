@@ -367,7 +367,10 @@ mod tests {
             perms: 7,
         };
         let (key, value) = row.attribute();
-        assert_eq!((key.as_str(), value.as_str()), ("group:exp-lake-w", "write"));
+        assert_eq!(
+            (key.as_str(), value.as_str()),
+            ("group:exp-lake-w", "write")
+        );
         assert_eq!(Privilege::from_attribute(&key, &value), Some(row));
         assert_eq!(Privilege::from_attribute("comment", "write"), None);
     }

@@ -79,7 +79,13 @@ pub(super) fn small_tmpfs(target: &Path) -> Result<()> {
 }
 
 fn propagate_nothing(target: &Path) -> nix::Result<()> {
-    mount(None::<&str>, target, None::<&str>, MsFlags::MS_PRIVATE, None::<&str>)
+    mount(
+        None::<&str>,
+        target,
+        None::<&str>,
+        MsFlags::MS_PRIVATE,
+        None::<&str>,
+    )
 }
 
 /// Makes a mount private.
@@ -147,4 +153,3 @@ pub(super) fn reflag(target: &Path, flags: MsFlags) -> Result<()> {
     fault::point("mount")?;
     set_flags(target, flags).map_err(|e| failed("change the mount", target, e))
 }
-

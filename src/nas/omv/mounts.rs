@@ -40,7 +40,12 @@ pub(super) fn observed(table: &[Mount], jails: &Path, entry: &Entry) -> Attribut
         let is_ours = own.is_some_and(|o| o.device == mount.device && o.root == mount.root);
         seen.insert(
             format!("jail:{person}"),
-            if is_ours { mode(mount) } else { "another place" }.to_owned(),
+            if is_ours {
+                mode(mount)
+            } else {
+                "another place"
+            }
+            .to_owned(),
         );
     }
     seen
@@ -86,7 +91,9 @@ pub(super) fn put(omv: &Omv, code: &str) -> Result<()> {
     else {
         return Err(Error::new(
             "nas.no-entry",
-            format!("OpenMediaVault has no configuration entry of {code}, so nothing says what to mount"),
+            format!(
+                "OpenMediaVault has no configuration entry of {code}, so nothing says what to mount"
+            ),
         )
         .hint("run `octonas experiment apply`"));
     };
@@ -128,7 +135,9 @@ pub(super) fn delete(omv: &Omv, code: &str) -> Result<()> {
     let table = here()?;
     for mount in table.iter().rev() {
         let is_jail = jailed(&omv.settings().jails, &mount.point, code).is_some();
-        let is_own = entry.as_ref().is_some_and(|e| mount.point == Path::new(&e.path))
+        let is_own = entry
+            .as_ref()
+            .is_some_and(|e| mount.point == Path::new(&e.path))
             && mount.options.contains("nosymfollow");
         if is_jail || is_own {
             unmount_lazily(&mount.point)?;
@@ -196,7 +205,11 @@ mod tests {
 
     #[test]
     fn what_is_mounted_is_said_person_by_person() {
-        let seen = observed(&parse(TABLE).unwrap(), Path::new("/run/octonas/jail"), &lake());
+        let seen = observed(
+            &parse(TABLE).unwrap(),
+            Path::new("/run/octonas/jail"),
+            &lake(),
+        );
         let expected = [
             ("jail:alice", "rw"),
             ("jail:bob", "ro"),
@@ -212,7 +225,11 @@ mod tests {
         let mut entry = lake();
         entry.path = "/srv/d/octonas/other".into();
         entry.code = "other".into();
-        let seen = observed(&parse(TABLE).unwrap(), Path::new("/run/octonas/jail"), &entry);
+        let seen = observed(
+            &parse(TABLE).unwrap(),
+            Path::new("/run/octonas/jail"),
+            &entry,
+        );
         assert!(seen.is_empty());
     }
 }

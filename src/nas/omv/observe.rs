@@ -10,6 +10,7 @@ use super::{mounts, put, smb};
 use crate::error::Result;
 use crate::nas::{Account, Observation};
 use crate::object::{Attributes, Found, Kind, ObjectId};
+use crate::sys::mounts::here;
 
 /// Reads everything.
 pub(super) fn observe(omv: &Omv) -> Result<Observation> {
@@ -70,7 +71,11 @@ pub(super) fn observe(omv: &Omv) -> Result<Observation> {
                 &mut seen,
                 ObjectId::new(Kind::Privileges, &folder.name),
                 Some(folder.uuid.clone()),
-                folder.privileges.iter().map(|row| row.attribute()).collect(),
+                folder
+                    .privileges
+                    .iter()
+                    .map(|row| row.attribute())
+                    .collect(),
             );
         }
         names.insert(folder.uuid, folder.name);
@@ -87,7 +92,7 @@ pub(super) fn observe(omv: &Omv) -> Result<Observation> {
     }
 
     let entries = put::configuration(engined)?.experiments;
-    let table = mounts::table()?;
+    let table = here()?;
     for entry in &entries {
         insert(
             &mut seen,

@@ -11,7 +11,8 @@ use serde_json::json;
 
 use super::engined::Engined;
 use super::model::{
-    self, Entry, Group, GroupRecord, MountPoint, NEW, Page, Privilege, SharedFolder, User, all, located,
+    self, Entry, Group, GroupRecord, MountPoint, NEW, Page, Privilege, SharedFolder, User, all,
+    located,
 };
 use crate::error::{Error, Result};
 use crate::object::{Attributes, Found, Reference};
@@ -29,7 +30,11 @@ fn named<T>(rows: Vec<T>, name: &str, of: impl Fn(&T) -> &str) -> Option<T> {
 
 /// What `now` holds of a list when it should become `wanted`, and was `seen` in the snapshot: what we want, and what
 /// somebody else added since. What was seen and is no longer wanted goes.
-fn merged<T: Ord + Clone>(wanted: &BTreeSet<T>, seen: &BTreeSet<T>, now: &BTreeSet<T>) -> BTreeSet<T> {
+fn merged<T: Ord + Clone>(
+    wanted: &BTreeSet<T>,
+    seen: &BTreeSet<T>,
+    now: &BTreeSet<T>,
+) -> BTreeSet<T> {
     wanted
         .iter()
         .chain(now.iter().filter(|row| !seen.contains(*row)))
@@ -222,9 +227,8 @@ pub(super) fn privileges(
 ) -> Result<Reference> {
     let folder = folder_named(engined, folder)?;
     let mut privileges = rows(attributes);
-    let known = |row: &Privilege, attributes: &Attributes| {
-        attributes.contains_key(&row.attribute().0)
-    };
+    let known =
+        |row: &Privilege, attributes: &Attributes| attributes.contains_key(&row.attribute().0);
     let others = folder.privileges.into_iter().filter(|row| {
         let seen = found.is_some_and(|f| known(row, &f.attributes));
         !seen && !known(row, attributes)
@@ -292,11 +296,8 @@ pub(super) fn entry(engined: &Engined, code: &str, attributes: &Attributes) -> R
 }
 
 fn set_entry(engined: &Engined, entry: &Entry) -> Result<String> {
-    let stored: Stored = engined.change(
-        "Config",
-        "set",
-        json!({"id": Entry::MODEL, "data": entry}),
-    )?;
+    let stored: Stored =
+        engined.change("Config", "set", json!({"id": Entry::MODEL, "data": entry}))?;
     Ok(stored.uuid)
 }
 

@@ -6,8 +6,6 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -16,18 +14,13 @@ use super::model::{Group, User};
 use crate::error::{Error, Result};
 use crate::nas::Session;
 use crate::sys::command::{Command, Program};
+use crate::sys::processes::{End, Process};
+
+/// The door of SMB.
+const SMB: &str = "smb";
 
 /// How long a session may take to end.
 const END: Duration = Duration::from_secs(10);
-
-/// What the kernel says of a process (proc_pid_status(5)).
-struct Process {
-    pid: i32,
-    name: String,
-    uids: Vec<u32>,
-    groups: Vec<u32>,
-    is_dead: bool,
-}
 
 /// The sessions of these accounts that can reach an experiment: processes that hold one of its groups, and every SMB
 /// session (smbd keeps groups per session, out of sight). Two calls.
@@ -58,12 +51,12 @@ pub(super) fn sessions(
         .map(|g| g.gid)
         .collect();
 
-    let mut found: Vec<Session> = processes()
+    let mut found: Vec<Session> = Process::all()?
         .into_iter()
-        .filter(|p| p.name != "smbd" && p.groups.iter().any(|g| gids.contains(g)))
+        .filter(|p| !p.name.starts_with("smbd"))
         .filter_map(|p| {
             let account = p.uids.iter().find_map(|uid| uids.get(uid))?;
-            Some(Session {
+            holds_any(p.pid, &gids).then(|| Session {
                 account: account.clone(),
                 door: door(&p.name).to_owned(),
                 pid: p.pid,
@@ -84,44 +77,18 @@ fn door(process: &str) -> &str {
     }
 }
 
-/// All processes; one that ends meanwhile is left out.
-fn processes() -> Vec<Process> {
-    let Ok(entries) = std::fs::read_dir("/proc") else {
-        return Vec::new();
-    };
-    entries
-        .flatten()
-        .filter_map(|entry| process(entry.file_name().to_str()?.parse().ok()?))
-        .collect()
+/// True where a process holds one of these groups.
+fn holds_any(pid: i32, gids: &BTreeSet<u32>) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/status"))
+        .is_ok_and(|text| parse_groups(&text).any(|gid| gids.contains(&gid)))
 }
 
-fn process(pid: i32) -> Option<Process> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    Some(parse_status(pid, &text))
-}
-
-fn parse_status(pid: i32, text: &str) -> Process {
-    let field = |name: &str| {
-        text.lines()
-            .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
-            .unwrap_or("")
-            .trim()
-    };
-    let numbers = |name: &str| {
-        field(name)
-            .split_whitespace()
-            .filter_map(|n| n.parse().ok())
-            .collect::<Vec<u32>>()
-    };
-    let mut groups = numbers("Groups");
-    groups.extend(numbers("Gid"));
-    Process {
-        pid,
-        name: field("Name").to_owned(),
-        uids: numbers("Uid"),
-        groups,
-        is_dead: field("State").starts_with(['Z', 'X']),
-    }
+/// All groups of a process, from `proc_pid_status(5)`.
+fn parse_groups(text: &str) -> impl Iterator<Item = u32> {
+    text.lines()
+        .filter_map(|line| line.strip_prefix("Groups:").or(line.strip_prefix("Gid:")))
+        .flat_map(str::split_whitespace)
+        .filter_map(|gid| gid.parse().ok())
 }
 
 #[derive(Deserialize)]
@@ -152,7 +119,7 @@ fn smb() -> Result<Vec<Session>> {
         .output()?;
     match parse_smbstatus(&output.text()) {
         Some(sessions) => Ok(sessions),
-        None if !processes().iter().any(|p| p.name == "smbd") => Ok(Vec::new()),
+        None if !Process::all()?.iter().any(|p| p.name.starts_with("smbd")) => Ok(Vec::new()),
         // Not knowing is not the same as nobody.
         None => Err(Error::new(
             "nas.smb-sessions",
@@ -175,7 +142,7 @@ fn parse_smbstatus(text: &str) -> Option<Vec<Session>> {
             };
             Some(Session {
                 account: session.username,
-                door: "smb".to_owned(),
+                door: SMB.to_owned(),
                 pid,
             })
         })
@@ -191,49 +158,37 @@ pub(super) fn smb_count() -> Option<usize> {
 /// Ends sessions, and gives those that are still there. Closing the share is not enough over SMB: the same session
 /// connects again with its old groups (tried), so the process that serves it ends.
 pub(super) fn end(sessions: &[Session]) -> Result<Vec<Session>> {
+    let mut left: Vec<(Session, Process)> = sessions
+        .iter()
+        .filter_map(|s| Some((s.clone(), Process::get(s.pid).filter(|p| is_theirs(s, p))?)))
+        .collect();
+    for (session, _) in left.iter().filter(|(s, _)| s.door == SMB) {
+        let _ = Command::new(Program::Smbcontrol)
+            .arg(session.pid.to_string())
+            .arg("shutdown")
+            .output();
+    }
     let began = Instant::now();
-    let mut left: Vec<Session> = sessions.to_vec();
-    let mut is_first = true;
     loop {
-        let smb_open = if left.iter().any(|s| s.door == "smb") {
-            smb()?
-        } else {
-            Vec::new()
-        };
-        left.retain(|s| {
-            if s.door == "smb" {
-                smb_open.iter().any(|o| o.pid == s.pid)
-            } else {
-                is_theirs(s)
-            }
-        });
+        left.retain(|(_, process)| process.is_alive());
         if left.is_empty() || began.elapsed() > END {
-            return Ok(left);
+            return Ok(left.into_iter().map(|(session, _)| session).collect());
         }
-        for session in &left {
-            if session.door != "smb" {
-                let _ = kill(Pid::from_raw(session.pid), Signal::SIGKILL);
-            } else if is_first {
-                let _ = Command::new(Program::Smbcontrol)
-                    .arg(session.pid.to_string())
-                    .arg("shutdown")
-                    .output();
-            } else if began.elapsed() > END / 3
-                && process(session.pid).is_some_and(|p| p.name.starts_with("smbd"))
-            {
-                let _ = kill(Pid::from_raw(session.pid), Signal::SIGTERM);
+        for (session, process) in &left {
+            if session.door != SMB || began.elapsed() > END / 3 {
+                process.end(End::Force)?;
             }
         }
-        is_first = false;
-        sleep(Duration::from_millis(100));
+        sleep(Duration::from_millis(50));
     }
 }
 
-/// True while the process lives and still is the one that was seen (numbers are used again).
-fn is_theirs(session: &Session) -> bool {
-    let Some(process) = process(session.pid).filter(|p| !p.is_dead) else {
-        return false;
-    };
+/// True where the process still is the one that was seen (numbers are used again).
+fn is_theirs(session: &Session, process: &Process) -> bool {
+    if session.door == SMB {
+        // Named `smbd[address]` while it serves.
+        return process.name.starts_with("smbd");
+    }
     let uid = nix::unistd::User::from_name(&session.account)
         .ok()
         .flatten()
@@ -246,13 +201,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_process_is_read_as_the_kernel_writes_it() {
-        let text = "Name:\tsftp-server\nState:\tS (sleeping)\nUid:\t1001\t1001\t1001\t1001\n\
-                    Gid:\t100\t100\t100\t100\nGroups:\t100 2001 2002 \n";
-        let p = parse_status(7, text);
-        assert_eq!((p.pid, p.name.as_str(), p.is_dead), (7, "sftp-server", false));
-        assert!(p.groups.contains(&2001) && p.uids.contains(&1001));
-        assert!(parse_status(7, "State:\tZ (zombie)\n").is_dead);
+    fn groups_are_read_as_the_kernel_writes_them() {
+        let text = "Name:\tsftp-server\nUid:\t1001\t1001\t1001\t1001\n\
+                    Gid:\t100\t100\t100\t100\nGroups:\t2001 2002 \n";
+        let groups: BTreeSet<u32> = parse_groups(text).collect();
+        assert_eq!(groups, BTreeSet::from([100, 2001, 2002]));
     }
 
     #[test]
@@ -268,11 +221,5 @@ mod tests {
             }]
         );
         assert!(parse_smbstatus("Can't open sessionid.tdb\n").is_none());
-    }
-
-    #[test]
-    fn this_very_process_is_seen() {
-        let me = i32::try_from(std::process::id()).unwrap();
-        assert!(processes().iter().any(|p| p.pid == me));
     }
 }

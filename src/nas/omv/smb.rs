@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::engined::Engined;
 use super::model::{NEW, Page, SmbShare, all};
-use super::put::{Stored, folder_named, shared_folders};
+use super::put::{Stored, folder_named};
 use crate::error::{Error, Result};
 use crate::object::{Attributes, Found, Reference};
 
@@ -105,11 +105,7 @@ pub(super) fn shares(engined: &Engined) -> Result<Vec<SmbShare>> {
 }
 
 /// Makes the SMB share of the shared folder `folder`.
-pub(super) fn share(
-    engined: &Engined,
-    folder: &str,
-    attributes: &Attributes,
-) -> Result<Reference> {
+pub(super) fn share(engined: &Engined, folder: &str, attributes: &Attributes) -> Result<Reference> {
     let folder = folder_named(engined, folder)?;
     let before = shares(engined)?
         .into_iter()
@@ -131,19 +127,6 @@ pub(super) fn delete_share(engined: &Engined, found: &Found) -> Result<()> {
         engined.change::<IgnoredAny>("SMB", "deleteShare", json!({"uuid": uuid}))?;
     }
     Ok(())
-}
-
-/// True where the shared folder `name` is offered over SMB.
-pub(super) fn is_shared(engined: &Engined, name: &str) -> Result<bool> {
-    let folder = shared_folders(engined)?
-        .into_iter()
-        .find(|f| f.name == name);
-    let Some(folder) = folder else {
-        return Ok(false);
-    };
-    Ok(shares(engined)?
-        .iter()
-        .any(|s| s.sharedfolderref == folder.uuid))
 }
 
 #[cfg(test)]

@@ -44,8 +44,14 @@ pub(super) fn verify(omv: &Omv, progress: &dyn Progress) -> Result<()> {
             .source(e)
     })?;
     for person in &people {
-        if nix::unistd::User::from_name(person).ok().flatten().is_none() {
-            progress.warn(&format!("the system has no account {person}: nobody can log in as them"));
+        if nix::unistd::User::from_name(person)
+            .ok()
+            .flatten()
+            .is_none()
+        {
+            progress.warn(&format!(
+                "the system has no account {person}: nobody can log in as them"
+            ));
             continue;
         }
         let output = Command::new(Program::Sshd)
@@ -119,10 +125,22 @@ mod tests {
         let jails = Path::new("/run/octonas/jail");
         assert_eq!(unconfined(&confined(), jails, "alice"), None);
         for (from, to, named) in [
-            ("chrootdirectory /run/octonas/jail/%u", "chrootdirectory none", "chrootdirectory is none"),
-            ("forcecommand /usr/lib/octonas/gate", "forcecommand none", "forcecommand is none"),
+            (
+                "chrootdirectory /run/octonas/jail/%u",
+                "chrootdirectory none",
+                "chrootdirectory is none",
+            ),
+            (
+                "forcecommand /usr/lib/octonas/gate",
+                "forcecommand none",
+                "forcecommand is none",
+            ),
             ("permittty no", "permittty yes", "permittty is yes"),
-            ("allowtcpforwarding no\n", "", "allowtcpforwarding is (nothing)"),
+            (
+                "allowtcpforwarding no\n",
+                "",
+                "allowtcpforwarding is (nothing)",
+            ),
         ] {
             let text = confined().replace(from, to);
             assert_eq!(unconfined(&text, jails, "alice").as_deref(), Some(named));

@@ -51,8 +51,11 @@ impl Wanted {
     /// Reads `jails.json`. A name that would leave the jail is an error: the file is root's, but a wall checks.
     pub fn parse(text: &[u8]) -> Result<Self> {
         let bad = |why: String| {
-            Error::new("jails.invalid", format!("jails.json is not what it should be: {why}"))
-                .hint("it is written by OpenMediaVault: apply the module octonas again")
+            Error::new(
+                "jails.invalid",
+                format!("jails.json is not what it should be: {why}"),
+            )
+            .hint("it is written by OpenMediaVault: apply the module octonas again")
         };
         let wanted: Self = serde_json::from_slice(text).map_err(|e| bad(e.to_string()))?;
         if wanted.version != 1 {
@@ -134,9 +137,17 @@ pub struct Bind {
 fn fixtures() -> [(&'static str, &'static str, MsFlags); 3] {
     let quiet = MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC;
     [
-        ("/usr", "usr", MsFlags::MS_RDONLY | MsFlags::MS_NOSUID | MsFlags::MS_NODEV),
+        (
+            "/usr",
+            "usr",
+            MsFlags::MS_RDONLY | MsFlags::MS_NOSUID | MsFlags::MS_NODEV,
+        ),
         ("/dev/null", "dev/null", quiet),
-        ("/run/systemd/journal/dev-log", "dev/log", quiet | MsFlags::MS_NODEV),
+        (
+            "/run/systemd/journal/dev-log",
+            "dev/log",
+            quiet | MsFlags::MS_NODEV,
+        ),
     ]
 }
 
@@ -149,20 +160,22 @@ pub fn binds(wanted: &Wanted, root: &Path, person: &str) -> Vec<Bind> {
         flags,
         experiment: None,
     });
-    let own = wanted.seen_by(person).map(|(code, experiment, writes)| Bind {
-        source: experiment.path.clone(),
-        target: jail.join("experiments").join(code),
-        flags: MsFlags::MS_NOSUID
-            | MsFlags::MS_NODEV
-            | MsFlags::MS_NOEXEC
-            | NOSYMFOLLOW
-            | if writes {
-                MsFlags::empty()
-            } else {
-                MsFlags::MS_RDONLY
-            },
-        experiment: Some(code.to_owned()),
-    });
+    let own = wanted
+        .seen_by(person)
+        .map(|(code, experiment, writes)| Bind {
+            source: experiment.path.clone(),
+            target: jail.join("experiments").join(code),
+            flags: MsFlags::MS_NOSUID
+                | MsFlags::MS_NODEV
+                | MsFlags::MS_NOEXEC
+                | NOSYMFOLLOW
+                | if writes {
+                    MsFlags::empty()
+                } else {
+                    MsFlags::MS_RDONLY
+                },
+            experiment: Some(code.to_owned()),
+        });
     fixed.chain(own).collect()
 }
 
@@ -190,9 +203,21 @@ mod tests {
 
     #[test]
     fn who_may_write_sees_it_writable_and_nobody_else_does() {
-        assert!(!flags_of("alice", "lake").unwrap().contains(MsFlags::MS_RDONLY));
-        assert!(flags_of("bob", "lake").unwrap().contains(MsFlags::MS_RDONLY));
-        assert!(flags_of("alice", "pond").unwrap().contains(MsFlags::MS_RDONLY));
+        assert!(
+            !flags_of("alice", "lake")
+                .unwrap()
+                .contains(MsFlags::MS_RDONLY)
+        );
+        assert!(
+            flags_of("bob", "lake")
+                .unwrap()
+                .contains(MsFlags::MS_RDONLY)
+        );
+        assert!(
+            flags_of("alice", "pond")
+                .unwrap()
+                .contains(MsFlags::MS_RDONLY)
+        );
         assert!(flags_of("alice", "lake").unwrap().contains(NOSYMFOLLOW));
     }
 
