@@ -50,7 +50,7 @@ impl Word {
 
     /// A leading `~/` (or a lone `~`) means the home directory, which is where every session starts.
     #[must_use]
-    pub fn from_home(self) -> Self {
+    pub fn at_home(self) -> Self {
         let skip = match (self.bytes.as_slice(), self.quoted.first()) {
             (b"~", Some(false)) => return Self::sent(b"."),
             ([b'~', b'/', ..], Some(false)) => {
@@ -241,7 +241,7 @@ mod tests {
             (r"\~/a", "~/a"),
             ("~bob/a", "~bob/a"),
         ] {
-            let word = split(given.as_bytes()).unwrap().remove(0).from_home();
+            let word = split(given.as_bytes()).unwrap().remove(0).at_home();
             assert_eq!(word.bytes(), meant.as_bytes(), "{given}");
         }
     }

@@ -117,7 +117,7 @@ pub fn session(
     }
     let mut paths = Vec::new();
     for word in rest {
-        let word = word.clone().from_home();
+        let word = word.clone().at_home();
         if sends && word.is_pattern() {
             paths.extend(glob::expand(&word, start)?);
         } else {

@@ -49,7 +49,7 @@ impl Options {
                 b"." => return Ok(true),
                 [b'-', b'-', name @ ..] if !name.is_empty() => self.long(name, words)?,
                 [b'-', letters @ ..] if !letters.is_empty() && letters[0] != b'-' => {
-                    self.letters(letters)?
+                    self.letters(letters)?;
                 }
                 other => {
                     return Err(Refusal::new(format!(

@@ -112,7 +112,7 @@ fn made_directory(asked: u32) -> u32 {
     (asked | 0o770) & !0o7007
 }
 
-/// A chmod. Clients seldom say what they chmod (OpenSSH, lftp, paramiko and WinSCP send permission bits only,
+/// A chmod. Clients seldom say what they chmod (OpenSSH, lftp, paramiko and others send permission bits only,
 /// sshfs the type as well), so the file system is asked.
 ///
 /// - A directory that is seen gets `rwxrws---`: a recursive `chmod 644` must not shut everybody out of it, and
