@@ -78,12 +78,12 @@ octonas_wall_{{ experiment.code }}_waits:
 {% set present = salt['cmd.run_stdout'](['grep', '-rlsxF', '--include=*.mount', '[X-OctoNAS]', units_dir], python_shell=False, ignore_retcode=True).splitlines() %}
 {% for file in present | sort if file.split('/') | last not in units %}
 {% set unit = file.split('/') | last %}
-{% set path = salt['cmd.run_stdout'](['systemd-escape', '--path', '--unescape', unit], python_shell=False) %}
+{% set path = salt['cmd.run_stdout'](['systemd-escape', '--path', '--unescape', unit | replace('.mount', '')], python_shell=False) %}
 
 # Whoever is still inside keeps what is open; the path is free.
 stop_octonas_wall_{{ loop.index }}:
   cmd.run:
-    - name: {{ ("systemctl disable --now --no-reload --quiet '" ~ unit ~ "' || umount --lazy -- '" ~ path ~ "'") | yaml_dquote }}
+    - name: {{ ("systemctl disable --now --no-reload --quiet '" ~ unit ~ "'; ! mountpoint --quiet -- '" ~ path ~ "' || umount --lazy -- '" ~ path ~ "'") | yaml_dquote }}
 
 remove_octonas_wall_{{ loop.index }}:
   file.absent:
