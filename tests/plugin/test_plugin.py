@@ -1,4 +1,4 @@
-"""The plugin's own files, checked without OpenMediaVault: `python3 tests/plugin/test_plugin.py`.
+"""The plugin's own files, checked without OpenMediaVault: `tests/plugin/check`.
 
 Needs python3-jinja2, python3-yaml, php-cli, shellcheck and systemd. OCTONAS_UPDATE_GOLDEN=1 writes the golden
 files anew.
@@ -260,8 +260,9 @@ class EngineModule(unittest.TestCase):
 class Scripts(unittest.TestCase):
     def test_shellcheck_has_nothing_to_say(self):
         scripts = [
-            *PROJECT.glob("debian/*.post*"), *PROJECT.glob("debian/*.pre*"), PROJECT / "debian/build-in-trixie",
+            *PROJECT.glob("debian/*.post*"), *PROJECT.glob("debian/*.pre*"), PROJECT / "debian/build",
             PROJECT / "salt/files/sshd-drop-in", *OMV.glob("confdb/*/*.sh"), PROJECT / "tests/packages/run",
+            PROJECT / "tests/packages/inside", PROJECT / "tests/packages/fake-openmediavault", HERE / "check",
         ]
         # OpenMediaVault's own files are not here to be followed.
         done = subprocess.run(["shellcheck", "--exclude=SC1091", *scripts], capture_output=True, text=True)
