@@ -125,6 +125,11 @@ pub fn printable(text: &str) -> String {
     out
 }
 
+/// The same for a text of several lines, which stay lines.
+pub fn printable_lines(text: &str) -> String {
+    text.lines().map(printable).collect::<Vec<_>>().join("\n")
+}
+
 /// Columns aligned for a terminal, cells escaped; the first row is the heading.
 pub fn table(rows: &[Vec<String>]) -> String {
     let cells: Vec<Vec<String>> = rows

@@ -167,6 +167,7 @@ fn settle_people(opened: &mut Opened, options: &Options) {
         if !granted {
             person.account = None;
             person.access = None;
+            person.until = None;
         }
     }
 }

@@ -98,6 +98,8 @@ impl Opened {
     /// Writes the definition (durably) and keeps its new digest. Members may read it.
     pub fn save(&mut self) -> Result<()> {
         let text = self.definition.to_yaml()?;
+        // What cannot be read back must never replace what can.
+        experiment::read(text.as_bytes(), Strictness::Stored)?;
         self.digest =
             store::definition::write(&self.metadata, &text, &Permissions::PRIVATE)?.digest;
         self.show_definition()
