@@ -29,6 +29,18 @@ pub enum Show {
     Json,
 }
 
+impl Show {
+    /// Lines, or nothing.
+    pub fn lines(wanted: bool) -> Self {
+        if wanted { Self::Lines } else { Self::Nothing }
+    }
+
+    /// JSON, or nothing.
+    pub fn json(wanted: bool) -> Self {
+        if wanted { Self::Json } else { Self::Nothing }
+    }
+}
+
 /// Who calls, for the ledger: the account behind sudo, otherwise our own.
 pub fn who() -> String {
     std::env::var("SUDO_USER")
