@@ -339,3 +339,89 @@ fn mount_id(dir: &Dir) -> nix::Result<u64> {
         .map(|stat| stat.stx_mnt_id)
         .map_err(|e| Errno::from_raw(e.raw_os_error()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const LINES: &[u8] = b"\
+36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue
+37 36 8:17 /octonas/eco /srv/dev-disk-by-uuid-1/octonas/eco ro,nosuid,nodev,relatime,nosymfollow - ext4 /dev/sdb1 rw
+38 36 0:40 / /srv/a\\040b\\011c\\134d rw shared:1 propagate_from:2 - fuse.mergerfs a\\040b rw
+";
+
+    #[test]
+    fn the_lines_of_the_manual_page_are_understood() {
+        let mounts = parse(LINES).unwrap();
+        assert_eq!(mounts.len(), 3);
+        assert_eq!(mounts[0].propagation, ["master:1"]);
+        assert_eq!(
+            mounts[1].point,
+            Path::new("/srv/dev-disk-by-uuid-1/octonas/eco")
+        );
+        assert!(mounts[1].is_read_only() && mounts[1].options.contains("nosymfollow"));
+        assert!(mounts[1].shows("8:17", Path::new("/octonas/eco")));
+        assert!(mounts[1].shows("8:17", Path::new("/octonas")));
+        assert!(!mounts[1].shows("8:17", Path::new("/octonas/ec")));
+        assert!(!mounts[1].shows("8:1", Path::new("/octonas/eco")));
+        assert_eq!(mounts[2].point, Path::new("/srv/a b\tc\\d"));
+        assert_eq!(mounts[2].source, "a b");
+        let kept = kept_flags(&mounts[1]);
+        assert!(kept.contains(MsFlags::MS_RDONLY | MsFlags::MS_NOSUID | NOSYMFOLLOW));
+        assert!(!kept.contains(MsFlags::MS_NOEXEC));
+    }
+
+    #[test]
+    fn the_mount_that_shows_is_the_deepest_and_the_last() {
+        let mounts = parse(
+            b"1 0 8:1 / / rw - ext4 a rw\n2 1 8:2 / /srv rw - ext4 b rw\n3 2 8:3 / /srv rw - ext4 c rw\n",
+        )
+        .unwrap();
+        assert_eq!(holding(&mounts, Path::new("/srv/x")).unwrap().id, 3);
+        assert_eq!(holding(&mounts, Path::new("/srvx")).unwrap().id, 1);
+    }
+
+    #[test]
+    fn what_is_no_mountinfo_is_an_error() {
+        for text in [
+            "x",
+            "1 2 3",
+            "36 35 98:0 / /mnt rw master:1 ext3 /dev/root rw",
+        ] {
+            assert_eq!(
+                parse(text.as_bytes()).unwrap_err().code(),
+                "mounts.unreadable"
+            );
+        }
+    }
+
+    #[test]
+    fn our_own_mounts_can_be_read_and_hold_the_working_directory() {
+        let mounts = here().unwrap();
+        let root = Dir::open_absolute(Path::new("/")).unwrap();
+        assert_eq!(of(&mounts, &root), holding(&mounts, Path::new("/")));
+        let all = namespaces().unwrap();
+        assert!(all.iter().any(|n| n.mounts == mounts), "ours is among them");
+    }
+
+    proptest! {
+        #[test]
+        fn every_path_survives_its_escaping(bytes in prop::collection::vec(1..=255_u8, 0..40)) {
+            let mut escaped = Vec::new();
+            for &byte in &bytes {
+                if matches!(byte, b' ' | b'\t' | b'\n' | b'\\') {
+                    escaped.extend(format!("\\{byte:03o}").bytes());
+                } else {
+                    escaped.push(byte);
+                }
+            }
+            prop_assert_eq!(unescape(&escaped).into_vec(), bytes);
+        }
+
+        #[test]
+        fn no_text_makes_the_parser_panic(text in "[0-9 /:,a-z\\\\-]{0,80}") {
+            let _ = parse(text.as_bytes());
+        }
+    }
+}
