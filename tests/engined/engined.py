@@ -79,6 +79,14 @@ class Engined:
             # Rewritten in place, as the real one does.
             pathlib.Path(self.options.dirty).write_text(json.dumps(self.state["dirty"]))
 
+    def take_edit(self):
+        """A test may change what we know: `<state>.edit` is taken, whole, before the next call."""
+        edit = self.path.with_suffix(".edit")
+        if edit.exists():
+            self.state = json.loads(edit.read_text())
+            self.save()
+            edit.unlink()
+
     def fault(self, method, at):
         """Does what a test asked for at this place."""
         for fault in self.state["faults"]:
@@ -484,7 +492,9 @@ class Engined:
     # --- the wire -------------------------------------------------------------------------------------------------
 
     def answer(self, request):
-        service, method = request["service"], request["method"]
+        with self.lock:
+            self.take_edit()
+        service, method = request.get("service", ""), request.get("method", "")
         name = f"{service}.{method}"
         params = request.get("params")
         key = name.lower()
