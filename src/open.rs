@@ -1,11 +1,11 @@
 //! From the configuration to a place where work is done: the NAS is chosen here, and nowhere else.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::experiment::Date;
-use crate::layout::{self, Layout};
+use crate::layout::Layouts;
 use crate::nas::Nas;
 use crate::nas::local::Local;
 use crate::provision::site::Site;
@@ -14,7 +14,10 @@ use crate::settings::{Choice, Settings};
 use crate::sys::dir::Dir;
 use crate::sys::{clock, process};
 
-/// How long work shows itself.
+/// The longest layout.
+const LAYOUT_LIMIT: u64 = 256 << 10;
+
+/// How work shows itself.
 #[derive(Debug, Clone, Copy)]
 pub enum Show {
     /// Not at all.
@@ -73,6 +76,7 @@ pub fn site(settings: &Settings, asked: Option<&str>, cwd: &Path, show: Show, ca
         locks,
         cache,
         layouts: layouts(settings)?,
+        parsed: RefCell::default(),
         caller: caller.to_owned(),
         today: Date::from(clock::today()),
     })
@@ -80,15 +84,15 @@ pub fn site(settings: &Settings, asked: Option<&str>, cwd: &Path, show: Show, ca
 
 /// The built-in layouts, and those of the administrator in their place. A directory that others than root may write is
 /// not read when we are root.
-fn layouts(settings: &Settings) -> Result<BTreeMap<String, Layout>> {
-    let mut layouts = layout::built_in()?;
+fn layouts(settings: &Settings) -> Result<Layouts> {
+    let mut overrides = Vec::new();
     let dir = settings
         .templates
         .clone()
         .unwrap_or_else(|| "/etc/octonas/templates".into())
         .join("layouts");
     if !dir.is_dir() {
-        return Ok(layouts);
+        return Ok(Layouts::new(overrides));
     }
     let open = Dir::open_absolute(&dir)?;
     let trusted = |uid: u32, mode: u32| !process::is_root() || (uid == 0 && mode & 0o022 == 0);
@@ -105,7 +109,7 @@ fn layouts(settings: &Settings) -> Result<BTreeMap<String, Layout>> {
         let Some(name) = entry.file_name().to_str().and_then(|name| name.strip_suffix(".yaml")) else {
             continue;
         };
-        let Some(bytes) = open.read(entry.file_name(), layout::SIZE_LIMIT)? else {
+        let Some(bytes) = open.read(entry.file_name(), LAYOUT_LIMIT)? else {
             continue;
         };
         if let Some(found) = open.stat(entry.file_name())?
@@ -117,10 +121,9 @@ fn layouts(settings: &Settings) -> Result<BTreeMap<String, Layout>> {
             )
             .hint("chown root: and chmod go-w it"));
         }
-        let text = String::from_utf8_lossy(&bytes);
-        layouts.insert(name.to_owned(), Layout::parse(&text)?);
+        overrides.push((name.to_owned(), String::from_utf8_lossy(&bytes).into_owned()));
     }
-    Ok(layouts)
+    Ok(Layouts::new(overrides))
 }
 
 /// Makes the chroots of people match their description.

@@ -300,14 +300,10 @@ fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
 fn anybody(site: &Site, method: &str, given: &Value) -> Result<Value> {
     match method {
         "methods" => value(METHODS),
-        "list-layouts" => value(site.layouts.values().map(|layout| &layout.summary).collect::<Vec<_>>()),
+        "list-layouts" => value(show::layouts(&site.layouts)?),
         "show-layout" => {
             let name = params::<Named>(given)?.name;
-            let layout = site
-                .layouts
-                .get(&name)
-                .ok_or_else(|| Error::new("layout.unknown", format!("there is no layout {name}")))?;
-            Ok(json!({"name": name, "text": layout.text}))
+            Ok(json!({"name": name, "text": site.layouts.text(&name)?}))
         }
         _ => Err(Error::new("rpc.forbidden", format!("{method} is for administrators"))),
     }

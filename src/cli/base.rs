@@ -9,6 +9,7 @@ use crate::error::{Exit, Result};
 use crate::provision::base::{self, BaseReport};
 use crate::report;
 use crate::settings::absolute;
+use crate::sys::abilities::Trial;
 
 /// What can be done with bases.
 #[derive(Debug, Subcommand)]
@@ -59,7 +60,17 @@ fn text(base: &BaseReport) -> String {
         lines.push(format!("  served by {claim}"));
     }
     if let Some(abilities) = &base.abilities {
-        lines.extend(abilities.lines().into_iter().map(|line| format!("  {line}")));
+        lines.push(format!("  {} on {}", abilities.file_system.kind, abilities.file_system.source));
+        for (what, trial) in &abilities.needed {
+            lines.push(match trial {
+                Trial::Works => format!("  needed    {what}: works"),
+                Trial::Fails(why) => format!("  needed    {what}: FAILS: {why}"),
+                Trial::Skipped(why) => format!("  needed    {what}: not tried: {why}"),
+            });
+        }
+        for (what, there) in &abilities.optional {
+            lines.push(format!("  optional  {what}: {}", if *there { "yes" } else { "no" }));
+        }
     }
     lines.into_iter().map(|line| report::printable(&line) + "\n").collect()
 }

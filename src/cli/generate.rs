@@ -35,7 +35,7 @@ pub fn run(command: &Command, cwd: &Path) -> Result<()> {
                 let mut bytes = Vec::new();
                 clap_complete::generate(*shell, &mut Cli::command(), "octonas", &mut bytes);
                 let name = format!("octonas.{shell}");
-                dir.write(&name, &bytes, &Permissions::public())?;
+                dir.write(&name, &bytes, &Permissions::PUBLIC)?;
             }
             Ok(())
         }
@@ -47,7 +47,7 @@ fn pages(dir: &Dir, command: &clap::Command, name: &str) -> Result<()> {
     clap_mangen::Man::new(command.clone().name(name.to_owned()))
         .render(&mut bytes)
         .map_err(|e| Error::new("output.failed", format!("cannot write the manual page of {name}")).source(e))?;
-    dir.write(format!("{name}.1"), &bytes, &Permissions::public())?;
+    dir.write(format!("{name}.1"), &bytes, &Permissions::PUBLIC)?;
     for sub in command
         .get_subcommands()
         .filter(|sub| !sub.is_hide_set() && sub.get_name() != "help")

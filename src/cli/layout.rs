@@ -3,7 +3,9 @@
 use clap::Subcommand;
 
 use super::Desk;
-use crate::error::{Error, Exit, Result};
+use crate::error::{Exit, Result};
+use crate::layout::Origin;
+use crate::provision::show::layouts as list;
 use crate::report;
 
 /// What can be done with layouts.
@@ -22,22 +24,23 @@ pub enum Command {
 pub fn run(desk: &Desk<'_>, command: &Command) -> Result<Exit> {
     let layouts = &desk.site.layouts;
     match command {
-        Command::List if desk.json => report::json(&layouts.values().map(|layout| &layout.summary).collect::<Vec<_>>())?,
         Command::List => {
-            let mut rows = vec![vec!["LAYOUT".to_owned(), "TITLE".to_owned()]];
-            rows.extend(
-                layouts
-                    .iter()
-                    .map(|(name, layout)| vec![name.clone(), layout.summary.title.en.clone()]),
-            );
-            report::stdout(&report::table(&rows))?;
+            let found = list(layouts)?;
+            if desk.json {
+                report::json(&found)?;
+            } else {
+                let mut rows = vec![["LAYOUT", "FROM", "TITLE"].map(str::to_owned).to_vec()];
+                rows.extend(found.into_iter().map(|each| {
+                    let from = match each.origin {
+                        Origin::BuiltIn => "built in",
+                        Origin::Override => "this NAS",
+                    };
+                    vec![each.name, from.to_owned(), each.title.en]
+                }));
+                report::stdout(&report::table(&rows))?;
+            }
         }
-        Command::Show { name } => {
-            let layout = layouts
-                .get(name)
-                .ok_or_else(|| Error::new("layout.unknown", format!("there is no layout {name}")).hint("octonas layout list"))?;
-            report::stdout(&layout.text)?;
-        }
+        Command::Show { name } => report::stdout(layouts.text(name)?)?,
     }
     Ok(Exit::Done)
 }

@@ -238,7 +238,7 @@ pub(super) fn scalar<T>(
     parse: impl FnOnce(&str) -> Result<T>,
 ) -> Option<T> {
     let text = match &node.value {
-        Value::Scalar { text, plain } if !node.value.is_null() && !(*plain && is_truth(text)) => {
+        Value::Scalar { text, plain } if !node.value.is_null() && (!plain || !is_truth(text)) => {
             text
         }
         value => {

@@ -3,6 +3,7 @@
 
 mod choice;
 mod definition;
+mod edit;
 mod fields;
 mod identifier;
 mod name;
@@ -18,6 +19,7 @@ pub use definition::{
     Dates, Definition, Facility, Funding, NfsRow, Person, Protocols, Retention, Source, Storage,
     Unknown, VERSION, Variable,
 };
+pub use edit::{Change, check_edit};
 pub use identifier::{Email, Licence, Orcid, Ror};
 pub use name::{AccountName, Code, ExperimentId, LayoutName, SourceId};
 pub use node::INPUT_MAX;
@@ -25,3 +27,6 @@ pub use path::{AbsPath, NAME_MAX, PATH_MAX, RelPath};
 pub use problem::{Problem, Problems};
 pub use quantity::{Date, Interval, Size, Timezone};
 pub use read::{Strictness, read};
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,7 @@
 //! anchors, aliases, tags, several documents, keys that are no text, keys twice, depth, size.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput};
 
@@ -128,7 +129,7 @@ pub(super) fn parse(input: &[u8]) -> Result<(Node, Vec<Problem>), Problems> {
     }
     let text = std::str::from_utf8(input).map_err(|e| {
         let before = input.get(..e.valid_up_to()).unwrap_or_default();
-        let line = 1 + before.iter().filter(|b| **b == b'\n').count();
+        let line = before.split(|b| *b == b'\n').count();
         fail(
             Place { line, column: 1 },
             "the file is not UTF-8",
@@ -137,7 +138,7 @@ pub(super) fn parse(input: &[u8]) -> Result<(Node, Vec<Problem>), Problems> {
     })?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if let Some(at) = text.find('\0') {
-        let line = 1 + text.bytes().take(at).filter(|b| *b == b'\n').count();
+        let line = text.get(..at).unwrap_or_default().split('\n').count();
         return Err(fail(
             Place { line, column: 1 },
             "the file contains a NUL character",
@@ -158,10 +159,12 @@ fn join_surrogates(text: &str) -> String {
     let is_json = text.trim_start().starts_with('{')
         && text.contains("\\u")
         && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok();
+    if !is_json {
+        return text.to_owned();
+    }
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
-    while is_json {
-        let Some(at) = rest.find('\\') else { break };
+    while let Some(at) = rest.find('\\') {
         let (before, escape) = rest.split_at(at);
         out.push_str(before);
         let unit = |from: usize| {
@@ -174,16 +177,13 @@ fn join_surrogates(text: &str) -> String {
                 .ok()
                 .filter(|c| u32::from(*c) > 0xffff)
         });
-        let taken = match pair {
-            Some(c) => {
-                out.push_str(&format!("\\U{:08X}", u32::from(c)));
-                12
-            }
-            None => {
-                let taken = 1 + escape.chars().nth(1).map_or(0, char::len_utf8);
-                out.push_str(escape.get(..taken).unwrap_or_default());
-                taken
-            }
+        let taken = if let Some(c) = pair {
+            let _ = write!(out, "\\U{:08X}", u32::from(c));
+            12
+        } else {
+            let taken = 1 + escape.chars().nth(1).map_or(0, char::len_utf8);
+            out.push_str(escape.get(..taken).unwrap_or_default());
+            taken
         };
         rest = escape.get(taken..).unwrap_or_default();
     }
@@ -316,19 +316,18 @@ impl<'t> Tree<'t> {
             };
             let (event, at) = self.next()?;
             let node = self.node(event, at, depth + 1)?;
-            match lines.get(&key) {
-                Some(before) => self.twice.push(place.problem(
+            if let Some(before) = lines.get(&key) {
+                self.twice.push(place.problem(
                     "",
                     format!(
                         "the key {} is here a second time; it was on line {before}",
                         quote(&key)
                     ),
                     Some("keep one of the two".into()),
-                )),
-                None => {
-                    lines.insert(key.clone(), place.line);
-                    entries.push(Entry { key, place, node });
-                }
+                ));
+            } else {
+                lines.insert(key.clone(), place.line);
+                entries.push(Entry { key, place, node });
             }
         }
     }

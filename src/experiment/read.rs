@@ -11,7 +11,7 @@ use super::definition::{
 use super::fields::{Fields, Findings};
 use super::identifier::{Email, Licence, Orcid, Ror};
 use super::name::{AccountName, Code, ExperimentId, LayoutName, SourceId};
-use super::node::{self, Node};
+use super::node::{self, Node, Place};
 use super::path::{AbsPath, RelPath};
 use super::problem::Problems;
 use super::quantity::{Date, Interval, Size, Timezone};
@@ -63,13 +63,28 @@ pub fn read(text: &[u8], strictness: Strictness) -> std::result::Result<Definiti
     );
     let definition = Fields::open(&root, "", &mut findings).and_then(definition);
     match (findings.into_problems(), definition) {
-        (None, Some(definition)) => Ok(definition),
+        (None, Some(definition)) => writable(definition, root.place),
         (Some(problems), _) => Err(problems),
         (None, None) => Err(Problems::one(root.place.problem(
             "",
             "the definition is incomplete",
             None,
         ))),
+    }
+}
+
+/// What is read must fit when it is written, with room for what the program adds (id, base, status).
+fn writable(definition: Definition, place: Place) -> std::result::Result<Definition, Problems> {
+    match definition.to_yaml() {
+        Ok(yaml) if yaml.len() <= node::INPUT_MAX - 4096 => Ok(definition),
+        Ok(yaml) => {
+            let message = format!(
+                "the definition has {} bytes when it is written out; that is too large",
+                yaml.len()
+            );
+            Err(Problems::one(place.problem("", message, None)))
+        }
+        Err(error) => Err(Problems::one(place.problem("", error.to_string(), None))),
     }
 }
 
@@ -124,7 +139,7 @@ fn definition(mut f: Fields) -> Option<Definition> {
     let status = f
         .value("status", |text| status(text, given))
         .unwrap_or(Status::Active);
-    let dates: Dates = f.mapping("dates", dates).unwrap_or_default();
+    let dates: Dates = f.mapping("dates", |f| Some(dates(f))).unwrap_or_default();
     let facility = f.mapping("facility", facility);
     let start = dates.start;
     let people = f.mappings("people", |fields| person(fields, start));
@@ -133,11 +148,15 @@ fn definition(mut f: Fields) -> Option<Definition> {
     let keywords = f.values("keywords", |text| line(text, 100));
     let licence = f.value("licence", Licence::parse);
     let funding = f.mappings("funding", funding);
-    let storage = f.mapping("storage", storage).unwrap_or_default();
+    let storage = f
+        .mapping("storage", |f| Some(storage(f)))
+        .unwrap_or_default();
     let layout = f
         .value("layout", LayoutName::parse)
         .unwrap_or_else(LayoutName::minimal);
-    let protocols = f.mapping("protocols", protocols).unwrap_or_default();
+    let protocols = f
+        .mapping("protocols", |f| Some(protocols(f)))
+        .unwrap_or_default();
     let retention = f.mapping("retention", retention);
     let unknown = f.close();
     Some(Definition {
@@ -187,7 +206,7 @@ fn status(text: &str, given: bool) -> Result<Status> {
     Ok(status)
 }
 
-fn dates(mut f: Fields) -> Option<Dates> {
+fn dates(mut f: Fields) -> Dates {
     let start = f.value("start", Date::parse);
     let end = f.value("end", Date::parse);
     if let (Some(start), Some(end)) = (start, end)
@@ -199,11 +218,11 @@ fn dates(mut f: Fields) -> Option<Dates> {
             "",
         );
     }
-    Some(Dates {
+    Dates {
         start,
         end,
         unknown: f.close(),
-    })
+    }
 }
 
 fn facility(mut f: Fields) -> Option<Facility> {
@@ -354,24 +373,24 @@ fn funding(mut f: Fields) -> Option<Funding> {
     })
 }
 
-fn storage(mut f: Fields) -> Option<Storage> {
-    Some(Storage {
+fn storage(mut f: Fields) -> Storage {
+    Storage {
         base: f.value("base", AbsPath::parse),
         quota: f.value("quota", Size::parse),
         unknown: f.close(),
-    })
+    }
 }
 
-fn protocols(mut f: Fields) -> Option<Protocols> {
+fn protocols(mut f: Fields) -> Protocols {
     let default = Protocols::default();
-    Some(Protocols {
+    Protocols {
         smb: f.flag("smb", default.smb),
         sftp: f.flag("sftp", default.sftp),
         rsync: f.flag("rsync", default.rsync),
         ftp: f.flag("ftp", default.ftp),
         nfs: f.mappings("nfs", nfs_row),
         unknown: f.close(),
-    })
+    }
 }
 
 fn nfs_row(mut f: Fields) -> Option<NfsRow> {

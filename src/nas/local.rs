@@ -20,7 +20,7 @@ use crate::sys::dir::{Dir, Permissions};
 /// The directory of a base that holds the NAS's own files; nobody but its owner enters it.
 const HOUSE: &str = ".octonas";
 const FILE: &str = "nas.jsonl";
-const SIZE_LIMIT: usize = 256 << 20;
+const SIZE_LIMIT: u64 = 256 << 20;
 
 const KINDS: [Kind; 6] = [
     Kind::Group,
@@ -48,7 +48,9 @@ struct State {
     objects: BTreeMap<ObjectId, Found>,
     lines: usize,
     /// Bytes that hold whole lines; what follows was cut off by a crash.
-    sound: usize,
+    sound: u64,
+    /// Bytes that the file had.
+    seen: u64,
 }
 
 /// A directory that is a NAS for one user.
@@ -85,6 +87,11 @@ impl Local {
         })
     }
 
+    /// The NAS's own directory.
+    pub fn house(&self) -> Result<Dir> {
+        self.house.try_clone()
+    }
+
     fn count(&self, call: &str) {
         *self.calls.borrow_mut().entry(call.to_owned()).or_default() += 1;
     }
@@ -109,14 +116,17 @@ impl Local {
                 found: found.clone(),
             }))
             .collect();
-        self.house.write(FILE, &encode(&lines)?, &Permissions::private())
+        self.house.write(FILE, &encode(&lines)?, &Permissions::PRIVATE)
     }
 }
 
 impl State {
     fn read(house: &Dir) -> Result<Self> {
         let bytes = house.read(FILE, SIZE_LIMIT)?.unwrap_or_default();
-        let mut state = Self::default();
+        let mut state = Self {
+            seen: bytes.len() as u64,
+            ..Self::default()
+        };
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             if piece.last() != Some(&b'\n') {
                 break;
@@ -127,7 +137,7 @@ impl State {
                     .source(e)
             })?;
             state.lines += 1;
-            state.sound += piece.len();
+            state.sound += piece.len() as u64;
             match line {
                 Line::Nas { id } => state.id = Some(id),
                 Line::Account { name } => {
@@ -157,7 +167,7 @@ fn encode(lines: &[Line]) -> Result<Vec<u8>> {
 
 /// Appends after the last whole line: what a crash left of a line goes.
 fn append(house: &Dir, state: &State, lines: &[Line]) -> Result<()> {
-    house.append_at(FILE, state.sound as u64, &encode(lines)?)
+    house.append_after(FILE, state.sound, state.seen, &encode(lines)?)
 }
 
 impl Nas for Local {

@@ -12,11 +12,10 @@ use super::sweep;
 use crate::error::{Error, Result};
 use crate::experiment::{Code, Status};
 use crate::nas::Observation;
-use crate::object::Attributes;
-use crate::store;
-use crate::store::applied::Applied;
+use crate::object::Kind;
 use crate::store::claim::Claim;
-use crate::sys::{clock, fault};
+use crate::store::tombstone::Tombstone;
+use crate::sys::fault;
 
 /// How to adopt.
 #[derive(Debug, Clone, Default)]
@@ -68,6 +67,7 @@ pub fn adopt(site: &Site, dir: &Path, options: &Options) -> Result<Adoption> {
     unknown_grants(&map, options)?;
     // Adopting again what is being adopted goes on; adopting what is in service would take everybody out.
     let under_way = opened.applied.intents.contains_key(&sweep::intent());
+    let begun = under_way && opened.applied.objects.contains_key(&apply::server(site));
     let ours = site.served_here(&opened);
     if ours.is_ok() && opened.definition.status != Status::Removed && !under_way {
         return Err(Error::new("experiment.exists", format!("{code} is in service here already"))
@@ -79,17 +79,18 @@ pub fn adopt(site: &Site, dir: &Path, options: &Options) -> Result<Adoption> {
     if options.dry_run {
         settle_people(&mut opened, options);
         opened.definition.status = Status::Active;
-        opened.applied = Applied::default();
+        opened.applied.objects.clear();
+        opened.applied.intents.clear();
         return Ok(Adoption {
             map,
             outcome: apply::preview(site, &opened)?,
         });
     }
-    if !under_way {
+    if !begun {
         begin(site, &mut opened, options, &map)?;
     }
     let outcome = apply::converge(site, &mut opened, false)?;
-    store::tombstone::remove(&opened.base.house, &opened.id())?;
+    Tombstone::clear(&opened.base.dir, &opened.identity()?)?;
     let detail = serde_json::json!({"code": code.to_string(), "granted": options.grant});
     site.record(&opened.base, &opened.id(), "adopt", "done", detail)?;
     site.note(&opened);
@@ -100,9 +101,15 @@ pub fn adopt(site: &Site, dir: &Path, options: &Options) -> Result<Adoption> {
 fn begin(site: &Site, opened: &mut Opened, options: &Options, map: &[Mapped]) -> Result<()> {
     let detail = serde_json::json!({"code": opened.definition.code.to_string(), "map": map});
     site.record(&opened.base, &opened.id(), "adopt", "begun", detail)?;
-    opened.applied = Applied::start_anew(&opened.metadata)?;
-    opened.applied.intend(&sweep::intent(), &Attributes::new())?;
-    fault::point("adopt.intended");
+    opened.applied.intend(&sweep::intent(), &sweep::with_owners())?;
+    // What another NAS made says nothing here. Its name goes last: until then the record is recognised as foreign.
+    let mut foreign: Vec<_> = opened.applied.objects.keys().cloned().collect();
+    foreign.extend(opened.applied.intents.keys().filter(|id| **id != sweep::intent()).cloned());
+    foreign.sort_by_key(|id| id.kind == Kind::Server);
+    for id in foreign {
+        opened.applied.forget(&id)?;
+    }
+    fault::point("adopt.intended")?;
     settle_people(opened, options);
     opened.definition.status = match opened.definition.status {
         Status::Closing | Status::Closed | Status::Archived => opened.definition.status,
@@ -179,7 +186,7 @@ fn take(site: &Site, path: &Path, options: &Options) -> Result<OpenBase> {
     }
     let base = site::open_base(path)?;
     let identity = site.nas.identity();
-    Claim::take_over(&base.house, &identity.id, &identity.name, &clock::now().to_string())?;
+    Claim::take_over(&base.dir, &identity.id, &identity.name)?;
     site.progress.note(&format!("{} is now served by {}", path.display(), identity.name));
     site.record(&base, "", "take-over", "done", serde_json::json!({"path": path}))?;
     Ok(base)

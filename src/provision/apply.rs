@@ -161,6 +161,11 @@ pub fn admissible(site: &Site, definition: &Definition, observation: &Observatio
     Ok(())
 }
 
+/// By this our own records are recognised.
+pub fn server(site: &Site) -> ObjectId {
+    ObjectId::new(Kind::Server, &site.nas.identity().id)
+}
+
 /// What `converge` would do, without doing it.
 pub fn preview(site: &Site, opened: &Opened) -> Result<Outcome> {
     let look = look(site, opened, &site.nas.observe()?, false)?;
@@ -174,7 +179,7 @@ pub fn preview(site: &Site, opened: &Opened) -> Result<Outcome> {
 /// Makes the NAS match the definition; says what it did. Run again, it does nothing.
 pub fn converge(site: &Site, opened: &mut Opened, mend: bool) -> Result<Outcome> {
     let mut outcome = Outcome::of(opened);
-    let server = ObjectId::new(Kind::Server, &site.nas.identity().id);
+    let server = server(site);
     if !opened.applied.objects.contains_key(&server) {
         opened.applied.done(&server, &Found::default())?;
     }
@@ -257,7 +262,7 @@ fn round(
             open_stage = Some(stage);
         }
         carry_out(site, opened, observation, look, step, outcome)?;
-        fault::point("step.done");
+        fault::point("step.done")?;
         outcome.steps.push(step.clone());
     }
     if let Some(stage) = open_stage {
@@ -391,7 +396,7 @@ fn activate(site: &Site, opened: &mut Opened, stage: usize) -> Result<()> {
     let kinds: BTreeSet<Kind> = STAGES[stage].iter().copied().collect();
     site.progress.note(&format!("applying: {}", activation(stage).key));
     site.nas.activate(&kinds, &*site.progress)?;
-    fault::point("activated");
+    fault::point("activated")?;
     opened.applied.forget(&activation(stage))
 }
 

@@ -6,10 +6,8 @@ use serde::Serialize;
 
 use super::site::{self, Site};
 use crate::error::{Error, Result};
-use crate::store::HOUSE;
 use crate::store::claim::Claim;
 use crate::sys::abilities::{self, Abilities};
-use crate::sys::clock;
 use crate::sys::dir::Dir;
 
 /// What is known of one base.
@@ -33,8 +31,8 @@ pub fn add(site: &Site, path: &Path) -> Result<BaseReport> {
     let identity = site.nas.identity();
     let dir = Dir::open_or_create_absolute(path, 0o711)?;
     refuse_nested(site, path)?;
-    let abilities = abilities::try_in(&dir)?;
-    if let Some(missing) = abilities.missing.first() {
+    let abilities = abilities::find_out(&dir)?;
+    if let Some(missing) = missing(&abilities) {
         return Err(Error::new(
             "base.unfit",
             format!("{} cannot hold experiments: {missing}", path.display()),
@@ -45,19 +43,7 @@ pub fn add(site: &Site, path: &Path) -> Result<BaseReport> {
         dir.set_owner(Some(0), Some(0))?;
         dir.set_mode(0o711)?;
     }
-    dir.create_dir(HOUSE, 0o700)?;
-    let house = dir.existing(HOUSE)?;
-    match Claim::read(&house)? {
-        Some(claim) if claim.nas != identity.id => {
-            return Err(Error::new(
-                "base.foreign",
-                format!("{} is claimed by another NAS ({})", path.display(), claim.name),
-            )
-            .hint("`octonas experiment adopt DIR --take-over` takes an experiment and its base over"));
-        }
-        Some(_) => {}
-        None => Claim::write(&house, &identity.id, &identity.name, &clock::now().to_string(), &abilities)?,
-    }
+    Claim::make(&dir, &identity.id, &identity.name, abilities.clone())?;
     site.nas.add_base(path)?;
     Ok(BaseReport {
         path: path.to_owned(),
@@ -88,7 +74,7 @@ pub fn list(site: &Site) -> Result<Vec<BaseReport>> {
         .into_iter()
         .map(|base| {
             let (available, reason, claimed_by) = match site.base(&base.path) {
-                Ok(open) => (true, None, Claim::read(&open.house)?.map(|claim| claim.name)),
+                Ok(open) => (true, None, Claim::read(&open.dir)?.map(|claim| claim.name)),
                 Err(error) => (false, Some(error.to_string()), None),
             };
             Ok(BaseReport {
@@ -105,17 +91,16 @@ pub fn list(site: &Site) -> Result<Vec<BaseReport>> {
 /// Tries a base again, or a folder that may become one. Leaves nothing behind.
 pub fn check(site: &Site, path: &Path) -> Result<BaseReport> {
     let dir = Dir::open_absolute(path)?;
-    let abilities = abilities::try_in(&dir)?;
+    let abilities = abilities::find_out(&dir)?;
     let known = site.nas.bases()?.into_iter().any(|base| base.path == path);
     let verdict = if known { site.base(path).map(|_| ()) } else { Ok(()) };
-    let reason = match (verdict, abilities.missing.first()) {
+    let reason = match (verdict, missing(&abilities)) {
         (Err(error), _) => Some(error.to_string()),
-        (Ok(()), Some(missing)) => Some(missing.clone()),
-        (Ok(()), None) => None,
+        (Ok(()), missing) => missing,
     };
     let claimed_by = site::open_base(path)
         .ok()
-        .and_then(|open| Claim::read(&open.house).ok().flatten())
+        .and_then(|open| Claim::read(&open.dir).ok().flatten())
         .map(|claim| claim.name);
     Ok(BaseReport {
         path: path.to_owned(),
@@ -124,4 +109,10 @@ pub fn check(site: &Site, path: &Path) -> Result<BaseReport> {
         claimed_by,
         abilities: Some(abilities),
     })
+}
+
+/// What the wall or the crash safety needs and the file system does not have.
+fn missing(abilities: &Abilities) -> Option<String> {
+    let all: Vec<String> = abilities.missing().map(|(what, why)| format!("{what} ({why})")).collect();
+    (!all.is_empty()).then(|| all.join(", "))
 }

@@ -10,7 +10,8 @@ use crate::error::{Error, Result};
 use crate::experiment::{self, AbsPath, Definition, ExperimentId, Status, Strictness};
 use crate::nas::{Account, Observation};
 use crate::store;
-use crate::sys::dir::Replace;
+use crate::store::tombstone::Tombstone;
+use crate::sys::dir::Permissions;
 use crate::sys::fault;
 
 /// How to create or edit.
@@ -48,10 +49,9 @@ pub fn create(site: &Site, text: &[u8], options: Options) -> Result<Outcome> {
         )
         .hint("choose another code, or move the directory away"));
     }
-    definition.id.get_or_insert_with(ExperimentId::random);
-    let id = definition.id.map(|id| id.to_string()).unwrap_or_default();
-    let _lock = site.lock_experiment(&id)?;
-    if let Some(tombstone) = store::tombstone::read(&base.house, &id)? {
+    let id = *definition.id.get_or_insert_with(ExperimentId::random);
+    let _lock = site.lock_experiment(&id.to_string())?;
+    if let Some(tombstone) = Tombstone::read(&base.dir, &id)? {
         return Err(Error::new(
             "experiment.removed",
             format!("the id {id} belonged to {}, which was removed", tombstone.code),
@@ -62,7 +62,7 @@ pub fn create(site: &Site, text: &[u8], options: Options) -> Result<Outcome> {
     if let Some(outcome) = rehearse(site, &base, &definition, options)? {
         return Ok(outcome);
     }
-    let mut opened = lay_down(base, &definition)?;
+    let mut opened = lay_down(base, &definition, &id)?;
     settle(site, &mut opened, options, "create")
 }
 
@@ -112,11 +112,15 @@ fn assume(site: &Site, definition: &Definition, observation: &mut Observation, o
 }
 
 /// The directory appears whole, with its definition in it, by one rename.
-fn lay_down(base: OpenBase, definition: &Definition) -> Result<Opened> {
-    store::definition::stage(&base.house, definition)?;
-    fault::point("create.staged");
-    store::definition::publish(&base.house, &base.dir, definition, Replace::Never)?;
-    fault::point("create.published");
+fn lay_down(base: OpenBase, definition: &Definition, id: &ExperimentId) -> Result<Opened> {
+    let staged = store::definition::stage(&base.dir, id)?;
+    staged.create_dir(store::definition::METADATA, 0o700)?;
+    let metadata = staged.existing(store::definition::METADATA)?;
+    store::definition::write(&metadata, &definition.to_yaml()?, &Permissions::PRIVATE)?;
+    staged.sync()?;
+    fault::point("create.staged")?;
+    store::definition::publish(&base.dir, id, &definition.code)?;
+    fault::point("create.published")?;
     site::open_in(base, &definition.code)?.ok_or_else(|| {
         Error::new("directory.lost", format!("the directory of {} went away while it was made", definition.code))
     })
@@ -253,7 +257,7 @@ pub fn edit(site: &Site, text: &[u8], from: Option<&str>, options: Options) -> R
     apply::admissible(site, &opened.definition, &observation, &look)?;
     if !options.dry_run && before != opened.definition {
         opened.save()?;
-        fault::point("edit.saved");
+        fault::point("edit.saved")?;
     }
     settle(site, &mut opened, options, "edit")
 }

@@ -1,33 +1,37 @@
 //! The frame and the leaves: directories with their final owner, mode and ACL, made beneath the experiment's handle.
 
-use super::site::{Opened, Site, relative};
+use super::site::{Opened, Site};
 use crate::error::{Error, Result};
 use crate::experiment::RelPath;
 use crate::nas::Observation;
 use crate::object::Attributes;
-use crate::sys::acl::Acl;
-use crate::sys::dir::{Dir, Which};
+use crate::store::definition::METADATA;
+use crate::sys::acl::{Acl, Which};
+use crate::sys::dir::Dir;
 
 /// Makes a directory be as its attributes say. What is in it is left alone.
 pub fn make(opened: &Opened, key: &str, attributes: &Attributes, observation: &Observation) -> Result<()> {
     if key.is_empty() {
         return dress(&opened.dir, attributes, observation);
     }
-    let path = relative(key)?;
+    let path = RelPath::parse(key)?;
     let (parent, name) = split(opened, &path)?;
     parent.create_dir(&name, 0o700)?;
     let dir = parent.child(&name)?.ok_or_else(|| {
         Error::new("directory.lost", format!("{path} of {} went away while it was made", opened.definition.code))
     })?;
     dress(&dir, attributes, observation)?;
+    if key == METADATA {
+        opened.show_definition()?;
+    }
     parent.sync()
 }
 
 fn split(opened: &Opened, path: &RelPath) -> Result<(Dir, String)> {
-    let name = path.file_name().to_owned();
+    let name = path.name().to_owned();
     let parent = match path.parent() {
         None => Some(opened.dir.try_clone()?),
-        Some(parent) => opened.dir.open(&parent)?,
+        Some(parent) => opened.dir.open(parent.as_str())?,
     };
     parent.map(|dir| (dir, name)).ok_or_else(|| {
         Error::new(
@@ -82,16 +86,19 @@ pub fn remove(site: &Site, opened: &Opened, key: &str) -> Result<()> {
     if key.is_empty() {
         return Ok(());
     }
-    let path = relative(key)?;
+    let path = RelPath::parse(key)?;
     let Ok((parent, name)) = split(opened, &path) else {
         return Ok(());
     };
-    if !parent.remove_empty_dir(&name)? {
-        site.progress.note(&format!(
-            "{path} is no longer part of the layout, but it is not empty: it stays"
-        ));
+    match parent.remove_dir(&name) {
+        Err(error) if error.code() == "path.not-empty" => {
+            site.progress.note(&format!(
+                "{path} is no longer part of the layout, but it is not empty: it stays"
+            ));
+            Ok(())
+        }
+        other => other.map(|_| ()),
     }
-    Ok(())
 }
 
 /// Shuts the experiment's directory for everybody but root: one step, whatever lies below.

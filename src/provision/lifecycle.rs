@@ -4,11 +4,11 @@ use super::apply::{self, Outcome};
 use super::frame;
 use super::site::{self, Opened, Site};
 use crate::error::{Error, Result};
-use crate::experiment::{Code, Status};
+use crate::experiment::{Code, ExperimentId, Status};
 use crate::object::Kind;
-use crate::store;
 use crate::store::tombstone::Tombstone;
-use crate::sys::{clock, fault};
+use crate::store::trash;
+use crate::sys::fault;
 
 /// Makes the NAS match the definition. `mend` also sets right what was changed by hand.
 pub fn apply(site: &Site, code: &Code, mend: bool) -> Result<Outcome> {
@@ -86,7 +86,7 @@ fn change_status(
     }
     if wanted.is_some() {
         opened.save()?;
-        fault::point("status.saved");
+        fault::point("status.saved")?;
         site.note(&opened);
     }
     let outcome = finish(site, &mut opened, false)?;
@@ -118,19 +118,8 @@ pub fn remove(site: &Site, code: &Code, delete_data: Option<&Code>, dry_run: boo
         forget_directories(&mut opened, true)?;
         return apply::preview(site, &opened);
     }
-    store::tombstone::write(
-        &opened.base.house,
-        &Tombstone {
-            id: opened.id(),
-            code: code.to_string(),
-            title: opened.definition.title.clone(),
-            removed_at: clock::now().to_string(),
-            by: site.caller.clone(),
-            data_deleted: false,
-            delete_data: delete_data.is_some(),
-        },
-    )?;
-    fault::point("remove.tombstone");
+    tombstone(site, &opened, false)?;
+    fault::point("remove.tombstone")?;
     if !removed_before {
         opened.save()?;
     }
@@ -168,17 +157,21 @@ fn forget_directories(opened: &mut Opened, only_in_memory: bool) -> Result<()> {
     Ok(())
 }
 
+fn tombstone(site: &Site, opened: &Opened, data_deleted: bool) -> Result<()> {
+    let definition = &opened.definition;
+    let id = opened.identity()?;
+    Tombstone::new(&id, definition.code.as_str(), &definition.title, &site.caller, data_deleted).write(&opened.base.dir)
+}
+
 /// Out of sight by one rename, then gone file by file; the tombstone says when that is true.
 fn delete(site: &Site, opened: &Opened) -> Result<()> {
-    let id = opened.id();
-    store::definition::discard(&opened.base.house, &opened.base.dir, &opened.definition)?;
-    fault::point("remove.discarded");
+    let id = opened.identity()?;
+    trash::discard(&opened.base.dir, &id, &opened.definition.code)?;
+    fault::point("remove.discarded")?;
     site.progress.note("deleting the data");
-    store::definition::empty_trash(&opened.base.house, &id)?;
-    store::tombstone::mark_deleted(&opened.base.house, &id)?;
-    if let Err(error) = site.registry().and_then(|registry| registry.forget(&id)) {
-        site.progress.warn(&format!("the list of experiments could not be updated: {error}"));
-    }
+    trash::empty(&opened.base.dir, &opened.id())?;
+    tombstone(site, opened, true)?;
+    site.forget(&opened.id());
     Ok(())
 }
 
@@ -186,11 +179,14 @@ fn delete(site: &Site, opened: &Opened) -> Result<()> {
 fn finish_deletions(site: &Site) -> Result<()> {
     for base in site.nas.bases()? {
         let Ok(open) = site.base(&base.path) else { continue };
-        for tombstone in store::tombstone::list(&open.house)? {
-            if tombstone.delete_data && !tombstone.data_deleted && store::definition::in_trash(&open.house, &tombstone.id)? {
-                store::definition::empty_trash(&open.house, &tombstone.id)?;
-                store::tombstone::mark_deleted(&open.house, &tombstone.id)?;
+        for id in trash::waiting(&open.dir)? {
+            trash::empty(&open.dir, &id)?;
+            let Ok(id) = ExperimentId::parse(&id) else { continue };
+            if let Some(mut tombstone) = Tombstone::read(&open.dir, &id)? {
+                tombstone.data_deleted = true;
+                tombstone.write(&open.dir)?;
             }
+            site.forget(&id.to_string());
         }
     }
     Ok(())

@@ -45,7 +45,7 @@ pub fn list(site: &Site, refresh: bool) -> Result<List> {
 fn scan(site: &Site, path: &std::path::Path) -> Result<Vec<Row>> {
     let base = site.base(path)?;
     let mut rows = Vec::new();
-    for code in store::definition::codes(&base.dir)? {
+    for (code, _) in store::definition::list(&base.dir)? {
         match each(site, path, &code) {
             Ok(Some(opened)) => rows.push(site::row(&opened)),
             Ok(None) => {}
@@ -70,7 +70,7 @@ pub fn in_service(site: &Site) -> Result<Vec<(String, Result<Opened>)>> {
                 continue;
             }
         };
-        for code in store::definition::codes(&open.dir)? {
+        for (code, _) in store::definition::list(&open.dir)? {
             match each(site, &base.path, &code) {
                 Ok(Some(opened)) if opened.definition.status == Status::Removed => {}
                 Ok(Some(opened)) => {

@@ -6,8 +6,8 @@ use crate::error::Result;
 use crate::nas::Observation;
 use crate::object::{Attributes, Found, Kind, ObjectId, Objects};
 use crate::provision::plan::Memory;
-use crate::sys::acl::{Acl, Perms};
-use crate::sys::dir::{Dir, Which};
+use crate::sys::acl::{Acl, Which};
+use crate::sys::dir::Dir;
 
 /// Names of numeric ids, in both directions.
 #[derive(Debug, Default)]
@@ -36,29 +36,17 @@ impl Names {
         names
     }
 
+    /// The text form of acl(5), by name.
+    pub fn acl(&self, acl: &Acl) -> String {
+        acl.to_text(|uid| self.users.get(&uid).cloned(), |gid| self.groups.get(&gid).cloned())
+    }
+
     fn group(&self, gid: u32) -> String {
         self.groups.get(&gid).cloned().unwrap_or_else(|| gid.to_string())
     }
 
     fn user(&self, uid: u32) -> String {
         self.users.get(&uid).cloned().unwrap_or_else(|| uid.to_string())
-    }
-
-    /// The text form of acl(5), entries of a kind sorted by name.
-    pub fn acl(&self, acl: &Acl) -> String {
-        let mut entries = vec![format!("u::{}", acl.user_obj)];
-        let mut named: Vec<(String, Perms)> = acl.users.iter().map(|(id, perms)| (self.user(*id), *perms)).collect();
-        named.sort();
-        entries.extend(named.into_iter().map(|(name, perms)| format!("u:{name}:{perms}")));
-        entries.push(format!("g::{}", acl.group_obj));
-        let mut named: Vec<(String, Perms)> = acl.groups.iter().map(|(id, perms)| (self.group(*id), *perms)).collect();
-        named.sort();
-        entries.extend(named.into_iter().map(|(name, perms)| format!("g:{name}:{perms}")));
-        if let Some(mask) = acl.mask {
-            entries.push(format!("m::{mask}"));
-        }
-        entries.push(format!("o::{}", acl.other));
-        entries.join(",")
     }
 }
 

@@ -163,7 +163,7 @@ pub fn rights(basis: &Basis<'_>, only: Option<&str>) -> Rights {
         .nfs
         .iter()
         .map(|row| HostRow {
-            client: row.client.clone(),
+            client: row.host.clone(),
             allowed: false,
             reason: "NFS is declared, but this version does not open it yet".into(),
         })

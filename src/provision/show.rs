@@ -10,8 +10,8 @@ use super::desired::{self, Right};
 use super::plan::Plan;
 use super::site::{self, Site};
 use crate::error::Result;
-use crate::experiment::{Code, Definition};
-use crate::layout::DirectoryKind;
+use crate::experiment::{Code, Definition, Language, LayoutName};
+use crate::layout::{Bilingual, DirectoryKind, Layouts, Origin};
 use crate::nas::Identity;
 use crate::report::printable;
 
@@ -52,7 +52,10 @@ pub fn show(site: &Site, code: &Code) -> Result<Shown> {
         .expand(definition)?
         .into_iter()
         .map(|directory| Branch {
-            purpose: directory.purpose.in_language(definition.language).to_owned(),
+            purpose: match definition.language {
+                Language::Fr => directory.purpose.fr,
+                Language::En => directory.purpose.en,
+            },
             path: directory.path.to_string(),
             kind: directory.kind,
         })
@@ -69,6 +72,35 @@ pub fn show(site: &Site, code: &Code) -> Result<Shown> {
         tree,
         definition: opened.definition,
     })
+}
+
+/// One layout.
+#[derive(Debug, Serialize)]
+pub struct LayoutRow {
+    /// By which a definition names it.
+    pub name: String,
+    /// Built in, or this NAS's own.
+    pub origin: Origin,
+    /// For people.
+    pub title: Bilingual,
+    /// What it is for.
+    pub purpose: Bilingual,
+}
+
+/// The layouts that a definition can name.
+pub fn layouts(layouts: &Layouts) -> Result<Vec<LayoutRow>> {
+    layouts
+        .names()
+        .map(|(name, origin)| {
+            let layout = layouts.get(&LayoutName::parse(name)?)?;
+            Ok(LayoutRow {
+                name: name.to_owned(),
+                origin,
+                title: layout.title().clone(),
+                purpose: layout.purpose().clone(),
+            })
+        })
+        .collect()
 }
 
 /// What `apply` would do.

@@ -1,23 +1,27 @@
 //! Where the work is done: a NAS, its bases, the locks, the registry; and one experiment, opened.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::Duration;
 
 use crate::error::{Error, Result};
-use crate::experiment::{Code, Date, Definition, RelPath, Status};
-use crate::layout::Layout;
+use crate::experiment::{self, Code, Date, Definition, ExperimentId, Role, Status, Strictness};
+use crate::layout::{Layout, Layouts};
 use crate::nas::Nas;
 use crate::object::Kind;
 use crate::report::Progress;
 use crate::store::applied::Applied;
 use crate::store::claim::Claim;
-use crate::store::ledger::{Entry as LedgerEntry, Ledger};
+use crate::store::ledger::Ledger;
 use crate::store::registry::{Registry, Row};
-use crate::store::{self, HOUSE};
-use crate::sys::dir::Dir;
+use crate::store;
+use crate::sys::acl::{Perms, Which};
+use crate::sys::dir::{Dir, Permissions};
 use crate::sys::lock::{self, Lock};
-use crate::sys::{clock, mounts};
+use crate::sys::clock;
+use crate::sys::underneath::underneath;
 
 /// How long an operation waits for another one on the same NAS before it gives up.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -29,11 +33,13 @@ pub struct Site {
     /// Where long work shows itself.
     pub progress: Box<dyn Progress>,
     /// Locks (`/run/octonas`, or the embedded NAS's own directory).
-    pub locks: PathBuf,
+    pub locks: Dir,
     /// What can be lost (`/var/lib/octonas`, or the embedded NAS's own directory).
-    pub cache: PathBuf,
-    /// Layouts by name: built in, or overridden.
-    pub layouts: BTreeMap<String, Layout>,
+    pub cache: Dir,
+    /// Layouts: built in, or overridden.
+    pub layouts: Layouts,
+    /// Layouts that were parsed.
+    pub parsed: RefCell<BTreeMap<String, Rc<Layout>>>,
     /// Who asked, for the ledger.
     pub caller: String,
     /// The day on which access is judged.
@@ -46,8 +52,6 @@ pub struct OpenBase {
     pub path: PathBuf,
     /// The base itself, seen without the mounts that lie on it.
     pub dir: Dir,
-    /// `.octonas`.
-    pub house: Dir,
 }
 
 /// An experiment on a disk, open.
@@ -72,15 +76,37 @@ impl Opened {
         self.base.path.join(self.definition.code.as_str())
     }
 
+    /// Its id. A stored definition always has one.
+    pub fn identity(&self) -> Result<ExperimentId> {
+        self.definition.id.ok_or_else(|| {
+            Error::new("definition.damaged", format!("the definition of {} has no id", self.definition.code))
+                .hint("put `id:` back from a backup, the ledger or a replica")
+        })
+    }
+
     /// Its id as text.
     pub fn id(&self) -> String {
         self.definition.id.map(|id| id.to_string()).unwrap_or_default()
     }
 
-    /// Writes the definition (durably) and keeps its new digest.
+    /// Writes the definition (durably) and keeps its new digest. Members may read it.
     pub fn save(&mut self) -> Result<()> {
-        self.digest = store::definition::write(&self.metadata, &self.definition)?;
-        Ok(())
+        let text = self.definition.to_yaml()?;
+        self.digest = store::definition::write(&self.metadata, &text, &Permissions::PRIVATE)?.digest;
+        self.show_definition()
+    }
+
+    /// Gives the definition the rights of the directory it lies in: members read it.
+    pub fn show_definition(&self) -> Result<()> {
+        let Some(mut acl) = self.metadata.acl(Which::Default)? else {
+            return Ok(());
+        };
+        let Some(node) = self.metadata.node_at(store::definition::FILE)? else {
+            return Ok(());
+        };
+        acl.user_obj = Perms::from_bits(6);
+        acl.mask = acl.mask.map(|_| Perms::from_bits(4));
+        node.set_acl(Which::Access, Some(&acl))
     }
 }
 
@@ -96,16 +122,7 @@ impl Site {
             return Err(unavailable(path, base.reason.as_deref().unwrap_or("it is not there")));
         }
         let open = open_base(path)?;
-        let claim = Claim::read(&open.house)?.ok_or_else(|| {
-            unavailable(path, "it bears no claim: perhaps another disk is mounted there")
-        })?;
-        if claim.nas != self.nas.identity().id {
-            return Err(Error::new(
-                "base.foreign",
-                format!("{} is claimed by another NAS ({})", path.display(), claim.name),
-            )
-            .hint("its experiments are read-only here; `octonas experiment adopt DIR --take-over` takes one over"));
-        }
+        Claim::ours(&open.dir, &self.nas.identity().id)?;
         Ok(open)
     }
 
@@ -155,14 +172,15 @@ impl Site {
         lock::lock(&self.locks, "nas", PATIENCE)
     }
 
-    /// The layout of a definition, or what there is instead.
-    pub fn layout(&self, definition: &Definition) -> Result<&Layout> {
+    /// The layout of a definition.
+    pub fn layout(&self, definition: &Definition) -> Result<Rc<Layout>> {
         let name = definition.layout.as_str();
-        self.layouts.get(name).ok_or_else(|| {
-            Error::new("layout.unknown", format!("there is no layout {name}"))
-                .hint(format!("there are: {}", self.layouts.keys().cloned().collect::<Vec<_>>().join(", ")))
-                .field("layout")
-        })
+        if let Some(layout) = self.parsed.borrow().get(name) {
+            return Ok(Rc::clone(layout));
+        }
+        let layout = Rc::new(self.layouts.get(&definition.layout)?);
+        self.parsed.borrow_mut().insert(name.to_owned(), Rc::clone(&layout));
+        Ok(layout)
     }
 
     /// The registry cache; a damaged one starts anew.
@@ -178,16 +196,16 @@ impl Site {
         }
     }
 
+    /// Takes an experiment out of the registry cache.
+    pub fn forget(&self, id: &str) {
+        if let Err(error) = self.registry().and_then(|registry| registry.forget(id)) {
+            self.progress.warn(&format!("the list of experiments could not be updated: {error}"));
+        }
+    }
+
     /// Writes an operation into the ledger of a base.
     pub fn record(&self, base: &OpenBase, id: &str, operation: &str, outcome: &str, detail: serde_json::Value) -> Result<()> {
-        Ledger::open(&base.house)?.append(&LedgerEntry {
-            time: clock::now(),
-            experiment: id.to_owned(),
-            operation: operation.to_owned(),
-            by: self.caller.clone(),
-            outcome: outcome.to_owned(),
-            detail,
-        })
+        Ledger::of(&base.dir)?.append(id, operation, &self.caller, outcome, detail)
     }
 }
 
@@ -201,8 +219,8 @@ pub fn row(opened: &Opened) -> Row {
         status: definition.status.to_string(),
         base: opened.base.path.display().to_string(),
         digest: opened.digest.clone(),
-        seen_at: clock::now().to_string(),
-        responsible: definition.responsible().map(|person| person.name.clone()).unwrap_or_default(),
+        seen_at: clock::now_text(),
+        responsible: responsible(definition),
     }
 }
 
@@ -214,30 +232,26 @@ pub fn open_in(base: OpenBase, code: &Code) -> Result<Option<Opened>> {
     let Some(metadata) = dir.child("metadata")? else {
         return Ok(None);
     };
-    let Some((definition, digest)) = store::definition::read(&metadata)? else {
+    let Some(stored) = store::definition::read(&metadata)? else {
         return Ok(None);
     };
+    let definition = experiment::read(stored.text.as_bytes(), Strictness::Stored)?;
     let applied = Applied::load(&metadata)?;
     Ok(Some(Opened {
         base,
         dir,
         metadata,
         definition,
-        digest,
+        digest: stored.digest,
         applied,
     }))
 }
 
 /// Opens a base without asking whose it is.
 pub fn open_base(path: &Path) -> Result<OpenBase> {
-    let dir = mounts::underneath(path)?;
-    let house = dir
-        .child(HOUSE)?
-        .ok_or_else(|| unavailable(path, "it has no .octonas directory: perhaps its disk is not mounted"))?;
     Ok(OpenBase {
         path: path.to_owned(),
-        dir,
-        house,
+        dir: underneath(path)?,
     })
 }
 
@@ -259,7 +273,11 @@ fn unavailable(path: &Path, reason: &str) -> Error {
         .hint("mount its disk, then try again; nothing was changed")
 }
 
-/// A path below an experiment, from the key of a directory object.
-pub fn relative(key: &str) -> Result<RelPath> {
-    key.parse()
+/// The person to ask: the principal investigator, otherwise whoever leads, otherwise the contact.
+fn responsible(definition: &Definition) -> String {
+    [Role::PrincipalInvestigator, Role::ProjectLeader, Role::Contact]
+        .iter()
+        .find_map(|role| definition.people.iter().find(|person| person.roles.contains(role)))
+        .map(|person| person.name.clone())
+        .unwrap_or_default()
 }

@@ -9,6 +9,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Component, Path, PathBuf};
 
 use nix::errno::Errno;
@@ -53,6 +54,15 @@ pub struct Entry {
     pub name: OsString,
     /// What it was when it was read.
     pub kind: FileKind,
+}
+
+/// The end of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tail {
+    /// Its last bytes.
+    pub bytes: Vec<u8>,
+    /// How long the whole file is.
+    pub size: u64,
 }
 
 impl Dir {
@@ -281,6 +291,27 @@ impl Dir {
             return Err(too_large());
         }
         Ok(Some(bytes))
+    }
+
+    /// The last bytes of a regular file in it, at most `limit`. `None` where there is no such name.
+    pub fn read_tail(&self, name: impl AsRef<OsStr>, limit: u64) -> Result<Option<Tail>> {
+        let name = name.as_ref();
+        let Some(node) = self.node_at(name)? else {
+            return Ok(None);
+        };
+        let metadata = node.metadata()?;
+        if metadata.kind != FileKind::File {
+            return Err(not_regular(node.path()));
+        }
+        let mut bytes = vec![0; usize::try_from(limit.min(metadata.size)).unwrap_or(0)];
+        let start = metadata.size - bytes.len() as u64;
+        node.file()
+            .read_exact_at(&mut bytes, start)
+            .map_err(|e| failed("read", node.path(), errno_of(&e)))?;
+        Ok(Some(Tail {
+            bytes,
+            size: metadata.size,
+        }))
     }
 
     /// A regular file or a directory in it as something with an owner, a mode and access lists; readable, never
