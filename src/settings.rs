@@ -62,7 +62,11 @@ impl Settings {
             .hint("chown root: and chmod go-w it"));
         }
         serde_yaml::from_slice(&bytes).map_err(|error| {
-            Error::new("settings.invalid", format!("{} cannot be read", path.display())).source(error)
+            Error::new(
+                "settings.invalid",
+                format!("{} cannot be read", path.display()),
+            )
+            .source(error)
         })
     }
 
@@ -84,7 +88,10 @@ fn parse(text: &str, cwd: &Path) -> Result<Choice> {
     match text.split_once(':') {
         None if text == "omv" => Ok(Choice::Omv),
         Some(("local", dir)) if !dir.is_empty() => Ok(Choice::Local(absolute(Path::new(dir), cwd))),
-        _ => Err(Error::new("nas.unknown", format!("{text} is no NAS")).hint("`omv`, or `local:DIR`")),
+        _ => {
+            Err(Error::new("nas.unknown", format!("{text} is no NAS"))
+                .hint("`omv`, or `local:DIR`"))
+        }
     }
 }
 
@@ -111,12 +118,21 @@ mod tests {
     fn a_nas_is_named_and_never_guessed() {
         let settings = Settings::default();
         let cwd = Path::new("/home/me/x");
-        assert_eq!(settings.choose(Some("omv"), cwd, None).unwrap(), Choice::Omv);
+        assert_eq!(
+            settings.choose(Some("omv"), cwd, None).unwrap(),
+            Choice::Omv
+        );
         assert_eq!(
             settings.choose(Some("local:../d"), cwd, None).unwrap(),
             Choice::Local("/home/me/d".into())
         );
-        assert_eq!(settings.choose(Some("nfs"), cwd, None).unwrap_err().code(), "nas.unknown");
-        assert_eq!(settings.choose(None, cwd, None).unwrap_err().code(), "nas.unconfigured");
+        assert_eq!(
+            settings.choose(Some("nfs"), cwd, None).unwrap_err().code(),
+            "nas.unknown"
+        );
+        assert_eq!(
+            settings.choose(None, cwd, None).unwrap_err().code(),
+            "nas.unconfigured"
+        );
     }
 }

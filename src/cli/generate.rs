@@ -46,7 +46,13 @@ fn pages(dir: &Dir, command: &clap::Command, name: &str) -> Result<()> {
     let mut bytes = Vec::new();
     clap_mangen::Man::new(command.clone().name(name.to_owned()))
         .render(&mut bytes)
-        .map_err(|e| Error::new("output.failed", format!("cannot write the manual page of {name}")).source(e))?;
+        .map_err(|e| {
+            Error::new(
+                "output.failed",
+                format!("cannot write the manual page of {name}"),
+            )
+            .source(e)
+        })?;
     dir.write(format!("{name}.1"), &bytes, &Permissions::PUBLIC)?;
     for sub in command
         .get_subcommands()

@@ -16,7 +16,12 @@ pub mod rights;
 
 /// Experiments on a NAS: storage, the right people and nobody else, a tree that everyone recognises.
 #[derive(Debug, Parser)]
-#[command(name = "octonas", version, propagate_version = true, max_term_width = 100)]
+#[command(
+    name = "octonas",
+    version,
+    propagate_version = true,
+    max_term_width = 100
+)]
 pub struct Cli {
     /// The NAS: `omv`, or `local:DIR` for an embedded one.
     #[arg(long, global = true, env = "OCTONAS_NAS", value_name = "NAS")]
@@ -112,6 +117,9 @@ pub fn run(desk: &Desk<'_>, command: &Command) -> Result<Exit> {
         Command::Layout(command) => layout::run(desk, command),
         Command::Rights(arguments) => rights::run(desk, arguments),
         Command::Doctor => doctor::run(desk),
-        Command::Rpc(_) | Command::Jails(_) | Command::Completions { .. } | Command::Generate(_) => Ok(Exit::Done),
+        Command::Rpc(_)
+        | Command::Jails(_)
+        | Command::Completions { .. }
+        | Command::Generate(_) => Ok(Exit::Done),
     }
 }

@@ -60,7 +60,11 @@ fn refuse_nested(site: &Site, path: &Path) -> Result<()> {
         if path != base.path && (path.starts_with(&base.path) || base.path.starts_with(path)) {
             return Err(Error::new(
                 "base.nested",
-                format!("{} and the base {} lie in each other", path.display(), base.path.display()),
+                format!(
+                    "{} and the base {} lie in each other",
+                    path.display(),
+                    base.path.display()
+                ),
             ));
         }
     }
@@ -93,7 +97,11 @@ pub fn check(site: &Site, path: &Path) -> Result<BaseReport> {
     let dir = Dir::open_absolute(path)?;
     let abilities = abilities::find_out(&dir)?;
     let known = site.nas.bases()?.into_iter().any(|base| base.path == path);
-    let verdict = if known { site.base(path).map(|_| ()) } else { Ok(()) };
+    let verdict = if known {
+        site.base(path).map(|_| ())
+    } else {
+        Ok(())
+    };
     let reason = match (verdict, missing(&abilities)) {
         (Err(error), _) => Some(error.to_string()),
         (Ok(()), missing) => missing,
@@ -113,6 +121,9 @@ pub fn check(site: &Site, path: &Path) -> Result<BaseReport> {
 
 /// What the wall or the crash safety needs and the file system does not have.
 fn missing(abilities: &Abilities) -> Option<String> {
-    let all: Vec<String> = abilities.missing().map(|(what, why)| format!("{what} ({why})")).collect();
+    let all: Vec<String> = abilities
+        .missing()
+        .map(|(what, why)| format!("{what} ({why})"))
+        .collect();
     (!all.is_empty()).then(|| all.join(", "))
 }

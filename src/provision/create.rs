@@ -45,7 +45,10 @@ pub fn create(site: &Site, text: &[u8], options: Options) -> Result<Outcome> {
     if base.dir.stat(definition.code.as_str())?.is_some() {
         return Err(Error::new(
             "directory.exists",
-            format!("{} exists already and is no experiment", base.path.join(definition.code.as_str()).display()),
+            format!(
+                "{} exists already and is no experiment",
+                base.path.join(definition.code.as_str()).display()
+            ),
         )
         .hint("choose another code, or move the directory away"));
     }
@@ -54,7 +57,10 @@ pub fn create(site: &Site, text: &[u8], options: Options) -> Result<Outcome> {
     if let Some(tombstone) = Tombstone::read(&base.dir, &id)? {
         return Err(Error::new(
             "experiment.removed",
-            format!("the id {id} belonged to {}, which was removed", tombstone.code),
+            format!(
+                "the id {id} belonged to {}, which was removed",
+                tombstone.code
+            ),
         )
         .hint("leave the id out: a new experiment gets a new one")
         .field("id"));
@@ -67,7 +73,12 @@ pub fn create(site: &Site, text: &[u8], options: Options) -> Result<Outcome> {
 }
 
 /// Everything that can be refused is refused before anything is written. Gives the outcome of a dry run.
-fn rehearse(site: &Site, base: &OpenBase, definition: &Definition, options: Options) -> Result<Option<Outcome>> {
+fn rehearse(
+    site: &Site,
+    base: &OpenBase,
+    definition: &Definition,
+    options: Options,
+) -> Result<Option<Outcome>> {
     let path = base.path.join(definition.code.as_str());
     let subject = Subject {
         definition,
@@ -122,7 +133,13 @@ fn lay_down(base: OpenBase, definition: &Definition, id: &ExperimentId) -> Resul
     store::definition::publish(&base.dir, id, &definition.code)?;
     fault::point("create.published")?;
     site::open_in(base, &definition.code)?.ok_or_else(|| {
-        Error::new("directory.lost", format!("the directory of {} went away while it was made", definition.code))
+        Error::new(
+            "directory.lost",
+            format!(
+                "the directory of {} went away while it was made",
+                definition.code
+            ),
+        )
     })
 }
 
@@ -141,8 +158,10 @@ fn settle(site: &Site, opened: &mut Opened, options: Options, operation: &str) -
         Err(error) => {
             // The passwords exist nowhere else: they are said even when what follows fails.
             for (account, password) in &passwords {
-                site.progress
-                    .warn(&format!("initial password of {account}: {}", password.as_str()));
+                site.progress.warn(&format!(
+                    "initial password of {account}: {}",
+                    password.as_str()
+                ));
             }
             let detail = serde_json::json!({"error": error.code()});
             site.record(&opened.base, &opened.id(), operation, "failed", detail)?;
@@ -164,13 +183,26 @@ fn choose_base(site: &Site, definition: &Definition) -> Result<AbsPath> {
     }
     let bases = site.nas.bases()?;
     match bases.as_slice() {
-        [only] => AbsPath::parse(&only.path.display().to_string()).map_err(|e| e.field("storage.base")),
-        [] => Err(Error::new("base.none", "this NAS has no base yet").hint("octonas base add PATH")),
+        [only] => {
+            AbsPath::parse(&only.path.display().to_string()).map_err(|e| e.field("storage.base"))
+        }
+        [] => {
+            Err(Error::new("base.none", "this NAS has no base yet").hint("octonas base add PATH"))
+        }
         many => {
-            let names: Vec<String> = many.iter().map(|base| base.path.display().to_string()).collect();
-            Err(Error::new("base.ambiguous", "this NAS has several bases: the definition has to name one")
-                .hint(format!("storage: {{ base: … }}, one of {}", names.join(", ")))
-                .field("storage.base"))
+            let names: Vec<String> = many
+                .iter()
+                .map(|base| base.path.display().to_string())
+                .collect();
+            Err(Error::new(
+                "base.ambiguous",
+                "this NAS has several bases: the definition has to name one",
+            )
+            .hint(format!(
+                "storage: {{ base: … }}, one of {}",
+                names.join(", ")
+            ))
+            .field("storage.base"))
         }
     }
 }
@@ -181,7 +213,9 @@ fn refuse_twins(site: &Site, definition: &Definition, chosen: &OpenBase) -> Resu
         if base.path == chosen.path || !base.available {
             continue;
         }
-        let Ok(open) = site.base(&base.path) else { continue };
+        let Ok(open) = site.base(&base.path) else {
+            continue;
+        };
         if let Some(twin) = site::open_in(open, &definition.code)? {
             return Err(exists(&twin));
         }
@@ -206,7 +240,11 @@ fn refuse_twins(site: &Site, definition: &Definition, chosen: &OpenBase) -> Resu
 fn exists(twin: &Opened) -> Error {
     Error::new(
         "experiment.exists",
-        format!("the experiment {} exists already, in {}", twin.definition.code, twin.path().display()),
+        format!(
+            "the experiment {} exists already, in {}",
+            twin.definition.code,
+            twin.path().display()
+        ),
     )
     .hint("choose another code, or change the existing one with `octonas experiment edit`")
     .field("code")
@@ -274,7 +312,10 @@ fn inherit_status(new: &mut Definition, old: &Definition) -> Result<()> {
     }
     Err(Error::new(
         "definition.fixed",
-        format!("an edit cannot change the status of {} from {} to {}", old.code, old.status, new.status),
+        format!(
+            "an edit cannot change the status of {} from {} to {}",
+            old.code, old.status, new.status
+        ),
     )
     .hint("use `octonas experiment close`, `reopen` or `remove`")
     .field("status"))

@@ -49,13 +49,19 @@ fn scan(site: &Site, path: &std::path::Path) -> Result<Vec<Row>> {
         match each(site, path, &code) {
             Ok(Some(opened)) => rows.push(site::row(&opened)),
             Ok(None) => {}
-            Err(error) => site.progress.warn(&format!("{code} cannot be read: {error}")),
+            Err(error) => site
+                .progress
+                .warn(&format!("{code} cannot be read: {error}")),
         }
     }
     Ok(rows)
 }
 
-fn each(site: &Site, path: &std::path::Path, code: &crate::experiment::Code) -> Result<Option<Opened>> {
+fn each(
+    site: &Site,
+    path: &std::path::Path,
+    code: &crate::experiment::Code,
+) -> Result<Option<Opened>> {
     site::open_in(site.base(path)?, code)
 }
 

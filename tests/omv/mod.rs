@@ -23,7 +23,14 @@ impl Double {
             .tempdir()
             .unwrap();
         let disk = dir.path().join("disk");
-        std::fs::create_dir_all(disk.join("octonas")).unwrap();
+        std::fs::create_dir(&disk).unwrap();
+        if is_in_namespace() {
+            // A disk that nobody outside this namespace sees.
+            run(Command::new("mount")
+                .args(["-t", "tmpfs", "disk"])
+                .arg(&disk));
+        }
+        std::fs::create_dir(disk.join("octonas")).unwrap();
         let user = |name: &str, uid: u32| json!({"name": name, "uid": uid, "system": false});
         let state = json!({
             "users": [user("games", 5), user("news", 9), user("irc", 39),
