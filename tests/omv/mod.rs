@@ -6,7 +6,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use octonas::nas::Attributes;
-use octonas::nas::omv::{Limits, Omv, Settings};
+use octonas::nas::omv::{Limits, Omv, Settings, Source};
 use serde_json::{Value, json};
 
 /// A running double, with its own directory.
@@ -73,6 +73,10 @@ impl Double {
             dirty_modules: self.path("dirtymodules.json"),
             jails: self.jails(),
             jails_wanted: self.path("jails.json"),
+            people: Source::Files {
+                passwd: self.path("passwd"),
+                group: self.path("group"),
+            },
             limits: Limits {
                 send: Duration::from_secs(5),
                 read: Duration::from_secs(5),
@@ -140,6 +144,8 @@ fn spawn(dir: &Path) -> Child {
         .arg(dir.join("dirtymodules.json"))
         .arg("--jails")
         .arg(dir.join("jails.json"))
+        .arg("--people")
+        .arg(dir)
         .env("PYTHONDONTWRITEBYTECODE", "1");
     if is_in_namespace() {
         command.arg("--mounts");
