@@ -1,5 +1,32 @@
-//! The definition of an experiment and its validation. Knows nobody but `error`; no I/O.
+//! The definition of an experiment: types that prove a check was done, the reader of `experiment.yaml`, and what an
+//! edit changes. Knows nobody but `error`; no I/O.
 
-/// The name of an account: `[a-z_][a-z0-9_.-]{0,31}`, not a system account.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct AccountName(String);
+mod choice;
+mod definition;
+mod edit;
+mod fields;
+mod identifier;
+mod name;
+mod node;
+mod path;
+mod problem;
+mod quantity;
+mod read;
+pub(crate) mod text;
+
+pub use choice::{Access, Language, Role, SourceKind, Status};
+pub use definition::{
+    Dates, Definition, Facility, Funding, NfsRow, Person, Protocols, Retention, Source, Storage,
+    Unknown, VERSION, Variable,
+};
+pub use edit::{Change, check_edit};
+pub use identifier::{Email, Licence, Orcid, Ror};
+pub use name::{AccountName, Code, ExperimentId, LayoutName, SourceId};
+pub use node::INPUT_MAX;
+pub use path::{AbsPath, NAME_MAX, PATH_MAX, RelPath};
+pub use problem::{Problem, Problems};
+pub use quantity::{Date, Interval, Size, Timezone};
+pub use read::{Strictness, read};
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,104 @@
-//! Evidence files and the index over them.
+//! Evidence files beside the data, and the `SQLite` index over them.
+//!
+//! Evidence (claim, applied record, ledger, tombstones, definition) is plain text, fsynced before anything relies on
+//! it. The index can be lost: it is rebuilt from the evidence. Called by `provision` and the rooms above it.
+
+pub mod applied;
+pub mod claim;
+pub mod definition;
+pub mod ledger;
+mod lines;
+pub mod registry;
+pub mod tombstone;
+
+use std::fmt::Write as _;
+
+use sha2::{Digest as _, Sha256};
+
+use crate::error::{Error, Result};
+use crate::sys::dir::Dir;
+
+/// The directory of a base that holds its evidence: `<base>/.octonas`, root only.
+pub const EVIDENCE: &str = ".octonas";
+
+/// Opens the evidence directory of a base; one that does not exist is the error `base.unclaimed`.
+pub fn evidence(base: &Dir) -> Result<Dir> {
+    base.child(EVIDENCE)?.ok_or_else(|| claim::unclaimed(base))
+}
+
+/// Makes a directory (0700) if it is not there, and opens it.
+fn private_dir(parent: &Dir, name: &str) -> Result<Dir> {
+    parent.create_dir(name, 0o700)?;
+    let dir = parent.existing(name)?;
+    if dir.metadata()?.mode != 0o700 {
+        dir.set_mode(0o700)?;
+    }
+    Ok(dir)
+}
+
+/// SHA-256 in hexadecimal.
+pub fn sha256(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(64);
+    for byte in Sha256::digest(bytes) {
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}
+
+/// Reads a whole JSON file of ours.
+fn read_json<T: serde::de::DeserializeOwned>(dir: &Dir, name: &str) -> Result<Option<T>> {
+    let Some(bytes) = dir.read(name, 1 << 20)? else {
+        return Ok(None);
+    };
+    serde_json::from_slice(&bytes).map(Some).map_err(|e| {
+        Error::new(
+            "file.damaged",
+            format!("{} cannot be read", dir.path_of(name).display()),
+        )
+        .hint("restore the file from a backup or a replica")
+        .source(e)
+    })
+}
+
+/// Writes a whole JSON file of ours, mode 0600.
+fn write_json(dir: &Dir, name: &str, value: &impl serde::Serialize) -> Result<()> {
+    let mut text = serde_json::to_string_pretty(value)
+        .map_err(|e| Error::new("output.failed", "cannot encode a record as JSON").source(e))?;
+    text.push('\n');
+    dir.write(
+        name,
+        text.as_bytes(),
+        &crate::sys::dir::Permissions::PRIVATE,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::sys::dir::Dir;
+    use crate::sys::fault;
+
+    /// An empty directory that is gone at the end.
+    pub(super) fn directory() -> (tempfile::TempDir, Dir) {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = Dir::open_absolute(temp.path()).unwrap();
+        (temp, dir)
+    }
+
+    /// How many fault points `work` passes.
+    pub(super) fn points_of<T>(work: impl FnOnce() -> T) -> u64 {
+        fault::trace(work).1.len() as u64
+    }
+
+    /// Runs `work` so that its `nth` fault point suffers `fault`.
+    pub(super) fn with_fault<T>(fault: &str, nth: u64, work: impl FnOnce() -> T) -> T {
+        fault::suffer(format!("{fault}:{nth}").parse().unwrap(), work)
+    }
+
+    #[test]
+    fn a_digest_is_what_sha256sum_prints() {
+        assert_eq!(
+            super::sha256(b"abc"),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
+    }
+}

@@ -1,0 +1,92 @@
+//! This process: its first acts, who it is, and whether somebody asked it to stop.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use nix::libc;
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal};
+use nix::sys::stat::{Mode, umask};
+
+use crate::error::{Error, Exit, Result};
+
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+/// The first acts of `main`, before anything is opened and before there is a second thread: umask 077, descriptors
+/// from 3 on closed, no signal blocked or ignored but `SIGPIPE` (a reader of our output that goes away must not kill
+/// us in the middle of a change; children get it back), `SIGINT`, `SIGTERM` and `SIGHUP` noted for
+/// [`check_interrupted`] (the second one ends the process), working directory `/`.
+///
+/// Gives the working directory that we were started in, against which arguments of the command line are resolved.
+pub fn first_acts() -> PathBuf {
+    umask(Mode::from_bits_truncate(0o077));
+    let cwd = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
+    close_inherited();
+    reset_signals();
+    let _ = nix::unistd::chdir("/");
+    cwd
+}
+
+/// True where we are root, and rights can be enforced.
+pub fn is_root() -> bool {
+    nix::unistd::geteuid().is_root()
+}
+
+/// Long work asks this between steps: the error `interrupted` (exit code 130) once somebody wants it to stop.
+pub fn check_interrupted() -> Result<()> {
+    if INTERRUPTED.load(Ordering::Relaxed) {
+        return Err(
+            Error::new("interrupted", "stopped between two steps, as asked")
+                .hint("run it again; it goes on where it stopped")
+                .exit(Exit::Interrupted),
+        );
+    }
+    Ok(())
+}
+
+#[allow(unsafe_code)]
+fn close_inherited() {
+    // SAFETY: called before this process opened anything itself; nothing owns these descriptors.
+    let closed = unsafe { libc::syscall(libc::SYS_close_range, 3_u32, u32::MAX, 0_u32) };
+    if closed == 0 {
+        return;
+    }
+    for fd in 3..4096 {
+        // SAFETY: as above.
+        unsafe { libc::close(fd) };
+    }
+}
+
+extern "C" fn note(_: libc::c_int) {
+    INTERRUPTED.store(true, Ordering::Relaxed);
+}
+
+#[allow(unsafe_code)]
+fn reset_signals() {
+    let set = |signal, handler, flags| {
+        let action = SigAction::new(handler, flags, SigSet::empty());
+        // SAFETY: the only handler is `note`, which stores to an atomic.
+        let before = unsafe { nix::sys::signal::sigaction(signal, &action) };
+        // Who starts us with nohup(1) means it.
+        if signal == Signal::SIGHUP
+            && before.is_ok_and(|b| matches!(b.handler(), SigHandler::SigIgn))
+        {
+            let ignore = SigAction::new(SigHandler::SigIgn, SaFlags::empty(), SigSet::empty());
+            // SAFETY: no handler at all.
+            let _ = unsafe { nix::sys::signal::sigaction(signal, &ignore) };
+        }
+    };
+    for signal in Signal::iterator() {
+        match signal {
+            // Cannot be changed; and the runtime's own guard of the stack stays.
+            Signal::SIGKILL | Signal::SIGSTOP | Signal::SIGSEGV | Signal::SIGBUS => {}
+            Signal::SIGPIPE => set(signal, SigHandler::SigIgn, SaFlags::empty()),
+            Signal::SIGINT | Signal::SIGTERM | Signal::SIGHUP => set(
+                signal,
+                SigHandler::Handler(note),
+                SaFlags::SA_RESTART | SaFlags::SA_RESETHAND,
+            ),
+            _ => set(signal, SigHandler::SigDfl, SaFlags::empty()),
+        }
+    }
+    let _ = nix::sys::signal::sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None);
+}
