@@ -8,6 +8,7 @@ use crate::experiment::Date;
 use crate::layout::Layouts;
 use crate::nas::Nas;
 use crate::nas::local::Local;
+use crate::nas::omv::{self, Omv, jails};
 use crate::provision::site::Site;
 use crate::report::{Hidden, JsonLines, Lines, Progress};
 use crate::settings::{Choice, Settings};
@@ -28,6 +29,18 @@ pub enum Show {
     Json,
 }
 
+impl Show {
+    /// Lines, or nothing.
+    pub fn lines(wanted: bool) -> Self {
+        if wanted { Self::Lines } else { Self::Nothing }
+    }
+
+    /// JSON, or nothing.
+    pub fn json(wanted: bool) -> Self {
+        if wanted { Self::Json } else { Self::Nothing }
+    }
+}
+
 /// Who calls, for the ledger: the account behind sudo, otherwise our own.
 pub fn who() -> String {
     std::env::var("SUDO_USER")
@@ -43,33 +56,53 @@ pub fn who() -> String {
 }
 
 /// Opens the NAS that is in force.
-pub fn site(settings: &Settings, asked: Option<&str>, cwd: &Path, show: Show, caller: &str) -> Result<Site> {
+pub fn site(
+    settings: &Settings,
+    asked: Option<&str>,
+    cwd: &Path,
+    show: Show,
+    caller: &str,
+) -> Result<Site> {
     let home = std::env::var_os("HOME").map(PathBuf::from);
     let progress: Box<dyn Progress> = match show {
         Show::Nothing => Box::new(Hidden),
         Show::Lines => Box::new(Lines),
         Show::Json => Box::new(JsonLines::new()),
     };
-    let (nas, locks, cache): (Box<dyn Nas>, Dir, Dir) = match settings.choose(asked, cwd, home.as_deref())? {
-        Choice::Local(dir) => {
-            let local = Local::open(&dir)?;
-            let house = local.house()?;
-            house.create_dir("run", 0o700)?;
-            house.create_dir("cache", 0o700)?;
-            let (locks, cache) = (house.existing("run")?, house.existing("cache")?);
-            (Box::new(local), locks, cache)
-        }
-        Choice::Omv => {
-            if !process::is_root() {
-                return Err(Error::new("nas.root", "only root may work on OpenMediaVault").hint("run it with sudo"));
+    let (nas, locks, cache): (Box<dyn Nas>, Dir, Dir) =
+        match settings.choose(asked, cwd, home.as_deref())? {
+            Choice::Local(dir) => {
+                let local = Local::open(&dir)?;
+                let house = local.house()?;
+                house.create_dir("run", 0o700)?;
+                house.create_dir("cache", 0o700)?;
+                let (locks, cache) = (house.existing("run")?, house.existing("cache")?);
+                (Box::new(local), locks, cache)
             }
-            let run = settings.run.clone().unwrap_or_else(|| "/run/octonas".into());
-            let cache = settings.cache.clone().unwrap_or_else(|| "/var/lib/octonas".into());
-            let locks = Dir::open_or_create_absolute(&run, 0o755)?;
-            let cache = Dir::open_or_create_absolute(&cache, 0o700)?;
-            (Box::new(crate::nas::omv::Omv::open(&settings.omv())?), locks, cache)
-        }
-    };
+            Choice::Omv => {
+                if !process::is_root() {
+                    return Err(
+                        Error::new("nas.root", "only root may work on OpenMediaVault")
+                            .hint("run it with sudo"),
+                    );
+                }
+                let run = settings
+                    .run
+                    .clone()
+                    .unwrap_or_else(|| "/run/octonas".into());
+                let cache = settings
+                    .cache
+                    .clone()
+                    .unwrap_or_else(|| "/var/lib/octonas".into());
+                let locks = Dir::open_or_create_absolute(&run, 0o755)?;
+                let cache = Dir::open_or_create_absolute(&cache, 0o700)?;
+                (
+                    Box::new(Omv::connect(omv_settings(settings))?),
+                    locks,
+                    cache,
+                )
+            }
+        };
     Ok(Site {
         nas,
         progress,
@@ -78,8 +111,25 @@ pub fn site(settings: &Settings, asked: Option<&str>, cwd: &Path, show: Show, ca
         layouts: layouts(settings)?,
         parsed: RefCell::default(),
         caller: caller.to_owned(),
-        today: Date::from(clock::today()),
+        today: Date::parse(&clock::today().to_string())?,
     })
+}
+
+/// Where OpenMediaVault is: its own variables say it, unless our configuration does.
+fn omv_settings(settings: &Settings) -> omv::Settings {
+    let mut places = omv::Settings::installed();
+    let given = &settings.omv;
+    for (place, given) in [
+        (&mut places.socket, &given.socket),
+        (&mut places.dirty_modules, &given.dirty_modules),
+        (&mut places.jails, &given.jails),
+        (&mut places.jails_wanted, &given.jails_wanted),
+    ] {
+        if let Some(given) = given {
+            place.clone_from(given);
+        }
+    }
+    places
 }
 
 /// The built-in layouts, and those of the administrator in their place. A directory that others than root may write is
@@ -104,9 +154,23 @@ fn layouts(settings: &Settings) -> Result<Layouts> {
         )
         .hint("chown root: and chmod go-w it"));
     }
-    for entry in walkdir::WalkDir::new(&dir).min_depth(1).max_depth(1).sort_by_file_name() {
-        let entry = entry.map_err(|e| Error::new("layout.unreadable", format!("{} cannot be read", dir.display())).source(e))?;
-        let Some(name) = entry.file_name().to_str().and_then(|name| name.strip_suffix(".yaml")) else {
+    for entry in walkdir::WalkDir::new(&dir)
+        .min_depth(1)
+        .max_depth(1)
+        .sort_by_file_name()
+    {
+        let entry = entry.map_err(|e| {
+            Error::new(
+                "layout.unreadable",
+                format!("{} cannot be read", dir.display()),
+            )
+            .source(e)
+        })?;
+        let Some(name) = entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.strip_suffix(".yaml"))
+        else {
             continue;
         };
         let Some(bytes) = open.read(entry.file_name(), LAYOUT_LIMIT)? else {
@@ -117,16 +181,23 @@ fn layouts(settings: &Settings) -> Result<Layouts> {
         {
             return Err(Error::new(
                 "settings.writable",
-                format!("{} can be changed by others than root", entry.path().display()),
+                format!(
+                    "{} can be changed by others than root",
+                    entry.path().display()
+                ),
             )
             .hint("chown root: and chmod go-w it"));
         }
-        overrides.push((name.to_owned(), String::from_utf8_lossy(&bytes).into_owned()));
+        overrides.push((
+            name.to_owned(),
+            String::from_utf8_lossy(&bytes).into_owned(),
+        ));
     }
     Ok(Layouts::new(overrides))
 }
 
 /// Makes the chroots of people match their description.
 pub fn jails(root: &Path, file: &Path) -> Result<()> {
-    crate::nas::omv::jails::sync(root, file)
+    jails::sync(root, file, &jails::System)?;
+    Ok(())
 }

@@ -87,10 +87,17 @@ pub fn read(input: impl std::io::Read) -> Result<Request> {
 /// Parses a request.
 pub fn parse(text: &[u8]) -> Result<Request> {
     if text.len() as u64 > SIZE_LIMIT {
-        return Err(Error::new("rpc.invalid", "the request is longer than 4 MiB"));
+        return Err(Error::new(
+            "rpc.invalid",
+            "the request is longer than 4 MiB",
+        ));
     }
     serde_json::from_slice(text).map_err(|e| {
-        Error::new("rpc.invalid", "the request is not an object {caller: {username, role}, params}").source(e)
+        Error::new(
+            "rpc.invalid",
+            "the request is not an object {caller: {username, role}, params}",
+        )
+        .source(e)
     })
 }
 
@@ -115,7 +122,10 @@ pub fn answer(result: &Result<Value>) -> Value {
 /// Carries a request out.
 pub fn call(site: &Site, method: &str, request: &Request) -> Result<Value> {
     if !METHODS.contains(&method) {
-        return Err(Error::new("rpc.unknown", format!("there is no method {method}")).hint("`methods` lists them"));
+        return Err(
+            Error::new("rpc.unknown", format!("there is no method {method}"))
+                .hint("`methods` lists them"),
+        );
     }
     match request.caller.role {
         Role::Admin => admin(site, method, &request.params),
@@ -217,12 +227,18 @@ struct Rehearsal {
 }
 
 fn params<T: DeserializeOwned>(value: &Value) -> Result<T> {
-    let value = if value.is_null() { json!({}) } else { value.clone() };
-    serde_json::from_value(value).map_err(|e| Error::new("rpc.params", "the parameters are wrong").source(e))
+    let value = if value.is_null() {
+        json!({})
+    } else {
+        value.clone()
+    };
+    serde_json::from_value(value)
+        .map_err(|e| Error::new("rpc.params", "the parameters are wrong").source(e))
 }
 
 fn value(result: impl serde::Serialize) -> Result<Value> {
-    serde_json::to_value(result).map_err(|e| Error::new("output.failed", "cannot encode the answer").source(e))
+    serde_json::to_value(result)
+        .map_err(|e| Error::new("output.failed", "cannot encode the answer").source(e))
 }
 
 fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
@@ -235,9 +251,18 @@ fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
             let define: Define = params(given)?;
             // The web UI always says which definition it showed.
             let from = define.from.as_deref().ok_or_else(|| {
-                Error::new("rpc.params", "`from` is missing: the digest of the definition that was edited").field("from")
+                Error::new(
+                    "rpc.params",
+                    "`from` is missing: the digest of the definition that was edited",
+                )
+                .field("from")
             })?;
-            value(create::edit(site, &define.text(), Some(from), define.options())?)
+            value(create::edit(
+                site,
+                &define.text(),
+                Some(from),
+                define.options(),
+            )?)
         }
         "list-experiments" => {
             let select: Select = params(given)?;
@@ -266,7 +291,12 @@ fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
         }
         "remove-experiment" => {
             let change: Change = params(given)?;
-            value(lifecycle::remove(site, &change.code, change.delete_data.as_ref(), change.dry_run)?)
+            value(lifecycle::remove(
+                site,
+                &change.code,
+                change.delete_data.as_ref(),
+                change.dry_run,
+            )?)
         }
         "adopt-experiment" => {
             let adopt: Adopt = params(given)?;
@@ -280,10 +310,17 @@ fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
         "due-experiments" => value(lifecycle::due(site, params::<Rehearsal>(given)?.dry_run)?),
         "rights" => {
             let select: Select = params(given)?;
-            value(check::rights(site, &required(select.code)?, select.user.as_deref())?)
+            value(check::rights(
+                site,
+                &required(select.code)?,
+                select.user.as_deref(),
+            )?)
         }
         "add-base" => value(base::add(site, &absolute(&params::<Folder>(given)?.path)?)?),
-        "check-base" => value(base::check(site, &absolute(&params::<Folder>(given)?.path)?)?),
+        "check-base" => value(base::check(
+            site,
+            &absolute(&params::<Folder>(given)?.path)?,
+        )?),
         "list-bases" => {
             let Nothing {} = params(given)?;
             value(base::list(site)?)
@@ -305,7 +342,10 @@ fn anybody(site: &Site, method: &str, given: &Value) -> Result<Value> {
             let name = params::<Named>(given)?.name;
             Ok(json!({"name": name, "text": site.layouts.text(&name)?}))
         }
-        _ => Err(Error::new("rpc.forbidden", format!("{method} is for administrators"))),
+        _ => Err(Error::new(
+            "rpc.forbidden",
+            format!("{method} is for administrators"),
+        )),
     }
 }
 
@@ -338,7 +378,12 @@ fn user(site: &Site, method: &str, request: &Request) -> Result<Value> {
 
 /// Somebody else's experiment answers like one that does not exist.
 fn visible(site: &Site, code: &Code, username: &str) -> Result<()> {
-    let unknown = || Error::new("experiment.unknown", format!("there is no experiment {code} on this NAS"));
+    let unknown = || {
+        Error::new(
+            "experiment.unknown",
+            format!("there is no experiment {code} on this NAS"),
+        )
+    };
     let opened = site.open(code).map_err(|_| unknown())?;
     crate::provision::site::in_service(&opened).map_err(|_| unknown())?;
     if desired::members(&opened.definition, site.today).contains_key(username) {
@@ -356,6 +401,10 @@ fn absolute(path: &std::path::Path) -> Result<PathBuf> {
     if path.is_absolute() {
         Ok(crate::settings::absolute(path, std::path::Path::new("/")))
     } else {
-        Err(Error::new("rpc.params", format!("{} is not an absolute path", path.display())).field("path"))
+        Err(Error::new(
+            "rpc.params",
+            format!("{} is not an absolute path", path.display()),
+        )
+        .field("path"))
     }
 }

@@ -26,16 +26,28 @@ pub enum Choice {
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Settings {
     nas: Option<String>,
-    /// Where OpenMediaVault's engine listens; only tests need another place than its own.
-    pub engined_socket: Option<PathBuf>,
-    /// Locks and jails.
+    /// Where OpenMediaVault is, in another place than its own.
+    pub omv: Places,
+    /// Locks.
     pub run: Option<PathBuf>,
     /// What can be lost.
     pub cache: Option<PathBuf>,
     /// Layouts and documents that replace the built-in ones.
     pub templates: Option<PathBuf>,
-    /// The configuration that sshd is asked about.
-    pub sshd_config: Option<PathBuf>,
+}
+
+/// Where OpenMediaVault is; only tests need another place than its own.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Places {
+    /// The socket of omv-engined.
+    pub socket: Option<PathBuf>,
+    /// The list of modules that wait to be applied.
+    pub dirty_modules: Option<PathBuf>,
+    /// The root of the jails behind sshd.
+    pub jails: Option<PathBuf>,
+    /// What the jails should be.
+    pub jails_wanted: Option<PathBuf>,
 }
 
 impl Settings {
@@ -62,7 +74,11 @@ impl Settings {
             .hint("chown root: and chmod go-w it"));
         }
         serde_yaml::from_slice(&bytes).map_err(|error| {
-            Error::new("settings.invalid", format!("{} cannot be read", path.display())).source(error)
+            Error::new(
+                "settings.invalid",
+                format!("{} cannot be read", path.display()),
+            )
+            .source(error)
         })
     }
 
@@ -84,7 +100,10 @@ fn parse(text: &str, cwd: &Path) -> Result<Choice> {
     match text.split_once(':') {
         None if text == "omv" => Ok(Choice::Omv),
         Some(("local", dir)) if !dir.is_empty() => Ok(Choice::Local(absolute(Path::new(dir), cwd))),
-        _ => Err(Error::new("nas.unknown", format!("{text} is no NAS")).hint("`omv`, or `local:DIR`")),
+        _ => {
+            Err(Error::new("nas.unknown", format!("{text} is no NAS"))
+                .hint("`omv`, or `local:DIR`"))
+        }
     }
 }
 
@@ -111,12 +130,21 @@ mod tests {
     fn a_nas_is_named_and_never_guessed() {
         let settings = Settings::default();
         let cwd = Path::new("/home/me/x");
-        assert_eq!(settings.choose(Some("omv"), cwd, None).unwrap(), Choice::Omv);
+        assert_eq!(
+            settings.choose(Some("omv"), cwd, None).unwrap(),
+            Choice::Omv
+        );
         assert_eq!(
             settings.choose(Some("local:../d"), cwd, None).unwrap(),
             Choice::Local("/home/me/d".into())
         );
-        assert_eq!(settings.choose(Some("nfs"), cwd, None).unwrap_err().code(), "nas.unknown");
-        assert_eq!(settings.choose(None, cwd, None).unwrap_err().code(), "nas.unconfigured");
+        assert_eq!(
+            settings.choose(Some("nfs"), cwd, None).unwrap_err().code(),
+            "nas.unknown"
+        );
+        assert_eq!(
+            settings.choose(None, cwd, None).unwrap_err().code(),
+            "nas.unconfigured"
+        );
     }
 }

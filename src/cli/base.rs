@@ -60,7 +60,10 @@ fn text(base: &BaseReport) -> String {
         lines.push(format!("  served by {claim}"));
     }
     if let Some(abilities) = &base.abilities {
-        lines.push(format!("  {} on {}", abilities.file_system.kind, abilities.file_system.source));
+        lines.push(format!(
+            "  {} on {}",
+            abilities.file_system.kind, abilities.file_system.source
+        ));
         for (what, trial) in &abilities.needed {
             lines.push(match trial {
                 Trial::Works => format!("  needed    {what}: works"),
@@ -69,8 +72,14 @@ fn text(base: &BaseReport) -> String {
             });
         }
         for (what, there) in &abilities.optional {
-            lines.push(format!("  optional  {what}: {}", if *there { "yes" } else { "no" }));
+            lines.push(format!(
+                "  optional  {what}: {}",
+                if *there { "yes" } else { "no" }
+            ));
         }
     }
-    lines.into_iter().map(|line| report::printable(&line) + "\n").collect()
+    lines
+        .into_iter()
+        .map(|line| report::printable(&line) + "\n")
+        .collect()
 }

@@ -153,7 +153,11 @@ pub fn run(desk: &Desk<'_>, command: &Command) -> Result<Exit> {
                 create_accounts: *create_accounts,
                 dry_run: *dry_run,
             };
-            outcome(desk, &create::create(site, &read(desk, file)?, options)?, *dry_run)
+            outcome(
+                desk,
+                &create::create(site, &read(desk, file)?, options)?,
+                *dry_run,
+            )
         }
         Command::Edit {
             file,
@@ -165,16 +169,34 @@ pub fn run(desk: &Desk<'_>, command: &Command) -> Result<Exit> {
                 create_accounts: *create_accounts,
                 dry_run: *dry_run,
             };
-            outcome(desk, &create::edit(site, &read(desk, file)?, from.as_deref(), options)?, *dry_run)
+            outcome(
+                desk,
+                &create::edit(site, &read(desk, file)?, from.as_deref(), options)?,
+                *dry_run,
+            )
         }
         Command::List { refresh, all } => print_list(desk, *refresh, *all),
         Command::Show { code, definition } => print_show(desk, &parse(code)?, *definition),
         Command::Plan { code, mend } => print_plan(desk, &parse(code)?, *mend),
-        Command::Apply { code, mend, dry_run: true } => print_plan(desk, &parse(code)?, *mend),
-        Command::Apply { code, mend, .. } => outcome(desk, &lifecycle::apply(site, &parse(code)?, *mend)?, false),
+        Command::Apply {
+            code,
+            mend,
+            dry_run: true,
+        } => print_plan(desk, &parse(code)?, *mend),
+        Command::Apply { code, mend, .. } => {
+            outcome(desk, &lifecycle::apply(site, &parse(code)?, *mend)?, false)
+        }
         Command::Check { code } => print_check(desk, code.as_deref()),
-        Command::Close { code, dry_run } => outcome(desk, &lifecycle::close(site, &parse(code)?, *dry_run)?, *dry_run),
-        Command::Reopen { code, dry_run } => outcome(desk, &lifecycle::reopen(site, &parse(code)?, *dry_run)?, *dry_run),
+        Command::Close { code, dry_run } => outcome(
+            desk,
+            &lifecycle::close(site, &parse(code)?, *dry_run)?,
+            *dry_run,
+        ),
+        Command::Reopen { code, dry_run } => outcome(
+            desk,
+            &lifecycle::reopen(site, &parse(code)?, *dry_run)?,
+            *dry_run,
+        ),
         Command::Remove {
             code,
             delete_data,
@@ -195,7 +217,11 @@ pub fn run(desk: &Desk<'_>, command: &Command) -> Result<Exit> {
                 grant: grant.clone(),
                 dry_run: *dry_run,
             };
-            print_adoption(desk, &adopt::adopt(site, &absolute(dir, desk.cwd), &options)?, *dry_run)
+            print_adoption(
+                desk,
+                &adopt::adopt(site, &absolute(dir, desk.cwd), &options)?,
+                *dry_run,
+            )
         }
         Command::Due { dry_run } => print_due(desk, *dry_run),
     }
@@ -215,13 +241,20 @@ fn read(desk: &Desk<'_>, file: &Path) -> Result<Vec<u8>> {
         return Ok(bytes);
     }
     let path = absolute(file, desk.cwd);
-    let missing = || Error::new("file.missing", format!("there is no file {}", file.display()));
+    let missing = || {
+        Error::new(
+            "file.missing",
+            format!("there is no file {}", file.display()),
+        )
+    };
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
         return Err(missing());
     };
     // A person's own file: the links on the way to it are theirs.
     let parent = parent.canonicalize().map_err(|e| missing().source(e))?;
-    Dir::open_absolute(&parent)?.read(name, SIZE_LIMIT)?.ok_or_else(missing)
+    Dir::open_absolute(&parent)?
+        .read(name, SIZE_LIMIT)?
+        .ok_or_else(missing)
 }
 
 fn outcome(desk: &Desk<'_>, outcome: &Outcome, dry_run: bool) -> Result<Exit> {
@@ -244,9 +277,19 @@ fn text(outcome: &Outcome, dry_run: bool) -> String {
             out.push_str("nothing to do\n");
         }
     } else {
-        let _ = writeln!(out, "{}: {}, in {}", outcome.code, outcome.status, report::printable(&outcome.path));
+        let _ = writeln!(
+            out,
+            "{}: {}, in {}",
+            outcome.code,
+            outcome.status,
+            report::printable(&outcome.path)
+        );
         if outcome.repaired > 0 {
-            let _ = writeln!(out, "{} files and directories had narrowed rights: repaired", outcome.repaired);
+            let _ = writeln!(
+                out,
+                "{} files and directories had narrowed rights: repaired",
+                outcome.repaired
+            );
         }
     }
     out.push_str(&drifts(&outcome.drift));
@@ -269,7 +312,11 @@ fn steps(steps: &[Step]) -> String {
             Action::Delete => '-',
             Action::Record | Action::Forget => '=',
         };
-        let _ = writeln!(out, "{sign} {}", report::printable(&step.object.to_string()));
+        let _ = writeln!(
+            out,
+            "{sign} {}",
+            report::printable(&step.object.to_string())
+        );
         if step.action == Action::Update {
             for change in &step.changes {
                 let _ = writeln!(out, "    {}", report::printable(change));
@@ -303,14 +350,30 @@ fn print_list(desk: &Desk<'_>, refresh: bool, all: bool) -> Result<Exit> {
         report::json(&found)?;
         return Ok(Exit::Done);
     }
-    let mut rows = vec![["CODE", "STATUS", "RESPONSIBLE", "TITLE", "SEEN"].map(str::to_owned).to_vec()];
+    let mut rows = vec![
+        ["CODE", "STATUS", "RESPONSIBLE", "TITLE", "SEEN"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
     rows.extend(found.rows.iter().map(|row| {
-        let seen = row.seen_at.get(..16).unwrap_or(&row.seen_at).replace('T', " ");
-        vec![row.code.clone(), row.status.clone(), row.responsible.clone(), row.title.clone(), seen]
+        let seen = row
+            .seen_at
+            .get(..16)
+            .unwrap_or(&row.seen_at)
+            .replace('T', " ");
+        vec![
+            row.code.clone(),
+            row.status.clone(),
+            row.responsible.clone(),
+            row.title.clone(),
+            seen,
+        ]
     }));
     report::stdout(&report::table(&rows))?;
     for (base, reason) in &found.unavailable {
-        desk.site.progress.warn(&format!("{}: {reason}", base.display()));
+        desk.site
+            .progress
+            .warn(&format!("{}: {reason}", base.display()));
     }
     Ok(Exit::Done)
 }
@@ -359,13 +422,26 @@ fn print_check(desk: &Desk<'_>, code: Option<&str>) -> Result<Exit> {
     }
     let mut out = String::new();
     for each in &reports {
-        let state = if each.in_order() { "in order" } else { "not in order" };
-        let _ = writeln!(out, "{}: {}, {state}", report::printable(&each.code), each.status);
+        let state = if each.in_order() {
+            "in order"
+        } else {
+            "not in order"
+        };
+        let _ = writeln!(
+            out,
+            "{}: {}, {state}",
+            report::printable(&each.code),
+            each.status
+        );
         if let Some(error) = &each.error {
-            let _ = writeln!(out, "  {}", report::printable(error));
+            let _ = writeln!(out, "  {}", report::printable_lines(error));
         }
         for step in &each.pending {
-            let _ = writeln!(out, "  not applied yet: {}", report::printable(&step.object.to_string()));
+            let _ = writeln!(
+                out,
+                "  not applied yet: {}",
+                report::printable(&step.object.to_string())
+            );
         }
         for line in drifts(&each.drift).lines() {
             let _ = writeln!(out, "  {line}");
@@ -374,10 +450,19 @@ fn print_check(desk: &Desk<'_>, code: Option<&str>) -> Result<Exit> {
             let _ = writeln!(out, "  in the way: {}", report::printable(&conflict.reason));
         }
         for finding in each.findings.iter().take(20) {
-            let _ = writeln!(out, "  {}: {}", report::printable(&finding.path), finding.text);
+            let _ = writeln!(
+                out,
+                "  {}: {}",
+                report::printable(&finding.path),
+                finding.text
+            );
         }
         if each.findings.len() > 20 {
-            let _ = writeln!(out, "  … and {} more (--json lists them)", each.findings.len() - 20);
+            let _ = writeln!(
+                out,
+                "  … and {} more (--json lists them)",
+                each.findings.len() - 20
+            );
         }
     }
     report::stdout(&out)?;
@@ -389,7 +474,11 @@ fn print_adoption(desk: &Desk<'_>, adoption: &adopt::Adoption, dry_run: bool) ->
         report::json(adoption)?;
         return Ok(Exit::Done);
     }
-    let mut rows = vec![["ACCOUNT", "PERSON", "HERE", "ACCESS"].map(str::to_owned).to_vec()];
+    let mut rows = vec![
+        ["ACCOUNT", "PERSON", "HERE", "ACCESS"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
     rows.extend(adoption.map.iter().map(|line| {
         let here = match (line.exists, line.uid) {
             (false, _) => "no such account".to_owned(),
@@ -397,7 +486,12 @@ fn print_adoption(desk: &Desk<'_>, adoption: &adopt::Adoption, dry_run: bool) ->
             (true, None) => "yes".to_owned(),
         };
         let access = if line.granted { "kept" } else { "none" };
-        vec![line.account.clone(), line.person.clone(), here, access.to_owned()]
+        vec![
+            line.account.clone(),
+            line.person.clone(),
+            here,
+            access.to_owned(),
+        ]
     }));
     if !adoption.map.is_empty() {
         report::stdout(&report::table(&rows))?;

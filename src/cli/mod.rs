@@ -1,11 +1,12 @@
 //! The command line: one file per group of commands; arguments and printing, no logic.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Parser, Subcommand};
 
 use crate::error::{Exit, Result};
 use crate::provision::site::Site;
+use crate::settings;
 
 pub mod base;
 pub mod doctor;
@@ -16,7 +17,12 @@ pub mod rights;
 
 /// Experiments on a NAS: storage, the right people and nobody else, a tree that everyone recognises.
 #[derive(Debug, Parser)]
-#[command(name = "octonas", version, propagate_version = true, max_term_width = 100)]
+#[command(
+    name = "octonas",
+    version,
+    propagate_version = true,
+    max_term_width = 100
+)]
 pub struct Cli {
     /// The NAS: `omv`, or `local:DIR` for an embedded one.
     #[arg(long, global = true, env = "OCTONAS_NAS", value_name = "NAS")]
@@ -37,6 +43,17 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Cli {
+    /// The configuration file that counts.
+    pub fn settings_file(&self, cwd: &Path) -> PathBuf {
+        self.config
+            .as_ref()
+            .map_or(PathBuf::from(settings::FILE), |file| {
+                settings::absolute(file, cwd)
+            })
+    }
 }
 
 /// The groups of commands.
@@ -112,6 +129,9 @@ pub fn run(desk: &Desk<'_>, command: &Command) -> Result<Exit> {
         Command::Layout(command) => layout::run(desk, command),
         Command::Rights(arguments) => rights::run(desk, arguments),
         Command::Doctor => doctor::run(desk),
-        Command::Rpc(_) | Command::Jails(_) | Command::Completions { .. } | Command::Generate(_) => Ok(Exit::Done),
+        Command::Rpc(_)
+        | Command::Jails(_)
+        | Command::Completions { .. }
+        | Command::Generate(_) => Ok(Exit::Done),
     }
 }

@@ -19,7 +19,11 @@ pub struct Arguments {
 
 /// Prints the table of effective rights.
 pub fn run(desk: &Desk<'_>, arguments: &Arguments) -> Result<Exit> {
-    let rights = check::rights(desk.site, &Code::parse(&arguments.code)?, arguments.user.as_deref())?;
+    let rights = check::rights(
+        desk.site,
+        &Code::parse(&arguments.code)?,
+        arguments.user.as_deref(),
+    )?;
     if desk.json {
         report::json(&rights)?;
     } else {
@@ -41,10 +45,16 @@ fn text(rights: &Rights) -> String {
     for cells in rights.cells.chunks(per_row) {
         let Some(first) = cells.first() else { continue };
         let mut row = vec![first.account.clone(), first.door.name().to_owned()];
-        row.extend(cells.iter().map(|cell| if cell.allowed { "yes" } else { "-" }.to_owned()));
+        row.extend(
+            cells
+                .iter()
+                .map(|cell| if cell.allowed { "yes" } else { "-" }.to_owned()),
+        );
         let mut reasons: Vec<&str> = cells
             .iter()
-            .filter(|cell| !cell.allowed && !matches!(cell.operation, Operation::Frame | Operation::Metadata))
+            .filter(|cell| {
+                !cell.allowed && !matches!(cell.operation, Operation::Frame | Operation::Metadata)
+            })
             .map(|cell| cell.reason.as_str())
             .collect();
         reasons.dedup();
@@ -53,12 +63,20 @@ fn text(rights: &Rights) -> String {
     }
     debug_assert_eq!(rights.cells.len() % (per_row * Door::ALL.len()), 0);
     let mut out = report::table(&rows);
-    out.push_str("frame: directories of the layout belong to root; metadata: written by OctoNAS alone.\n");
+    out.push_str(
+        "frame: directories of the layout belong to root; metadata: written by OctoNAS alone.\n",
+    );
     for host in &rights.hosts {
-        out.push_str(&format!("NFS host {}: {}\n", report::printable(&host.client), host.reason));
+        out.push_str(&format!(
+            "NFS host {}: {}\n",
+            report::printable(&host.client),
+            host.reason
+        ));
     }
     if !rights.enforced {
-        out.push_str("These rights are declared, not enforced: an embedded NAS is one user's directory.\n");
+        out.push_str(
+            "These rights are declared, not enforced: an embedded NAS is one user's directory.\n",
+        );
     }
     out
 }

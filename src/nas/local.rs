@@ -66,9 +66,12 @@ impl Local {
     pub fn open(dir: &Path) -> Result<Self> {
         let base = Dir::open_or_create_absolute(dir, 0o711)?;
         base.create_dir(HOUSE, 0o700)?;
-        let house = base
-            .child(HOUSE)?
-            .ok_or_else(|| Error::new("nas.damaged", format!("{} is gone", dir.join(HOUSE).display())))?;
+        let house = base.child(HOUSE)?.ok_or_else(|| {
+            Error::new(
+                "nas.damaged",
+                format!("{} is gone", dir.join(HOUSE).display()),
+            )
+        })?;
         let mut state = State::read(&house)?;
         if state.id.is_none() {
             let id = uuid::Uuid::new_v4().to_string();
@@ -110,13 +113,19 @@ impl Local {
             .id
             .iter()
             .map(|id| Line::Nas { id: id.clone() })
-            .chain(state.accounts.iter().map(|name| Line::Account { name: name.clone() }))
+            .chain(
+                state
+                    .accounts
+                    .iter()
+                    .map(|name| Line::Account { name: name.clone() }),
+            )
             .chain(state.objects.iter().map(|(object, found)| Line::Put {
                 object: object.clone(),
                 found: found.clone(),
             }))
             .collect();
-        self.house.write(FILE, &encode(&lines)?, &Permissions::PRIVATE)
+        self.house
+            .write(FILE, &encode(&lines)?, &Permissions::PRIVATE)
     }
 }
 
@@ -158,8 +167,9 @@ impl State {
 fn encode(lines: &[Line]) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     for line in lines {
-        serde_json::to_writer(&mut bytes, line)
-            .map_err(|e| Error::new("nas.damaged", "cannot encode a line of the embedded NAS").source(e))?;
+        serde_json::to_writer(&mut bytes, line).map_err(|e| {
+            Error::new("nas.damaged", "cannot encode a line of the embedded NAS").source(e)
+        })?;
         bytes.push(b'\n');
     }
     Ok(bytes)
@@ -193,7 +203,11 @@ impl Nas for Local {
         }
         Err(Error::new(
             "base.fixed",
-            format!("{} cannot be a base: the embedded NAS has one base, {}", path.display(), self.base.display()),
+            format!(
+                "{} cannot be a base: the embedded NAS has one base, {}",
+                path.display(),
+                self.base.display()
+            ),
         )
         .hint("name another directory with --nas local:DIR"))
     }
@@ -213,8 +227,16 @@ impl Nas for Local {
                 (name.clone(), account)
             })
             .collect();
-        for (object, found) in state.objects.iter().filter(|(object, _)| object.kind == Kind::Group) {
-            for member in found.attributes.keys().filter_map(|name| name.strip_prefix("member:")) {
+        for (object, found) in state
+            .objects
+            .iter()
+            .filter(|(object, _)| object.kind == Kind::Group)
+        {
+            for member in found
+                .attributes
+                .keys()
+                .filter_map(|name| name.strip_prefix("member:"))
+            {
                 if let Some(account) = accounts.get_mut(member) {
                     account.groups.insert(object.key.clone());
                 }
@@ -228,18 +250,27 @@ impl Nas for Local {
         })
     }
 
-    fn put(&self, object: &ObjectId, attributes: &Attributes, found: Option<&Found>) -> Result<Reference> {
+    fn put(
+        &self,
+        object: &ObjectId,
+        attributes: &Attributes,
+        found: Option<&Found>,
+    ) -> Result<Reference> {
         self.count(&format!("put {}", object.kind));
         let state = State::read(&self.house)?;
         let mut lines: Vec<Line> = attributes
             .keys()
             .filter_map(|name| name.strip_prefix("member:"))
             .filter(|account| !state.accounts.contains(*account))
-            .map(|account| Line::Account { name: account.to_owned() })
+            .map(|account| Line::Account {
+                name: account.to_owned(),
+            })
             .collect();
         let known = found.or_else(|| state.objects.get(object));
         let reference = match (known.and_then(|known| known.reference.clone()), object.kind) {
-            (None, Kind::SharedFolder | Kind::SmbShare | Kind::Entry) => Some(uuid::Uuid::new_v4().to_string()),
+            (None, Kind::SharedFolder | Kind::SmbShare | Kind::Entry) => {
+                Some(uuid::Uuid::new_v4().to_string())
+            }
             (reference, _) => reference,
         };
         lines.push(Line::Put {
@@ -255,7 +286,9 @@ impl Nas for Local {
 
     fn delete(&self, object: &ObjectId, _found: &Found) -> Result<()> {
         self.count(&format!("delete {}", object.kind));
-        self.write(&[Line::Delete { object: object.clone() }])
+        self.write(&[Line::Delete {
+            object: object.clone(),
+        }])
     }
 
     fn interruption(&self, _kinds: &BTreeSet<Kind>) -> Interruption {
@@ -272,7 +305,9 @@ impl Nas for Local {
         _comment: &str,
         _email: Option<&str>,
     ) -> Result<Option<Zeroizing<String>>> {
-        self.write(&[Line::Account { name: account.to_string() }])?;
+        self.write(&[Line::Account {
+            name: account.to_string(),
+        }])?;
         Ok(None)
     }
 

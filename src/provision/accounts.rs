@@ -11,14 +11,19 @@ use crate::experiment::{Date, Definition, Person};
 use crate::nas::Observation;
 
 /// The people who should have access today and have no account yet.
-pub fn missing<'a>(definition: &'a Definition, observation: &Observation, today: Date) -> Vec<&'a Person> {
+pub fn missing<'a>(
+    definition: &'a Definition,
+    observation: &Observation,
+    today: Date,
+) -> Vec<&'a Person> {
     let members = desired::members(definition, today);
     definition
         .people
         .iter()
         .filter(|person| {
             person.account.as_ref().is_some_and(|account| {
-                members.contains_key(account.as_str()) && !observation.accounts.contains_key(account.as_str())
+                members.contains_key(account.as_str())
+                    && !observation.accounts.contains_key(account.as_str())
             })
         })
         .collect()
@@ -40,7 +45,11 @@ pub fn check(definition: &Definition, observation: &Observation, today: Date) ->
         .field("people"));
     }
     for account in desired::members(definition, today).keys() {
-        if observation.accounts.get(account).is_some_and(|found| found.system) {
+        if observation
+            .accounts
+            .get(account)
+            .is_some_and(|found| found.system)
+        {
             return Err(Error::new(
                 "account.system",
                 format!("{account} is a system account: it cannot be a member"),
@@ -63,7 +72,10 @@ pub fn create(
         let Some(account) = &person.account else {
             continue;
         };
-        site.progress.note(&format!("creating the account {account} for {}", person.name));
+        site.progress.note(&format!(
+            "creating the account {account} for {}",
+            person.name
+        ));
         let email = person.email.as_ref().map(|email| email.as_str());
         if let Some(password) = site.nas.create_account(account, &person.name, email)? {
             passwords.insert(account.to_string(), password);

@@ -14,6 +14,7 @@ use crate::experiment::{Code, Status};
 use crate::nas::Observation;
 use crate::object::Kind;
 use crate::store::claim::Claim;
+use crate::store::ledger;
 use crate::store::tombstone::Tombstone;
 use crate::sys::fault;
 
@@ -58,8 +59,11 @@ pub fn adopt(site: &Site, dir: &Path, options: &Options) -> Result<Adoption> {
     let _nas = site.lock_nas()?;
     let base = take(site, base_path, options)?;
     let mut opened = site::open_in(base, &code)?.ok_or_else(|| {
-        Error::new("experiment.unknown", format!("{} holds no experiment", dir.display()))
-            .hint("an experiment's directory holds metadata/experiment.yaml")
+        Error::new(
+            "experiment.unknown",
+            format!("{} holds no experiment", dir.display()),
+        )
+        .hint("an experiment's directory holds metadata/experiment.yaml")
     })?;
     let _lock = site.lock_experiment(&opened.id())?;
     let observation = site.nas.observe()?;
@@ -70,8 +74,11 @@ pub fn adopt(site: &Site, dir: &Path, options: &Options) -> Result<Adoption> {
     let begun = under_way && opened.applied.objects.contains_key(&apply::server(site));
     let ours = site.served_here(&opened);
     if ours.is_ok() && opened.definition.status != Status::Removed && !under_way {
-        return Err(Error::new("experiment.exists", format!("{code} is in service here already"))
-            .hint("`octonas experiment apply` makes the NAS match its definition"));
+        return Err(Error::new(
+            "experiment.exists",
+            format!("{code} is in service here already"),
+        )
+        .hint("`octonas experiment apply` makes the NAS match its definition"));
     }
     if !options.take_over {
         ours?;
@@ -91,20 +98,49 @@ pub fn adopt(site: &Site, dir: &Path, options: &Options) -> Result<Adoption> {
     }
     let outcome = apply::converge(site, &mut opened, false)?;
     Tombstone::clear(&opened.base.dir, &opened.identity()?)?;
-    let detail = serde_json::json!({"code": code.to_string(), "granted": options.grant});
-    site.record(&opened.base, &opened.id(), "adopt", "done", detail)?;
+    let detail = [
+        ("code", code.to_string()),
+        ("granted", options.grant.join(",")),
+    ];
+    site.record(
+        &opened.base,
+        &opened.id(),
+        "adopt",
+        ledger::Outcome::Done,
+        &detail,
+    )?;
     site.note(&opened);
     Ok(Adoption { map, outcome })
 }
 
 /// The definition and the intent to sweep are what an interrupted adoption goes on from.
 fn begin(site: &Site, opened: &mut Opened, options: &Options, map: &[Mapped]) -> Result<()> {
-    let detail = serde_json::json!({"code": opened.definition.code.to_string(), "map": map});
-    site.record(&opened.base, &opened.id(), "adopt", "begun", detail)?;
-    opened.applied.intend(&sweep::intent(), &sweep::with_owners())?;
+    let accounts: Vec<&str> = map.iter().map(|line| line.account.as_str()).collect();
+    let detail = [
+        ("code", opened.definition.code.to_string()),
+        ("accounts", accounts.join(",")),
+        ("granted", options.grant.join(",")),
+    ];
+    site.record(
+        &opened.base,
+        &opened.id(),
+        "adopt",
+        ledger::Outcome::Begun,
+        &detail,
+    )?;
+    opened
+        .applied
+        .intend(&sweep::intent(), &sweep::with_owners())?;
     // What another NAS made says nothing here. Its name goes last: until then the record is recognised as foreign.
     let mut foreign: Vec<_> = opened.applied.objects.keys().cloned().collect();
-    foreign.extend(opened.applied.intents.keys().filter(|id| **id != sweep::intent()).cloned());
+    foreign.extend(
+        opened
+            .applied
+            .intents
+            .keys()
+            .filter(|id| **id != sweep::intent())
+            .cloned(),
+    );
     foreign.sort_by_key(|id| id.kind == Kind::Server);
     for id in foreign {
         opened.applied.forget(&id)?;
@@ -131,6 +167,7 @@ fn settle_people(opened: &mut Opened, options: &Options) {
         if !granted {
             person.account = None;
             person.access = None;
+            person.until = None;
         }
     }
 }
@@ -155,8 +192,15 @@ fn map(opened: &Opened, observation: &Observation, options: &Options) -> Vec<Map
 }
 
 fn unknown_grants(map: &[Mapped], options: &Options) -> Result<()> {
-    let known: BTreeMap<&str, &Mapped> = map.iter().map(|line| (line.account.as_str(), line)).collect();
-    match options.grant.iter().find(|name| !known.contains_key(name.as_str())) {
+    let known: BTreeMap<&str, &Mapped> = map
+        .iter()
+        .map(|line| (line.account.as_str(), line))
+        .collect();
+    match options
+        .grant
+        .iter()
+        .find(|name| !known.contains_key(name.as_str()))
+    {
         Some(name) => Err(Error::new(
             "account.missing",
             format!("{name} is not among the accounts of this experiment"),
@@ -167,9 +211,16 @@ fn unknown_grants(map: &[Mapped], options: &Options) -> Result<()> {
 }
 
 fn split(dir: &Path) -> Result<(&Path, Code)> {
-    let name = dir.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let name = dir
+        .file_name()
+        .and_then(|name| name.to_str())
+        .unwrap_or_default();
     let code = Code::parse(name).map_err(|error| {
-        Error::new("experiment.unknown", format!("{} is not an experiment's directory", dir.display())).source(error)
+        Error::new(
+            "experiment.unknown",
+            format!("{} is not an experiment's directory", dir.display()),
+        )
+        .source(error)
     })?;
     Ok((dir.parent().unwrap_or(Path::new("/")), code))
 }
@@ -181,13 +232,19 @@ fn take(site: &Site, path: &Path, options: &Options) -> Result<OpenBase> {
         Err(error) => return Err(error),
     };
     if options.dry_run {
-        site.progress.note(&format!("{refused}; it would be taken over"));
+        site.progress
+            .note(&format!("{refused}; it would be taken over"));
         return site::open_base(path);
     }
     let base = site::open_base(path)?;
     let identity = site.nas.identity();
     Claim::take_over(&base.dir, &identity.id, &identity.name)?;
-    site.progress.note(&format!("{} is now served by {}", path.display(), identity.name));
-    site.record(&base, "", "take-over", "done", serde_json::json!({"path": path}))?;
+    site.progress.note(&format!(
+        "{} is now served by {}",
+        path.display(),
+        identity.name
+    ));
+    let detail = [("path", path.display().to_string())];
+    site.record(&base, "", "take-over", ledger::Outcome::Done, &detail)?;
     Ok(base)
 }

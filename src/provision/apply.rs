@@ -53,8 +53,14 @@ pub struct Outcome {
     pub calls: BTreeMap<String, u64>,
 }
 
-fn secrets<S: serde::Serializer>(map: &BTreeMap<String, Zeroizing<String>>, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_map(map.iter().map(|(account, secret)| (account, secret.as_str())))
+fn secrets<S: serde::Serializer>(
+    map: &BTreeMap<String, Zeroizing<String>>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(
+        map.iter()
+            .map(|(account, secret)| (account, secret.as_str())),
+    )
 }
 
 impl Outcome {
@@ -112,7 +118,12 @@ pub fn look(site: &Site, opened: &Opened, observation: &Observation, mend: bool)
 }
 
 /// Compares without changing anything.
-pub fn look_at(site: &Site, subject: &Subject<'_>, observation: &Observation, mend: bool) -> Result<Look> {
+pub fn look_at(
+    site: &Site,
+    subject: &Subject<'_>,
+    observation: &Observation,
+    mend: bool,
+) -> Result<Look> {
     let definition = subject.definition;
     let directories = site.layout(definition)?.expand(definition)?;
     let memory = subject.memory;
@@ -150,7 +161,12 @@ fn memory(opened: &Opened) -> Memory {
 }
 
 /// Refuses a plan that would need what is not ours, or people who have no account.
-pub fn admissible(site: &Site, definition: &Definition, observation: &Observation, look: &Look) -> Result<()> {
+pub fn admissible(
+    site: &Site,
+    definition: &Definition,
+    observation: &Observation,
+    look: &Look,
+) -> Result<()> {
     if let Some(conflict) = look.plan.conflicts.first() {
         return Err(Error::new("object.foreign", conflict.reason.clone())
             .hint("rename or remove it, or choose another code; OctoNAS never takes over what it did not make"));
@@ -204,7 +220,10 @@ pub fn converge(site: &Site, opened: &mut Opened, mend: bool) -> Result<Outcome>
     }
     Err(Error::new(
         "apply.unsettled",
-        format!("{} does not come to rest: something changes it back at the same time", opened.definition.code),
+        format!(
+            "{} does not come to rest: something changes it back at the same time",
+            opened.definition.code
+        ),
     )
     .hint("see `octonas experiment plan`, find who changes it, then apply again"))
 }
@@ -233,7 +252,14 @@ fn stage(kind: Kind) -> Option<usize> {
 }
 
 fn activation(stage: usize) -> ObjectId {
-    ObjectId::new(Kind::Activation, if stage == 0 { "mounts and jails" } else { "services" })
+    ObjectId::new(
+        Kind::Activation,
+        if stage == 0 {
+            "mounts and jails"
+        } else {
+            "services"
+        },
+    )
 }
 
 fn round(
@@ -244,7 +270,10 @@ fn round(
     outcome: &mut Outcome,
 ) -> Result<()> {
     for account in look.plan.revoked() {
-        opened.applied.intend(&ObjectId::new(Kind::Revocation, account), &Attributes::new())?;
+        opened.applied.intend(
+            &ObjectId::new(Kind::Revocation, account),
+            &Attributes::new(),
+        )?;
     }
     let total = look.plan.steps.len();
     let mut open_stage: Option<usize> = None;
@@ -252,13 +281,16 @@ fn round(
         process::check_interrupted()?;
         let next = stage(step.object.kind);
         // Mount what the entry rendered before the mounts themselves are looked after; finish a stage before the next.
-        let boundary = open_stage.is_some() && (open_stage != next || step.object.kind == Kind::Mounts);
+        let boundary =
+            open_stage.is_some() && (open_stage != next || step.object.kind == Kind::Mounts);
         if boundary && let Some(number) = open_stage.take() {
             activate(site, opened, number)?;
         }
         site.progress.step(number + 1, total, &describe(step));
         if let Some(stage) = next.filter(|_| touches(step) && step.object.kind != Kind::Mounts) {
-            opened.applied.intend(&activation(stage), &Attributes::new())?;
+            opened
+                .applied
+                .intend(&activation(stage), &Attributes::new())?;
             open_stage = Some(stage);
         }
         carry_out(site, opened, observation, look, step, outcome)?;
@@ -272,7 +304,10 @@ fn round(
 }
 
 fn touches(step: &Step) -> bool {
-    matches!(step.action, Action::Create | Action::Update | Action::Delete)
+    matches!(
+        step.action,
+        Action::Create | Action::Update | Action::Delete
+    )
 }
 
 /// Creation goes by kind; removal shuts the door first, then unmounts, then lets go of the folder and the groups.
@@ -347,7 +382,12 @@ fn carry_out(
     }
 }
 
-fn remember(opened: &mut Opened, id: &ObjectId, reference: Option<String>, step: &Step) -> Result<()> {
+fn remember(
+    opened: &mut Opened,
+    id: &ObjectId,
+    reference: Option<String>,
+    step: &Step,
+) -> Result<()> {
     opened.applied.done(
         id,
         &Found {
@@ -377,7 +417,11 @@ fn freeze(
     outcome.calls = site.nas.counters();
     Err(Error::new(
         "close.busy",
-        format!("{} is not closed yet: {} still write(s)", opened.definition.code, who(&left)),
+        format!(
+            "{} is not closed yet: {} still write(s)",
+            opened.definition.code,
+            who(&left)
+        ),
     )
     .hint("end these programs, then close again; until then its status is `closing`"))
 }
@@ -385,7 +429,12 @@ fn freeze(
 fn who(sessions: &[Session]) -> String {
     let mut names: Vec<String> = sessions
         .iter()
-        .map(|session| format!("{} ({}, process {})", session.account, session.door, session.pid))
+        .map(|session| {
+            format!(
+                "{} ({}, process {})",
+                session.account, session.door, session.pid
+            )
+        })
         .collect();
     names.dedup();
     names.truncate(5);
@@ -394,7 +443,6 @@ fn who(sessions: &[Session]) -> String {
 
 fn activate(site: &Site, opened: &mut Opened, stage: usize) -> Result<()> {
     let kinds: BTreeSet<Kind> = STAGES[stage].iter().copied().collect();
-    site.progress.note(&format!("applying: {}", activation(stage).key));
     site.nas.activate(&kinds, &*site.progress)?;
     fault::point("activated")?;
     opened.applied.forget(&activation(stage))
@@ -432,18 +480,25 @@ fn end_revoked(site: &Site, opened: &mut Opened) -> Result<()> {
     }
     let open = site.nas.sessions(&accounts, &opened.path())?;
     if !open.is_empty() {
-        site.progress.note(&format!("ending open sessions: {}", who(&open)));
+        site.progress
+            .note(&format!("ending open sessions: {}", who(&open)));
         let left = site.nas.end_sessions(&open)?;
         if !left.is_empty() {
             return Err(Error::new(
                 "sessions.remain",
-                format!("{} keeps old rights: {}", opened.definition.code, who(&left)),
+                format!(
+                    "{} keeps old rights: {}",
+                    opened.definition.code,
+                    who(&left)
+                ),
             )
             .hint("end these sessions, then run `octonas experiment apply` again"));
         }
     }
     for account in accounts {
-        opened.applied.forget(&ObjectId::new(Kind::Revocation, account))?;
+        opened
+            .applied
+            .forget(&ObjectId::new(Kind::Revocation, account))?;
     }
     Ok(())
 }

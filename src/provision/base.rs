@@ -25,9 +25,25 @@ pub struct BaseReport {
     pub abilities: Option<Abilities>,
 }
 
+/// The directory of an embedded NAS is its base from the first experiment on, without being asked for.
+pub fn claim_embedded(site: &Site, path: &Path) -> Result<()> {
+    let known = site.nas.bases()?.iter().any(|base| base.path == path);
+    if site.nas.identity().enforces_rights
+        || !known
+        || Claim::read(&Dir::open_absolute(path)?)?.is_some()
+    {
+        return Ok(());
+    }
+    accept(site, path).map(|_| ())
+}
+
 /// Tries a folder, claims it, and registers it with the NAS.
 pub fn add(site: &Site, path: &Path) -> Result<BaseReport> {
     let _nas = site.lock_nas()?;
+    accept(site, path)
+}
+
+fn accept(site: &Site, path: &Path) -> Result<BaseReport> {
     let identity = site.nas.identity();
     let dir = Dir::open_or_create_absolute(path, 0o711)?;
     refuse_nested(site, path)?;
@@ -60,7 +76,11 @@ fn refuse_nested(site: &Site, path: &Path) -> Result<()> {
         if path != base.path && (path.starts_with(&base.path) || base.path.starts_with(path)) {
             return Err(Error::new(
                 "base.nested",
-                format!("{} and the base {} lie in each other", path.display(), base.path.display()),
+                format!(
+                    "{} and the base {} lie in each other",
+                    path.display(),
+                    base.path.display()
+                ),
             ));
         }
     }
@@ -93,7 +113,11 @@ pub fn check(site: &Site, path: &Path) -> Result<BaseReport> {
     let dir = Dir::open_absolute(path)?;
     let abilities = abilities::find_out(&dir)?;
     let known = site.nas.bases()?.into_iter().any(|base| base.path == path);
-    let verdict = if known { site.base(path).map(|_| ()) } else { Ok(()) };
+    let verdict = if known {
+        site.base(path).map(|_| ())
+    } else {
+        Ok(())
+    };
     let reason = match (verdict, missing(&abilities)) {
         (Err(error), _) => Some(error.to_string()),
         (Ok(()), missing) => missing,
@@ -113,6 +137,9 @@ pub fn check(site: &Site, path: &Path) -> Result<BaseReport> {
 
 /// What the wall or the crash safety needs and the file system does not have.
 fn missing(abilities: &Abilities) -> Option<String> {
-    let all: Vec<String> = abilities.missing().map(|(what, why)| format!("{what} ({why})")).collect();
+    let all: Vec<String> = abilities
+        .missing()
+        .map(|(what, why)| format!("{what} ({why})"))
+        .collect();
     (!all.is_empty()).then(|| all.join(", "))
 }

@@ -2,15 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::accounts;
 use super::apply::{self, Outcome, Subject};
 use super::plan::Memory;
 use super::site::{self, OpenBase, Opened, Site};
-use crate::error::{Error, Result};
+use super::{accounts, base};
+use crate::error::{Error, Exit, Result};
 use crate::experiment::{self, AbsPath, Definition, ExperimentId, Status, Strictness};
 use crate::nas::{Account, Observation};
-use crate::store;
 use crate::store::tombstone::Tombstone;
+use crate::store::{self, ledger};
 use crate::sys::dir::Permissions;
 use crate::sys::fault;
 
@@ -35,6 +35,7 @@ pub fn create(site: &Site, text: &[u8], options: Options) -> Result<Outcome> {
     definition.storage.base = Some(base_path.clone());
     site.layout(&definition)?.expand(&definition)?;
     let _nas = site.lock_nas()?;
+    base::claim_embedded(site, base_path.as_path())?;
     let base = site.base(base_path.as_path())?;
     refuse_twins(site, &definition, &base)?;
     if let Some(mut opened) = site::open_in(site.base(base_path.as_path())?, &definition.code)? {
@@ -45,7 +46,10 @@ pub fn create(site: &Site, text: &[u8], options: Options) -> Result<Outcome> {
     if base.dir.stat(definition.code.as_str())?.is_some() {
         return Err(Error::new(
             "directory.exists",
-            format!("{} exists already and is no experiment", base.path.join(definition.code.as_str()).display()),
+            format!(
+                "{} exists already and is no experiment",
+                base.path.join(definition.code.as_str()).display()
+            ),
         )
         .hint("choose another code, or move the directory away"));
     }
@@ -54,7 +58,10 @@ pub fn create(site: &Site, text: &[u8], options: Options) -> Result<Outcome> {
     if let Some(tombstone) = Tombstone::read(&base.dir, &id)? {
         return Err(Error::new(
             "experiment.removed",
-            format!("the id {id} belonged to {}, which was removed", tombstone.code),
+            format!(
+                "the id {id} belonged to {}, which was removed",
+                tombstone.code
+            ),
         )
         .hint("leave the id out: a new experiment gets a new one")
         .field("id"));
@@ -67,7 +74,12 @@ pub fn create(site: &Site, text: &[u8], options: Options) -> Result<Outcome> {
 }
 
 /// Everything that can be refused is refused before anything is written. Gives the outcome of a dry run.
-fn rehearse(site: &Site, base: &OpenBase, definition: &Definition, options: Options) -> Result<Option<Outcome>> {
+fn rehearse(
+    site: &Site,
+    base: &OpenBase,
+    definition: &Definition,
+    options: Options,
+) -> Result<Option<Outcome>> {
     let path = base.path.join(definition.code.as_str());
     let subject = Subject {
         definition,
@@ -122,7 +134,13 @@ fn lay_down(base: OpenBase, definition: &Definition, id: &ExperimentId) -> Resul
     store::definition::publish(&base.dir, id, &definition.code)?;
     fault::point("create.published")?;
     site::open_in(base, &definition.code)?.ok_or_else(|| {
-        Error::new("directory.lost", format!("the directory of {} went away while it was made", definition.code))
+        Error::new(
+            "directory.lost",
+            format!(
+                "the directory of {} went away while it was made",
+                definition.code
+            ),
+        )
     })
 }
 
@@ -141,18 +159,36 @@ fn settle(site: &Site, opened: &mut Opened, options: Options, operation: &str) -
         Err(error) => {
             // The passwords exist nowhere else: they are said even when what follows fails.
             for (account, password) in &passwords {
-                site.progress
-                    .warn(&format!("initial password of {account}: {}", password.as_str()));
+                site.progress.warn(&format!(
+                    "initial password of {account}: {}",
+                    password.as_str()
+                ));
             }
-            let detail = serde_json::json!({"error": error.code()});
-            site.record(&opened.base, &opened.id(), operation, "failed", detail)?;
+            let detail = [("error", error.code().to_owned())];
+            site.record(
+                &opened.base,
+                &opened.id(),
+                operation,
+                ended(&error),
+                &detail,
+            )?;
             return Err(error);
         }
     };
     outcome.passwords = passwords;
     if outcome.changed() {
-        let detail = serde_json::json!({"code": outcome.code, "digest": opened.digest, "steps": outcome.steps.len()});
-        site.record(&opened.base, &opened.id(), operation, "done", detail)?;
+        let detail = [
+            ("code", outcome.code.clone()),
+            ("digest", opened.digest.clone()),
+            ("steps", outcome.steps.len().to_string()),
+        ];
+        site.record(
+            &opened.base,
+            &opened.id(),
+            operation,
+            ledger::Outcome::Done,
+            &detail,
+        )?;
     }
     site.note(opened);
     Ok(outcome)
@@ -164,13 +200,26 @@ fn choose_base(site: &Site, definition: &Definition) -> Result<AbsPath> {
     }
     let bases = site.nas.bases()?;
     match bases.as_slice() {
-        [only] => AbsPath::parse(&only.path.display().to_string()).map_err(|e| e.field("storage.base")),
-        [] => Err(Error::new("base.none", "this NAS has no base yet").hint("octonas base add PATH")),
+        [only] => {
+            AbsPath::parse(&only.path.display().to_string()).map_err(|e| e.field("storage.base"))
+        }
+        [] => {
+            Err(Error::new("base.none", "this NAS has no base yet").hint("octonas base add PATH"))
+        }
         many => {
-            let names: Vec<String> = many.iter().map(|base| base.path.display().to_string()).collect();
-            Err(Error::new("base.ambiguous", "this NAS has several bases: the definition has to name one")
-                .hint(format!("storage: {{ base: … }}, one of {}", names.join(", ")))
-                .field("storage.base"))
+            let names: Vec<String> = many
+                .iter()
+                .map(|base| base.path.display().to_string())
+                .collect();
+            Err(Error::new(
+                "base.ambiguous",
+                "this NAS has several bases: the definition has to name one",
+            )
+            .hint(format!(
+                "storage: {{ base: … }}, one of {}",
+                names.join(", ")
+            ))
+            .field("storage.base"))
         }
     }
 }
@@ -181,7 +230,9 @@ fn refuse_twins(site: &Site, definition: &Definition, chosen: &OpenBase) -> Resu
         if base.path == chosen.path || !base.available {
             continue;
         }
-        let Ok(open) = site.base(&base.path) else { continue };
+        let Ok(open) = site.base(&base.path) else {
+            continue;
+        };
         if let Some(twin) = site::open_in(open, &definition.code)? {
             return Err(exists(&twin));
         }
@@ -206,7 +257,11 @@ fn refuse_twins(site: &Site, definition: &Definition, chosen: &OpenBase) -> Resu
 fn exists(twin: &Opened) -> Error {
     Error::new(
         "experiment.exists",
-        format!("the experiment {} exists already, in {}", twin.definition.code, twin.path().display()),
+        format!(
+            "the experiment {} exists already, in {}",
+            twin.definition.code,
+            twin.path().display()
+        ),
     )
     .hint("choose another code, or change the existing one with `octonas experiment edit`")
     .field("code")
@@ -274,8 +329,19 @@ fn inherit_status(new: &mut Definition, old: &Definition) -> Result<()> {
     }
     Err(Error::new(
         "definition.fixed",
-        format!("an edit cannot change the status of {} from {} to {}", old.code, old.status, new.status),
+        format!(
+            "an edit cannot change the status of {} from {} to {}",
+            old.code, old.status, new.status
+        ),
     )
     .hint("use `octonas experiment close`, `reopen` or `remove`")
     .field("status"))
+}
+
+fn ended(error: &Error) -> ledger::Outcome {
+    if error.exit_status() == Exit::Interrupted {
+        ledger::Outcome::Interrupted
+    } else {
+        ledger::Outcome::Failed
+    }
 }

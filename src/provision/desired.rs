@@ -83,7 +83,10 @@ pub fn desired(wish: &Wish<'_>) -> Objects {
 
 fn groups(objects: &mut Objects, wish: &Wish<'_>, members: &BTreeMap<String, Right>) {
     let code = &wish.definition.code;
-    for (group, right) in [(code.writers_group(), Right::Write), (code.readers_group(), Right::Read)] {
+    for (group, right) in [
+        (code.writers_group(), Right::Write),
+        (code.readers_group(), Right::Read),
+    ] {
         let mut attributes = Attributes::from([("comment".to_owned(), comment(wish))]);
         attributes.extend(
             members
@@ -102,7 +105,10 @@ fn directories(objects: &mut Objects, wish: &Wish<'_>) {
     }
     for each in wish.directories {
         let attributes = directory(wish, each.kind);
-        objects.insert(ObjectId::new(Kind::Directory, each.path.as_str()), attributes);
+        objects.insert(
+            ObjectId::new(Kind::Directory, each.path.as_str()),
+            attributes,
+        );
     }
 }
 
@@ -153,10 +159,16 @@ fn entry(objects: &mut Objects, wish: &Wish<'_>, members: &BTreeMap<String, Righ
         ("read-only".to_owned(), closed.to_string()),
         ("sftp".to_owned(), definition.protocols.sftp.to_string()),
         ("rsync".to_owned(), definition.protocols.rsync.to_string()),
-        ("shared-folder".to_owned(), wish.shared_folder.unwrap_or_default().to_owned()),
+        (
+            "shared-folder".to_owned(),
+            wish.shared_folder.unwrap_or_default().to_owned(),
+        ),
     ]);
     let mut mounts = Attributes::from([
-        ("self".to_owned(), if closed { "ro" } else { "rw" }.to_owned()),
+        (
+            "self".to_owned(),
+            if closed { "ro" } else { "rw" }.to_owned(),
+        ),
         ("self.flags".to_owned(), MOUNT_FLAGS.to_owned()),
     ]);
     for (account, right) in members {
@@ -187,7 +199,10 @@ fn share(objects: &mut Objects, wish: &Wish<'_>) {
     objects.insert(
         ObjectId::new(Kind::Privileges, &name),
         Attributes::from([
-            (format!("group:{}", code.writers_group()), "write".to_owned()),
+            (
+                format!("group:{}", code.writers_group()),
+                "write".to_owned(),
+            ),
             (format!("group:{}", code.readers_group()), "read".to_owned()),
         ]),
     );

@@ -17,15 +17,23 @@ pub fn missing(id: &ObjectId) -> String {
 
 /// Another object took its name.
 pub fn replaced(id: &ObjectId) -> String {
-    format!("{id} was deleted and made again by somebody else; it is left alone until it is renamed or removed")
+    format!(
+        "{id} was deleted and made again by somebody else; it is left alone until it is renamed or removed"
+    )
 }
 
 /// One attribute differs.
 pub fn of(id: &ObjectId, attribute: &str, applied: Option<&str>, observed: Option<&str>) -> String {
     if let Some(account) = attribute.strip_prefix("member:") {
         return match observed {
-            Some(_) => format!("{account} has {} access that the definition does not give", granted_by(&id.key)),
-            None => format!("{account} lost the {} access that the definition gives", granted_by(&id.key)),
+            Some(_) => format!(
+                "{account} has {} access that the definition does not give",
+                granted_by(&id.key)
+            ),
+            None => format!(
+                "{account} lost the {} access that the definition gives",
+                granted_by(&id.key)
+            ),
         };
     }
     if let Some(account) = attribute.strip_prefix("jail:") {
@@ -70,5 +78,9 @@ pub fn of(id: &ObjectId, attribute: &str, applied: Option<&str>, observed: Optio
 }
 
 fn granted_by(group: &str) -> &'static str {
-    if group.ends_with("-r") { "read" } else { "write" }
+    if group.ends_with("-r") {
+        "read"
+    } else {
+        "write"
+    }
 }

@@ -10,7 +10,12 @@ use crate::sys::acl::{Acl, Which};
 use crate::sys::dir::Dir;
 
 /// Makes a directory be as its attributes say. What is in it is left alone.
-pub fn make(opened: &Opened, key: &str, attributes: &Attributes, observation: &Observation) -> Result<()> {
+pub fn make(
+    opened: &Opened,
+    key: &str,
+    attributes: &Attributes,
+    observation: &Observation,
+) -> Result<()> {
     if key.is_empty() {
         return dress(&opened.dir, attributes, observation);
     }
@@ -18,7 +23,13 @@ pub fn make(opened: &Opened, key: &str, attributes: &Attributes, observation: &O
     let (parent, name) = split(opened, &path)?;
     parent.create_dir(&name, 0o700)?;
     let dir = parent.child(&name)?.ok_or_else(|| {
-        Error::new("directory.lost", format!("{path} of {} went away while it was made", opened.definition.code))
+        Error::new(
+            "directory.lost",
+            format!(
+                "{path} of {} went away while it was made",
+                opened.definition.code
+            ),
+        )
     })?;
     dress(&dir, attributes, observation)?;
     if key == METADATA {
@@ -36,7 +47,10 @@ fn split(opened: &Opened, path: &RelPath) -> Result<(Dir, String)> {
     parent.map(|dir| (dir, name)).ok_or_else(|| {
         Error::new(
             "directory.missing",
-            format!("the directory that should hold {path} of {} is gone", opened.definition.code),
+            format!(
+                "the directory that should hold {path} of {} is gone",
+                opened.definition.code
+            ),
         )
         .hint("`octonas experiment apply --mend` makes it again")
     })
@@ -55,7 +69,12 @@ fn dress(dir: &Dir, attributes: &Attributes, observation: &Observation) -> Resul
     let parse = |text: &str| {
         Acl::parse(
             text,
-            |name| observation.accounts.get(name).and_then(|account| account.uid),
+            |name| {
+                observation
+                    .accounts
+                    .get(name)
+                    .and_then(|account| account.uid)
+            },
             |name| group_id(name, observation).ok(),
         )
     };
@@ -76,8 +95,11 @@ fn group_id(name: &str, observation: &Observation) -> Result<u32> {
     }
     match observation.group_ids.get(name) {
         Some(gid) => Ok(*gid),
-        None => Err(Error::new("group.unknown", format!("the NAS knows no group {name} yet"))
-            .hint("run the same command again; if it stays, look for the group in the NAS's panel")),
+        None => Err(Error::new(
+            "group.unknown",
+            format!("the NAS knows no group {name} yet"),
+        )
+        .hint("run the same command again; if it stays, look for the group in the NAS's panel")),
     }
 }
 

@@ -6,6 +6,7 @@ use super::site::{self, Opened, Site};
 use crate::error::{Error, Result};
 use crate::experiment::{Code, ExperimentId, Status};
 use crate::object::Kind;
+use crate::store::ledger::Outcome::Done;
 use crate::store::tombstone::Tombstone;
 use crate::store::trash;
 use crate::sys::fault;
@@ -18,12 +19,18 @@ pub fn apply(site: &Site, code: &Code, mend: bool) -> Result<Outcome> {
     let _lock = site.lock_experiment(&opened.id())?;
     if mend {
         // What members narrowed is looked through again, whether or not anything else drifted.
-        opened.applied.intend(&super::sweep::intent(), &crate::object::Attributes::new())?;
+        opened
+            .applied
+            .intend(&super::sweep::intent(), &crate::object::Attributes::new())?;
     }
     let outcome = finish(site, &mut opened, mend)?;
     if outcome.changed() {
-        let detail = serde_json::json!({"mend": mend, "steps": outcome.steps.len(), "repaired": outcome.repaired});
-        site.record(&opened.base, &opened.id(), "apply", "done", detail)?;
+        let detail = [
+            ("mend", mend.to_string()),
+            ("steps", outcome.steps.len().to_string()),
+            ("repaired", outcome.repaired.to_string()),
+        ];
+        site.record(&opened.base, &opened.id(), "apply", Done, &detail)?;
     }
     Ok(outcome)
 }
@@ -36,8 +43,8 @@ fn finish(site: &Site, opened: &mut Opened, mend: bool) -> Result<Outcome> {
         opened.save()?;
         outcome.status = opened.definition.status.to_string();
         outcome.digest.clone_from(&opened.digest);
-        let detail = serde_json::json!({"digest": opened.digest});
-        site.record(&opened.base, &opened.id(), "close", "done", detail)?;
+        let detail = [("digest", opened.digest.clone())];
+        site.record(&opened.base, &opened.id(), "close", Done, &detail)?;
     }
     site.note(opened);
     Ok(outcome)
@@ -91,15 +98,20 @@ fn change_status(
     }
     let outcome = finish(site, &mut opened, false)?;
     if wanted == Some(Status::Active) {
-        let detail = serde_json::json!({"digest": opened.digest});
-        site.record(&opened.base, &opened.id(), "reopen", "done", detail)?;
+        let detail = [("digest", opened.digest.clone())];
+        site.record(&opened.base, &opened.id(), "reopen", Done, &detail)?;
     }
     Ok(outcome)
 }
 
 /// Takes an experiment out of service: nobody reaches it any more. Its data stays, behind a directory that only root
 /// enters, unless `delete_data` (which has to repeat the code). People's accounts stay.
-pub fn remove(site: &Site, code: &Code, delete_data: Option<&Code>, dry_run: bool) -> Result<Outcome> {
+pub fn remove(
+    site: &Site,
+    code: &Code,
+    delete_data: Option<&Code>,
+    dry_run: bool,
+) -> Result<Outcome> {
     if let Some(repeated) = delete_data
         && repeated != code
     {
@@ -127,8 +139,11 @@ pub fn remove(site: &Site, code: &Code, delete_data: Option<&Code>, dry_run: boo
     forget_directories(&mut opened, false)?;
     let outcome = apply::converge(site, &mut opened, false)?;
     site.note(&opened);
-    let detail = serde_json::json!({"code": code.to_string(), "delete_data": delete_data.is_some()});
-    site.record(&opened.base, &opened.id(), "remove", "done", detail)?;
+    let detail = [
+        ("code", code.to_string()),
+        ("delete-data", delete_data.is_some().to_string()),
+    ];
+    site.record(&opened.base, &opened.id(), "remove", Done, &detail)?;
     if delete_data.is_some() {
         delete(site, &opened)?;
     }
@@ -160,7 +175,14 @@ fn forget_directories(opened: &mut Opened, only_in_memory: bool) -> Result<()> {
 fn tombstone(site: &Site, opened: &Opened, data_deleted: bool) -> Result<()> {
     let definition = &opened.definition;
     let id = opened.identity()?;
-    Tombstone::new(&id, definition.code.as_str(), &definition.title, &site.caller, data_deleted).write(&opened.base.dir)
+    Tombstone::new(
+        &id,
+        definition.code.as_str(),
+        &definition.title,
+        &site.caller,
+        data_deleted,
+    )
+    .write(&opened.base.dir)
 }
 
 /// Out of sight by one rename, then gone file by file; the tombstone says when that is true.
@@ -178,10 +200,14 @@ fn delete(site: &Site, opened: &Opened) -> Result<()> {
 /// Deletions that a crash cut short.
 fn finish_deletions(site: &Site) -> Result<()> {
     for base in site.nas.bases()? {
-        let Ok(open) = site.base(&base.path) else { continue };
+        let Ok(open) = site.base(&base.path) else {
+            continue;
+        };
         for id in trash::waiting(&open.dir)? {
             trash::empty(&open.dir, &id)?;
-            let Ok(id) = ExperimentId::parse(&id) else { continue };
+            let Ok(id) = ExperimentId::parse(&id) else {
+                continue;
+            };
             if let Some(mut tombstone) = Tombstone::read(&open.dir, &id)? {
                 tombstone.data_deleted = true;
                 tombstone.write(&open.dir)?;
@@ -207,7 +233,9 @@ pub struct Due {
 pub fn due(site: &Site, dry_run: bool) -> Result<Vec<Due>> {
     let mut done = Vec::new();
     for row in super::list::list(site, true)?.rows {
-        let Ok(code) = Code::parse(&row.code) else { continue };
+        let Ok(code) = Code::parse(&row.code) else {
+            continue;
+        };
         if row.status == Status::Removed.as_str() {
             continue;
         }
@@ -226,7 +254,9 @@ pub fn due(site: &Site, dry_run: bool) -> Result<Vec<Due>> {
         let error = if dry_run {
             None
         } else {
-            apply(site, &code, false).err().map(|error| error.to_string())
+            apply(site, &code, false)
+                .err()
+                .map(|error| error.to_string())
         };
         done.push(Due {
             code: row.code,
@@ -241,27 +271,25 @@ pub fn due(site: &Site, dry_run: bool) -> Result<Vec<Due>> {
 fn ended(site: &Site, code: &Code) -> Result<Vec<String>> {
     let opened = site.open(code)?;
     let members = super::desired::members(&opened.definition, site.today);
-    let mut ended: Vec<String> = opened
-        .definition
-        .people
-        .iter()
-        .filter(|person| person.access.is_some())
-        .filter_map(|person| Some(person.account.as_ref()?.to_string()))
-        .filter(|account| !members.contains_key(account))
-        .filter(|account| {
-            let member = format!("member:{account}");
-            opened
-                .applied
-                .objects
-                .iter()
-                .any(|(id, found)| id.kind == Kind::Group && found.attributes.contains_key(&member))
-                || opened
+    let mut ended: Vec<String> =
+        opened
+            .definition
+            .people
+            .iter()
+            .filter(|person| person.access.is_some())
+            .filter_map(|person| Some(person.account.as_ref()?.to_string()))
+            .filter(|account| !members.contains_key(account))
+            .filter(|account| {
+                let member = format!("member:{account}");
+                opened.applied.objects.iter().any(|(id, found)| {
+                    id.kind == Kind::Group && found.attributes.contains_key(&member)
+                }) || opened
                     .applied
                     .intents
                     .keys()
                     .any(|id| id.kind == Kind::Revocation && id.key == *account)
-        })
-        .collect();
+            })
+            .collect();
     ended.sort();
     Ok(ended)
 }

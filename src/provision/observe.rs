@@ -38,22 +38,32 @@ impl Names {
 
     /// The text form of acl(5), by name.
     pub fn acl(&self, acl: &Acl) -> String {
-        acl.to_text(|uid| self.users.get(&uid).cloned(), |gid| self.groups.get(&gid).cloned())
+        acl.to_text(
+            |uid| self.users.get(&uid).cloned(),
+            |gid| self.groups.get(&gid).cloned(),
+        )
     }
 
     fn group(&self, gid: u32) -> String {
-        self.groups.get(&gid).cloned().unwrap_or_else(|| gid.to_string())
+        self.groups
+            .get(&gid)
+            .cloned()
+            .unwrap_or_else(|| gid.to_string())
     }
 
     fn user(&self, uid: u32) -> String {
-        self.users.get(&uid).cloned().unwrap_or_else(|| uid.to_string())
+        self.users
+            .get(&uid)
+            .cloned()
+            .unwrap_or_else(|| uid.to_string())
     }
 }
 
 /// One directory, as its attributes say it.
 pub fn directory(dir: &Dir, names: &Names, enforced: bool) -> Result<Attributes> {
     let metadata = dir.metadata()?;
-    let mut attributes = Attributes::from([("mode".to_owned(), format!("{:04o}", metadata.mode & 0o7777))]);
+    let mut attributes =
+        Attributes::from([("mode".to_owned(), format!("{:04o}", metadata.mode & 0o7777))]);
     if enforced {
         attributes.insert("owner".into(), names.user(metadata.uid));
         attributes.insert("group".into(), names.group(metadata.gid));
@@ -77,7 +87,11 @@ pub fn observe(
 ) -> Result<BTreeMap<ObjectId, Found>> {
     let names = Names::of(observation);
     let mut found = BTreeMap::new();
-    for id in desired.keys().chain(memory.objects.keys()).chain(memory.intents.keys()) {
+    for id in desired
+        .keys()
+        .chain(memory.objects.keys())
+        .chain(memory.intents.keys())
+    {
         if found.contains_key(id) {
             continue;
         }

@@ -102,7 +102,11 @@ impl Plan {
             .iter()
             .filter(|step| step.object.kind == Kind::Group)
             .flat_map(|step| step.changes.iter())
-            .filter_map(|change| change.strip_prefix("member:")?.strip_suffix(": yes → (none)"))
+            .filter_map(|change| {
+                change
+                    .strip_prefix("member:")?
+                    .strip_suffix(": yes → (none)")
+            })
             .map(str::to_owned)
             .collect()
     }
@@ -111,7 +115,12 @@ impl Plan {
     pub fn kinds(&self) -> BTreeSet<Kind> {
         self.steps
             .iter()
-            .filter(|step| matches!(step.action, Action::Create | Action::Update | Action::Delete))
+            .filter(|step| {
+                matches!(
+                    step.action,
+                    Action::Create | Action::Update | Action::Delete
+                )
+            })
             .map(|step| step.object.kind)
             .collect()
     }
@@ -186,7 +195,9 @@ fn ours(
     match applied {
         Some(made) if made.reference == found.reference => Some(made.attributes.clone()),
         Some(_) => None,
-        None if matches!(id.kind, Kind::Directory | Kind::Mounts | Kind::Privileges) => Some(Attributes::new()),
+        None if matches!(id.kind, Kind::Directory | Kind::Mounts | Kind::Privileges) => {
+            Some(Attributes::new())
+        }
         None => {
             let marked = found
                 .attributes
@@ -215,7 +226,13 @@ fn foreign(plan: &mut Plan, id: &ObjectId, applied: Option<&Found>) {
     }
 }
 
-fn wanted_but_absent(plan: &mut Plan, id: &ObjectId, want: &Attributes, applied: Option<&Found>, mend: bool) {
+fn wanted_but_absent(
+    plan: &mut Plan,
+    id: &ObjectId,
+    want: &Attributes,
+    applied: Option<&Found>,
+    mend: bool,
+) {
     if applied.is_some() {
         plan.drift.push(Drift {
             object: id.clone(),
@@ -237,7 +254,14 @@ fn wanted_but_absent(plan: &mut Plan, id: &ObjectId, want: &Attributes, applied:
     });
 }
 
-fn three_way(plan: &mut Plan, id: &ObjectId, want: &Attributes, applied: &Attributes, found: &Found, mend: bool) {
+fn three_way(
+    plan: &mut Plan,
+    id: &ObjectId,
+    want: &Attributes,
+    applied: &Attributes,
+    found: &Found,
+    mend: bool,
+) {
     let observed = &found.attributes;
     let mut target = Attributes::new();
     let mut record = Attributes::new();
@@ -268,7 +292,9 @@ fn three_way(plan: &mut Plan, id: &ObjectId, want: &Attributes, applied: &Attrib
     }
     let managed: Attributes = observed
         .iter()
-        .filter(|(name, _)| target.contains_key(*name) || applied.contains_key(*name) || is_grant(name))
+        .filter(|(name, _)| {
+            target.contains_key(*name) || applied.contains_key(*name) || is_grant(name)
+        })
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
     let changes = differences(&managed, &target);

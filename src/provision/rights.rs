@@ -190,7 +190,13 @@ fn everybody(basis: &Basis<'_>) -> BTreeSet<String> {
             Kind::Mounts => "jail:",
             _ => continue,
         };
-        names.extend(found.attributes.keys().filter_map(|name| name.strip_prefix(prefix)).map(str::to_owned));
+        names.extend(
+            found
+                .attributes
+                .keys()
+                .filter_map(|name| name.strip_prefix(prefix))
+                .map(str::to_owned),
+        );
     }
     names
 }
@@ -214,12 +220,28 @@ fn way(basis: &Basis<'_>, account: &str, door: Door) -> Way {
         return Way::Shut(format!("there is no account {account}"));
     }
     match door {
-        Door::Smb => smb(basis, account, object(Kind::SmbShare), object(Kind::Privileges)),
-        Door::Sftp | Door::Rsync => ssh(basis, account, door, object(Kind::Entry), object(Kind::Mounts)),
+        Door::Smb => smb(
+            basis,
+            account,
+            object(Kind::SmbShare),
+            object(Kind::Privileges),
+        ),
+        Door::Sftp | Door::Rsync => ssh(
+            basis,
+            account,
+            door,
+            object(Kind::Entry),
+            object(Kind::Mounts),
+        ),
     }
 }
 
-fn smb(basis: &Basis<'_>, account: &str, share: Option<&Attributes>, privileges: Option<&Attributes>) -> Way {
+fn smb(
+    basis: &Basis<'_>,
+    account: &str,
+    share: Option<&Attributes>,
+    privileges: Option<&Attributes>,
+) -> Way {
     let Some(share) = share else {
         return Way::Shut("there is no SMB share".into());
     };
@@ -264,11 +286,18 @@ fn ssh(
         Door::Rsync => "rsync",
         _ => "sftp",
     };
-    if entry.and_then(|entry| entry.get(declared)).map(String::as_str) != Some("true") {
+    if entry
+        .and_then(|entry| entry.get(declared))
+        .map(String::as_str)
+        != Some("true")
+    {
         return Way::Shut(format!("{declared} is not open for this experiment"));
     }
     if !basis.enforced {
-        return match entry.and_then(|entry| entry.get(&format!("person:{account}"))).map(String::as_str) {
+        return match entry
+            .and_then(|entry| entry.get(&format!("person:{account}")))
+            .map(String::as_str)
+        {
             Some("write") => Way::Write,
             Some(_) => Way::Read("declared as a reader".into()),
             None => Way::Shut("not a member".into()),
@@ -279,7 +308,10 @@ fn ssh(
             "{account} has a shell on the NAS (group _ssh): not in the experiment's jail; only the file system decides there"
         ));
     }
-    match mounts.and_then(|mounts| mounts.get(&format!("jail:{account}"))).map(String::as_str) {
+    match mounts
+        .and_then(|mounts| mounts.get(&format!("jail:{account}")))
+        .map(String::as_str)
+    {
         None => Way::Shut("the experiment is not in this person's jail".into()),
         Some("rw") => Way::Write,
         Some(_) => Way::Read("read-only in this person's jail".into()),
@@ -292,7 +324,11 @@ fn groups_of(basis: &Basis<'_>, account: &str) -> BTreeSet<String> {
         .get(account)
         .map(|account| account.groups.clone())
         .unwrap_or_default();
-    for (id, found) in basis.observed.iter().filter(|(id, _)| id.kind == Kind::Group) {
+    for (id, found) in basis
+        .observed
+        .iter()
+        .filter(|(id, _)| id.kind == Kind::Group)
+    {
         let member = format!("member:{account}");
         if found.attributes.contains_key(&member) {
             groups.insert(id.key.clone());
@@ -326,7 +362,8 @@ impl FileSystem {
             .observed
             .get(&ObjectId::new(Kind::Mounts, code.to_string()))
             .and_then(|found| found.attributes.get("self"));
-        let read_only = (self_mount.map(String::as_str) == Some("ro")).then(|| "the experiment is closed".to_owned());
+        let read_only = (self_mount.map(String::as_str) == Some("ro"))
+            .then(|| "the experiment is closed".to_owned());
         if !basis.enforced {
             let closed = super::desired::is_read_only(basis.definition.status);
             return Self {
@@ -376,7 +413,8 @@ fn permissions(attributes: &Attributes, groups: &BTreeSet<String>) -> u32 {
     let text = attributes.get("acl").map_or("", String::as_str);
     for entry in text.split(',') {
         let mut parts = entry.splitn(3, ':');
-        let (Some(tag), Some(name), Some(perms)) = (parts.next(), parts.next(), parts.next()) else {
+        let (Some(tag), Some(name), Some(perms)) = (parts.next(), parts.next(), parts.next())
+        else {
             continue;
         };
         let bits = perms

@@ -62,7 +62,16 @@ pub fn show(site: &Site, code: &Code) -> Result<Shown> {
         .collect();
     let members = desired::members(definition, site.today)
         .into_iter()
-        .map(|(account, right)| (account, if right == Right::Write { "write" } else { "read" }))
+        .map(|(account, right)| {
+            (
+                account,
+                if right == Right::Write {
+                    "write"
+                } else {
+                    "read"
+                },
+            )
+        })
         .collect();
     Ok(Shown {
         path: opened.path().display().to_string(),
@@ -114,9 +123,19 @@ pub fn plan(site: &Site, code: &Code, mend: bool) -> Result<Plan> {
 pub fn text(shown: &Shown) -> String {
     let definition = &shown.definition;
     let mut out = String::new();
-    let _ = writeln!(out, "{} — {}", definition.code, printable(&definition.title));
+    let _ = writeln!(
+        out,
+        "{} — {}",
+        definition.code,
+        printable(&definition.title)
+    );
     let _ = writeln!(out, "status   {}", definition.status);
-    let _ = writeln!(out, "place    {} ({})", printable(&shown.path), printable(&shown.nas.name));
+    let _ = writeln!(
+        out,
+        "place    {} ({})",
+        printable(&shown.path),
+        printable(&shown.nas.name)
+    );
     let _ = writeln!(out, "digest   {}", shown.digest);
     let _ = writeln!(out, "\npeople");
     for person in &definition.people {
@@ -127,14 +146,21 @@ pub fn text(shown: &Shown) -> String {
             },
             None => "no access".to_owned(),
         };
-        let until = person.until.map(|until| format!(", until {until}")).unwrap_or_default();
+        let until = person
+            .until
+            .map(|until| format!(", until {until}"))
+            .unwrap_or_default();
         let _ = writeln!(out, "  {} ({access}{until})", printable(&person.name));
     }
     let _ = writeln!(out, "\ntree     (leaves, where members write, end in /)");
     for branch in &shown.tree {
         let depth = branch.path.matches('/').count();
         let name = branch.path.rsplit('/').next().unwrap_or_default();
-        let mark = if branch.kind == DirectoryKind::Frame { "" } else { "/" };
+        let mark = if branch.kind == DirectoryKind::Frame {
+            ""
+        } else {
+            "/"
+        };
         let entry = format!("{}{}{mark}", "  ".repeat(depth + 1), printable(name));
         let _ = writeln!(out, "{entry:<34} {}", printable(&branch.purpose));
     }

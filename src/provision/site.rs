@@ -12,15 +12,15 @@ use crate::layout::{Layout, Layouts};
 use crate::nas::Nas;
 use crate::object::Kind;
 use crate::report::Progress;
+use crate::store;
 use crate::store::applied::Applied;
 use crate::store::claim::Claim;
-use crate::store::ledger::Ledger;
-use crate::store::registry::{Registry, Row};
-use crate::store;
+use crate::store::ledger::{Event, Ledger, Outcome};
+use crate::store::registry::{Known, Registry};
 use crate::sys::acl::{Perms, Which};
+use crate::sys::clock;
 use crate::sys::dir::{Dir, Permissions};
 use crate::sys::lock::{self, Lock};
-use crate::sys::clock;
 use crate::sys::underneath::underneath;
 
 /// How long an operation waits for another one on the same NAS before it gives up.
@@ -79,20 +79,29 @@ impl Opened {
     /// Its id. A stored definition always has one.
     pub fn identity(&self) -> Result<ExperimentId> {
         self.definition.id.ok_or_else(|| {
-            Error::new("definition.damaged", format!("the definition of {} has no id", self.definition.code))
-                .hint("put `id:` back from a backup, the ledger or a replica")
+            Error::new(
+                "definition.damaged",
+                format!("the definition of {} has no id", self.definition.code),
+            )
+            .hint("put `id:` back from a backup, the ledger or a replica")
         })
     }
 
     /// Its id as text.
     pub fn id(&self) -> String {
-        self.definition.id.map(|id| id.to_string()).unwrap_or_default()
+        self.definition
+            .id
+            .map(|id| id.to_string())
+            .unwrap_or_default()
     }
 
     /// Writes the definition (durably) and keeps its new digest. Members may read it.
     pub fn save(&mut self) -> Result<()> {
         let text = self.definition.to_yaml()?;
-        self.digest = store::definition::write(&self.metadata, &text, &Permissions::PRIVATE)?.digest;
+        // What cannot be read back must never replace what can.
+        experiment::read(text.as_bytes(), Strictness::Stored)?;
+        self.digest =
+            store::definition::write(&self.metadata, &text, &Permissions::PRIVATE)?.digest;
         self.show_definition()
     }
 
@@ -115,11 +124,17 @@ impl Site {
     pub fn base(&self, path: &Path) -> Result<OpenBase> {
         let bases = self.nas.bases()?;
         let Some(base) = bases.iter().find(|base| base.path == path) else {
-            return Err(Error::new("base.unknown", format!("{} is not a base of this NAS", path.display()))
-                .hint(format!("octonas base add {}", path.display())));
+            return Err(Error::new(
+                "base.unknown",
+                format!("{} is not a base of this NAS", path.display()),
+            )
+            .hint(format!("octonas base add {}", path.display())));
         };
         if !base.available {
-            return Err(unavailable(path, base.reason.as_deref().unwrap_or("it is not there")));
+            return Err(unavailable(
+                path,
+                base.reason.as_deref().unwrap_or("it is not there"),
+            ));
         }
         let open = open_base(path)?;
         Claim::ours(&open.dir, &self.nas.identity().id)?;
@@ -142,15 +157,22 @@ impl Site {
         }
         match out_of_reach.into_iter().next() {
             Some(error) => Err(error),
-            None => Err(Error::new("experiment.unknown", format!("there is no experiment {code} on this NAS"))
-                .hint("`octonas experiment list` shows what there is")),
+            None => Err(Error::new(
+                "experiment.unknown",
+                format!("there is no experiment {code} on this NAS"),
+            )
+            .hint("`octonas experiment list` shows what there is")),
         }
     }
 
     /// Fails where another NAS made what is recorded of an experiment (its base was taken over, it was not adopted yet).
     pub fn served_here(&self, opened: &Opened) -> Result<()> {
         let here = &self.nas.identity().id;
-        let servers = opened.applied.objects.keys().filter(|id| id.kind == Kind::Server);
+        let servers = opened
+            .applied
+            .objects
+            .keys()
+            .filter(|id| id.kind == Kind::Server);
         if servers.clone().next().is_none() || servers.clone().any(|id| id.key == *here) {
             return Ok(());
         }
@@ -159,7 +181,10 @@ impl Site {
             "experiment.foreign",
             format!("{} was served by another NAS", opened.definition.code),
         )
-        .hint(format!("`octonas experiment adopt {} --take-over` takes it into service here", path.display())))
+        .hint(format!(
+            "`octonas experiment adopt {} --take-over` takes it into service here",
+            path.display()
+        )))
     }
 
     /// The lock of one experiment, held until it is dropped.
@@ -179,40 +204,64 @@ impl Site {
             return Ok(Rc::clone(layout));
         }
         let layout = Rc::new(self.layouts.get(&definition.layout)?);
-        self.parsed.borrow_mut().insert(name.to_owned(), Rc::clone(&layout));
+        self.parsed
+            .borrow_mut()
+            .insert(name.to_owned(), Rc::clone(&layout));
         Ok(layout)
     }
 
     /// The registry cache; a damaged one starts anew.
     pub fn registry(&self) -> Result<Registry> {
-        Registry::open(&self.cache)
+        Ok(Registry::open(&self.cache)?.0)
     }
 
     /// Notes an experiment in the registry cache. A cache that fails costs a warning, never the operation.
     pub fn note(&self, opened: &Opened) {
         let row = row(opened);
         if let Err(error) = self.registry().and_then(|registry| registry.put(&row)) {
-            self.progress.warn(&format!("the list of experiments could not be updated: {error}"));
+            self.progress.warn(&format!(
+                "the list of experiments could not be updated: {error}"
+            ));
         }
     }
 
     /// Takes an experiment out of the registry cache.
     pub fn forget(&self, id: &str) {
-        if let Err(error) = self.registry().and_then(|registry| registry.forget(id)) {
-            self.progress.warn(&format!("the list of experiments could not be updated: {error}"));
+        if let Err(error) = self.registry().and_then(|registry| registry.remove(id)) {
+            self.progress.warn(&format!(
+                "the list of experiments could not be updated: {error}"
+            ));
         }
     }
 
     /// Writes an operation into the ledger of a base.
-    pub fn record(&self, base: &OpenBase, id: &str, operation: &str, outcome: &str, detail: serde_json::Value) -> Result<()> {
-        Ledger::of(&base.dir)?.append(id, operation, &self.caller, outcome, detail)
+    pub fn record(
+        &self,
+        base: &OpenBase,
+        id: &str,
+        operation: &str,
+        outcome: Outcome,
+        detail: &[(&str, String)],
+    ) -> Result<()> {
+        let detail = detail
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.clone()))
+            .collect();
+        Ledger::open(&base.dir)?.append(Event {
+            experiment: id.to_owned(),
+            operation: operation.to_owned(),
+            by: self.caller.clone(),
+            outcome,
+            detail,
+        })?;
+        Ok(())
     }
 }
 
 /// What the registry keeps of an experiment.
-pub fn row(opened: &Opened) -> Row {
+pub fn row(opened: &Opened) -> Known {
     let definition = &opened.definition;
-    Row {
+    Known {
         id: opened.id(),
         code: definition.code.to_string(),
         title: definition.title.clone(),
@@ -261,23 +310,42 @@ pub fn in_service(opened: &Opened) -> Result<()> {
         let path = opened.path();
         return Err(Error::new(
             "experiment.removed",
-            format!("{} was removed; its data lies in {}", opened.definition.code, path.display()),
+            format!(
+                "{} was removed; its data lies in {}",
+                opened.definition.code,
+                path.display()
+            ),
         )
-        .hint(format!("`octonas experiment adopt {}` brings it back", path.display())));
+        .hint(format!(
+            "`octonas experiment adopt {}` brings it back",
+            path.display()
+        )));
     }
     Ok(())
 }
 
 fn unavailable(path: &Path, reason: &str) -> Error {
-    Error::new("base.unavailable", format!("{} cannot be used: {reason}", path.display()))
-        .hint("mount its disk, then try again; nothing was changed")
+    Error::new(
+        "base.unavailable",
+        format!("{} cannot be used: {reason}", path.display()),
+    )
+    .hint("mount its disk, then try again; nothing was changed")
 }
 
 /// The person to ask: the principal investigator, otherwise whoever leads, otherwise the contact.
 fn responsible(definition: &Definition) -> String {
-    [Role::PrincipalInvestigator, Role::ProjectLeader, Role::Contact]
-        .iter()
-        .find_map(|role| definition.people.iter().find(|person| person.roles.contains(role)))
-        .map(|person| person.name.clone())
-        .unwrap_or_default()
+    [
+        Role::PrincipalInvestigator,
+        Role::ProjectLeader,
+        Role::Contact,
+    ]
+    .iter()
+    .find_map(|role| {
+        definition
+            .people
+            .iter()
+            .find(|person| person.roles.contains(role))
+    })
+    .map(|person| person.name.clone())
+    .unwrap_or_default()
 }

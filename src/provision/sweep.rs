@@ -111,7 +111,12 @@ impl Wall {
 }
 
 /// Looks through everything below the leaves. Changes nothing.
-pub fn find(site: &Site, opened: &Opened, look: &Look, observation: &Observation) -> Result<Vec<Finding>> {
+pub fn find(
+    site: &Site,
+    opened: &Opened,
+    look: &Look,
+    observation: &Observation,
+) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
     let wall = site
         .nas
@@ -120,9 +125,15 @@ pub fn find(site: &Site, opened: &Opened, look: &Look, observation: &Observation
         .then(|| Wall::of(opened, observation))
         .flatten();
     strangers_in_frame(opened, look, &mut findings)?;
-    for directory in look.directories.iter().filter(|directory| directory.kind != DirectoryKind::Frame) {
+    for directory in look
+        .directories
+        .iter()
+        .filter(|directory| directory.kind != DirectoryKind::Frame)
+    {
         let leaf = directory.path.as_str();
-        let Some(dir) = opened.dir.open(leaf)? else { continue };
+        let Some(dir) = opened.dir.open(leaf)? else {
+            continue;
+        };
         for found in Walk::new(&dir)? {
             if findings.len() >= FINDINGS_LIMIT {
                 return Ok(findings);
@@ -152,25 +163,39 @@ fn examine(found: &walk::Found, wall: Option<Wall>, leaf: DirectoryKind) -> Resu
     let path = found.path.display().to_string();
     let kind = found.metadata.kind;
     if kind == FileKind::Directory && leaf == DirectoryKind::Leaf && !path.contains('/') {
-        return Ok(Some((path, "leaf.directory", "the layout has no directories here")));
+        return Ok(Some((
+            path,
+            "leaf.directory",
+            "the layout has no directories here",
+        )));
     }
-    if !matches!(kind, FileKind::Directory | FileKind::Regular) {
+    if !matches!(kind, FileKind::Directory | FileKind::File) {
         return Ok(None);
     }
     let Some(wall) = wall else { return Ok(None) };
-    let Some(node) = found.node()? else { return Ok(None) };
+    let Some(node) = found.node()? else {
+        return Ok(None);
+    };
     if wall.is_right(&node, kind)? {
         return Ok(None);
     }
     if is_linked(found) {
-        return Ok(Some((path, "rights.linked", "its rights were changed, and it has other names: it is left alone")));
+        return Ok(Some((
+            path,
+            "rights.linked",
+            "its rights were changed, and it has other names: it is left alone",
+        )));
     }
-    Ok(Some((path, "rights.narrowed", "its rights differ from the experiment's: some members may not use it")))
+    Ok(Some((
+        path,
+        "rights.narrowed",
+        "its rights differ from the experiment's: some members may not use it",
+    )))
 }
 
 /// A file with several names may be somebody else's elsewhere on the disk.
 fn is_linked(found: &walk::Found) -> bool {
-    found.metadata.kind == FileKind::Regular && found.metadata.nlink > 1
+    found.metadata.kind == FileKind::File && found.metadata.links > 1
 }
 
 /// The frame holds the layout and nothing else.
@@ -180,7 +205,12 @@ fn strangers_in_frame(opened: &Opened, look: &Look, findings: &mut Vec<Finding>)
         .keys()
         .filter(|id| id.kind == Kind::Directory)
         .filter(|id| id.key != "metadata" && id.key != "landing")
-        .filter(|id| !look.directories.iter().any(|d| d.path.as_str() == id.key && d.kind != DirectoryKind::Frame));
+        .filter(|id| {
+            !look
+                .directories
+                .iter()
+                .any(|d| d.path.as_str() == id.key && d.kind != DirectoryKind::Frame)
+        });
     for frame in frames {
         let dir = if frame.key.is_empty() {
             Some(opened.dir.try_clone()?)
@@ -195,11 +225,15 @@ fn strangers_in_frame(opened: &Opened, look: &Look, findings: &mut Vec<Finding>)
             } else {
                 format!("{}/{name}", frame.key)
             };
-            if !look.desired.contains_key(&ObjectId::new(Kind::Directory, &path)) {
+            if !look
+                .desired
+                .contains_key(&ObjectId::new(Kind::Directory, &path))
+            {
                 findings.push(Finding {
                     code: "frame.unexpected",
                     path,
-                    text: "the layout knows nothing of it, and no member can have made it".to_owned(),
+                    text: "the layout knows nothing of it, and no member can have made it"
+                        .to_owned(),
                 });
             }
         }
@@ -221,7 +255,11 @@ pub fn mend(site: &Site, opened: &Opened, look: &Look, observation: &Observation
         .intents
         .get(&intent())
         .is_some_and(|attributes| attributes.contains_key("owners"));
-    for directory in look.directories.iter().filter(|directory| directory.kind != DirectoryKind::Frame) {
+    for directory in look
+        .directories
+        .iter()
+        .filter(|directory| directory.kind != DirectoryKind::Frame)
+    {
         if let Some(dir) = opened.dir.open(directory.path.as_str())? {
             mend_below(site, &dir, wall, owners, &mut swept)?;
         }
@@ -244,10 +282,12 @@ fn mend_below(site: &Site, dir: &Dir, wall: Wall, owners: bool, swept: &mut Swep
 
 fn mend_one(found: &walk::Found, wall: Wall, owners: bool) -> Result<bool> {
     let kind = found.metadata.kind;
-    if !matches!(kind, FileKind::Directory | FileKind::Regular) || is_linked(found) {
+    if !matches!(kind, FileKind::Directory | FileKind::File) || is_linked(found) {
         return Ok(false);
     }
-    let Some(node) = found.node()? else { return Ok(false) };
+    let Some(node) = found.node()? else {
+        return Ok(false);
+    };
     let strange = owners && (found.metadata.uid != 0 || found.metadata.gid != wall.writers);
     if strange {
         node.set_owner(Some(0), Some(wall.writers))?;
