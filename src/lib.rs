@@ -5,8 +5,10 @@
 //! | --- | --- |
 //! | `cli` | one file per group of commands: arguments and printing, no logic |
 //! | `rpc` | the same operations as JSON, for the web UI |
+//! | `open` | from the configuration to a place where work is done: the NAS is chosen here |
 //! | `provision` | the plan (pure: desired, applied, observed → steps), its execution, checks, rights |
 //! | `nas` | what holds accounts, shares and rights: `OpenMediaVault`, or the embedded one |
+//! | `settings` | the configuration file |
 //! | `store` | evidence files (claim, applied record, ledger, tombstones); the SQLite index over them |
 //! | `sys` | the only door outside: files beneath a directory handle, programs, systemd, locks, clock |
 //! | `experiment` | the definition and its validation; no I/O |
@@ -15,11 +17,16 @@
 //! | `report` | progress, tables, terminal escaping |
 //! | `error` | one error: code, message, hint, source; exit codes |
 
+pub mod cli;
 pub mod error;
 pub mod experiment;
 pub mod layout;
 pub mod nas;
 pub mod object;
+pub mod open;
+pub mod provision;
 pub mod report;
+pub mod rpc;
+pub mod settings;
 pub mod store;
 pub mod sys;

@@ -1,3 +1,66 @@
 //! The program: first acts, parse, choose the NAS, dispatch, exit code.
 
-fn main() {}
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use octonas::cli::{self, Cli, Command, Desk, JailsCommand};
+use octonas::error::{Exit, Result};
+use octonas::settings::Settings;
+use octonas::sys::process;
+use octonas::{open, report, rpc};
+
+fn main() -> ExitCode {
+    let cwd = process::first_acts();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let usage = error.use_stderr();
+            let _ = error.print();
+            return ExitCode::from(if usage { Exit::Usage.code() } else { 0 });
+        }
+    };
+    match run(&cli, &cwd) {
+        Ok(exit) => ExitCode::from(exit.code()),
+        Err(error) => {
+            report::complain(&error);
+            ExitCode::from(error.exit_status().code())
+        }
+    }
+}
+
+fn run(cli: &Cli, cwd: &Path) -> Result<Exit> {
+    match &cli.command {
+        Command::Completions { shell } => {
+            return cli::generate::completion(*shell).map(|()| Exit::Done);
+        }
+        Command::Generate(command) => return cli::generate::run(command, cwd).map(|()| Exit::Done),
+        Command::Jails(JailsCommand::Sync { root, file }) => {
+            return open::jails(root, file).map(|()| Exit::Done);
+        }
+        _ => {}
+    }
+    let settings = Settings::load(&cli.settings_file(cwd))?;
+    if let Command::Rpc(arguments) = &cli.command {
+        let result = rpc::read(std::io::stdin()).and_then(|request| {
+            let show = open::Show::json(arguments.progress);
+            let caller = &request.caller.username;
+            let site = open::site(&settings, cli.nas.as_deref(), cwd, show, caller)?;
+            rpc::call(&site, &arguments.method, &request)
+        });
+        report::stdout(&format!("{}\n", rpc::answer(&result)))?;
+        return Ok(if result.is_ok() {
+            Exit::Done
+        } else {
+            Exit::Failed
+        });
+    }
+    let show = open::Show::lines(!cli.quiet);
+    let site = open::site(&settings, cli.nas.as_deref(), cwd, show, &open::who())?;
+    let desk = Desk {
+        site: &site,
+        json: cli.json,
+        cwd,
+    };
+    cli::run(&desk, &cli.command)
+}

@@ -17,6 +17,9 @@ pub enum Kind {
     /// A directory of the frame or a leaf. Key: path below the experiment (`` is the experiment itself).
     /// Attributes: `owner`, `group`, `mode` (octal), `acl`, `default-acl` (short text form of acl(5), by name).
     Directory,
+    /// What members keep in the leaves. Key: empty. Attributes: `sweep` = `done` once owners, masks and ACLs of everything
+    /// were brought in line (after an adoption); an intent without it is a sweep that has to go on.
+    Contents,
     /// The experiment's own entry in the NAS configuration, from which mount units and jails are made.
     /// Key: the code. Attributes: `id`, `path` (absolute), `read-only` = `true|false`, `sftp`, `rsync` =
     /// `true|false`, `person:<account>` = `write|read`, `shared-folder` (uuid or empty).
@@ -31,6 +34,14 @@ pub enum Kind {
     Privileges,
     /// An SMB share. Key: name of the shared folder. Attributes: the NAS's own parameter names, as text.
     SmbShare,
+    /// The end of an account's open sessions. Key: the account. It is intended before a membership is taken away and
+    /// forgotten when no session is left, so that a crash in between leaves nobody inside.
+    Revocation,
+    /// Configuration that was changed and is not in force yet. Key: which part. Intended before the first change,
+    /// forgotten when it is in force.
+    Activation,
+    /// The NAS that made all this. Key: its id. A record made by another NAS says nothing about this one.
+    Server,
 }
 
 impl fmt::Display for Kind {
@@ -38,11 +49,15 @@ impl fmt::Display for Kind {
         f.write_str(match self {
             Self::Group => "group",
             Self::Directory => "directory",
+            Self::Contents => "contents",
             Self::Entry => "configuration entry",
             Self::Mounts => "mounts",
             Self::SharedFolder => "shared folder",
             Self::Privileges => "privileges",
             Self::SmbShare => "SMB share",
+            Self::Revocation => "end of sessions of",
+            Self::Activation => "activation of",
+            Self::Server => "NAS",
         })
     }
 }
@@ -68,8 +83,11 @@ impl ObjectId {
 
 impl fmt::Display for ObjectId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let key = if self.key.is_empty() { "." } else { &self.key };
-        write!(f, "{} {key}", self.kind)
+        match (self.kind, self.key.as_str()) {
+            (Kind::Contents, _) => write!(f, "{}", self.kind),
+            (kind, "") => write!(f, "{kind} ."),
+            (kind, key) => write!(f, "{kind} {key}"),
+        }
     }
 }
 
@@ -86,6 +104,16 @@ pub struct Found {
     pub reference: Reference,
     /// What is said of it.
     pub attributes: Attributes,
+}
+
+impl Kind {
+    /// Kinds that only our own memory has, and no NAS.
+    pub fn is_memory(self) -> bool {
+        matches!(
+            self,
+            Self::Contents | Self::Revocation | Self::Activation | Self::Server
+        )
+    }
 }
 
 /// A set of objects.

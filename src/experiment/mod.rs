@@ -3,18 +3,31 @@
 
 mod choice;
 mod definition;
+mod edit;
+mod fields;
 mod identifier;
 mod name;
+mod node;
 mod path;
+mod problem;
 mod quantity;
+mod read;
 pub(crate) mod text;
+mod write;
 
 pub use choice::{Access, Language, Role, SourceKind, Status};
 pub use definition::{
     Dates, Definition, Facility, Funding, NfsRow, Person, Protocols, Retention, Source, Storage,
     Unknown, VERSION, Variable,
 };
+pub use edit::{Change, check_edit};
 pub use identifier::{Email, Licence, Orcid, Ror};
 pub use name::{AccountName, Code, ExperimentId, LayoutName, SourceId};
+pub use node::INPUT_MAX;
 pub use path::{AbsPath, NAME_MAX, PATH_MAX, RelPath};
+pub use problem::{Problem, Problems};
 pub use quantity::{Date, Interval, Size, Timezone};
+pub use read::{Strictness, read};
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,9 @@
 //! `provision` is the only caller that changes anything; `cli` and `rpc` read. A NAS knows no experiment: it
 //! stores and observes objects (`crate::object`).
 
+pub mod local;
+pub mod omv;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -138,6 +141,11 @@ pub trait Nas {
     /// Makes everything beneath `experiment` (absolute path) read-only at once for everybody, or what was before
     /// (`read_only` false: what the entries say; readers stay readers). Gives what still writes, empty when it is true.
     fn freeze(&self, experiment: &Path, read_only: bool) -> Result<Vec<Session>>;
+
+    /// What else can be looked at without changing anything, for `octonas doctor`: what → how it is, or what is wrong.
+    fn examine(&self) -> Vec<(String, std::result::Result<String, String>)> {
+        Vec::new()
+    }
 
     /// What was asked of the NAS so far: name of the call → times.
     fn counters(&self) -> BTreeMap<String, u64>;

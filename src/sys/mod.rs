@@ -12,9 +12,11 @@ mod failure;
 pub mod fault;
 pub mod lock;
 pub mod mounts;
+mod place;
 pub mod process;
 pub mod processes;
 pub mod systemd;
+pub mod underneath;
 pub mod walk;
 
 #[cfg(test)]

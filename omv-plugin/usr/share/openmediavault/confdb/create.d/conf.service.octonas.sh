@@ -1,0 +1,48 @@
+#!/usr/bin/env dash
+#
+# This file is part of OctoNAS.
+#
+# @license   https://www.gnu.org/licenses/gpl.html GPL Version 3 or later
+
+set -e
+
+. /usr/share/openmediavault/scripts/helper-functions
+
+########################################################################
+# Update the configuration.
+# <config>
+#   <services>
+#     <octonas>
+#       <id>the identity of this NAS, written into the claim of each base</id>
+#       <bases>
+#         <item>
+#           <uuid>xxx</uuid>
+#           <mntentref>xxx</mntentref>
+#           <reldirpath>octonas/</reldirpath>
+#         </item>
+#       </bases>
+#       <experiments>
+#         <item>
+#           <uuid>xxx</uuid>
+#           <id>xxx</id>
+#           <code>eco-2026</code>
+#           <path>/srv/xxx/octonas/eco-2026</path>
+#           <sharedfolderref>xxx</sharedfolderref>
+#           <readonly>0|1</readonly>
+#           <sftp>0|1</sftp>
+#           <rsync>0|1</rsync>
+#           <writers>alice,bob</writers>
+#           <readers>carol</readers>
+#         </item>
+#       </experiments>
+#     </octonas>
+#   </services>
+# </config>
+########################################################################
+if ! omv_config_exists "/config/services/octonas"; then
+	omv-confdbadm read --defaults "conf.service.octonas" | \
+		jq --arg id "$(omv_uuid)" '.id = $id' | \
+		omv-confdbadm update "conf.service.octonas" -
+fi
+
+exit 0

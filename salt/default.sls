@@ -1,0 +1,11 @@
+# This file is part of OctoNAS.
+#
+# @license   https://www.gnu.org/licenses/gpl.html GPL Version 3 or later
+
+# The order counts: a jail is made from mounts that stand, and sshd sends
+# people into jails that stand.
+
+include:
+  - .10walls
+  - .20jails
+  - .30sshd

@@ -1,0 +1,137 @@
+//! The command line: one file per group of commands; arguments and printing, no logic.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Parser, Subcommand};
+
+use crate::error::{Exit, Result};
+use crate::provision::site::Site;
+use crate::settings;
+
+pub mod base;
+pub mod doctor;
+pub mod experiment;
+pub mod generate;
+pub mod layout;
+pub mod rights;
+
+/// Experiments on a NAS: storage, the right people and nobody else, a tree that everyone recognises.
+#[derive(Debug, Parser)]
+#[command(
+    name = "octonas",
+    version,
+    propagate_version = true,
+    max_term_width = 100
+)]
+pub struct Cli {
+    /// The NAS: `omv`, or `local:DIR` for an embedded one.
+    #[arg(long, global = true, env = "OCTONAS_NAS", value_name = "NAS")]
+    pub nas: Option<String>,
+
+    /// Print the answer as JSON.
+    #[arg(long, global = true)]
+    pub json: bool,
+
+    /// Say nothing while working.
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+
+    /// Another configuration file than /etc/octonas/octonas.yaml.
+    #[arg(long, global = true, value_name = "FILE", hide = true)]
+    pub config: Option<PathBuf>,
+
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+impl Cli {
+    /// The configuration file that counts.
+    pub fn settings_file(&self, cwd: &Path) -> PathBuf {
+        self.config
+            .as_ref()
+            .map_or(PathBuf::from(settings::FILE), |file| {
+                settings::absolute(file, cwd)
+            })
+    }
+}
+
+/// The groups of commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Create, look at, change, close and remove experiments.
+    #[command(subcommand, visible_alias = "exp")]
+    Experiment(experiment::Command),
+    /// The folders that hold experiments.
+    #[command(subcommand)]
+    Base(base::Command),
+    /// Named templates of directory trees.
+    #[command(subcommand)]
+    Layout(layout::Command),
+    /// Who can do what, through which door, and why.
+    Rights(rights::Arguments),
+    /// Whether everything that OctoNAS needs is in order.
+    Doctor,
+    /// One call of the web UI: JSON on standard input, JSON on standard output.
+    Rpc(RpcArguments),
+    /// The chroots of people who come in through sshd (run by systemd and by deployments).
+    #[command(subcommand, hide = true)]
+    Jails(JailsCommand),
+    /// Shell completions, on standard output.
+    Completions {
+        /// For which shell.
+        shell: clap_complete::Shell,
+    },
+    /// Manual pages and completions for packages.
+    #[command(subcommand, hide = true)]
+    Generate(generate::Command),
+}
+
+/// Arguments of `octonas rpc`.
+#[derive(Debug, clap::Args)]
+pub struct RpcArguments {
+    /// The method; `methods` lists them.
+    pub method: String,
+    /// Print progress as JSON lines before the answer.
+    #[arg(long)]
+    pub progress: bool,
+}
+
+/// What can be done with jails.
+#[derive(Debug, Subcommand)]
+pub enum JailsCommand {
+    /// Make the chroots match /etc/octonas/jails.json.
+    Sync {
+        /// Where they are.
+        #[arg(long, default_value = "/run/octonas/jail")]
+        root: PathBuf,
+        /// What they should be.
+        #[arg(long, default_value = "/etc/octonas/jails.json")]
+        file: PathBuf,
+    },
+}
+
+/// What a command needs: where it works, and how it prints.
+pub struct Desk<'a> {
+    /// Where it works.
+    pub site: &'a Site,
+    /// Print JSON.
+    pub json: bool,
+    /// The directory from which the person called.
+    pub cwd: &'a std::path::Path,
+}
+
+/// Runs a command that works on a NAS.
+pub fn run(desk: &Desk<'_>, command: &Command) -> Result<Exit> {
+    match command {
+        Command::Experiment(command) => experiment::run(desk, command),
+        Command::Base(command) => base::run(desk, command),
+        Command::Layout(command) => layout::run(desk, command),
+        Command::Rights(arguments) => rights::run(desk, arguments),
+        Command::Doctor => doctor::run(desk),
+        Command::Rpc(_)
+        | Command::Jails(_)
+        | Command::Completions { .. }
+        | Command::Generate(_) => Ok(Exit::Done),
+    }
+}

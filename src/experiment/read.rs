@@ -1,0 +1,458 @@
+//! The reader of `experiment.yaml`: text → definition, or every problem of the file at once.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use super::choice::{Access, Language, Role, SourceKind, Status};
+use super::definition::{
+    Dates, Definition, Facility, Funding, NfsRow, Person, Protocols, Retention, Source, Storage,
+    VERSION, Variable,
+};
+use super::fields::{Fields, Findings};
+use super::identifier::{Email, Licence, Orcid, Ror};
+use super::name::{AccountName, Code, ExperimentId, LayoutName, SourceId};
+use super::node::{self, Node, Place};
+use super::path::{AbsPath, RelPath};
+use super::problem::Problems;
+use super::quantity::{Date, Interval, Size, Timezone};
+use super::text::{line, paragraph, quote};
+use crate::error::{Error, Result};
+
+/// Whose words are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Strictness {
+    /// Somebody's input: a key that is not known is a mistake, and the status is the program's to give.
+    Given,
+    /// What a program stored, perhaps a later one: keys that are not known are kept and written back.
+    Stored,
+}
+
+/// Reads a definition from YAML or JSON of at most 256 KiB. Asks nothing of any disk or clock.
+pub fn read(text: &[u8], strictness: Strictness) -> std::result::Result<Definition, Problems> {
+    let (root, twice) = node::parse(text)?;
+    newer_version(&root)?;
+    let mut findings = Findings::new(strictness, twice);
+    unique(
+        &root,
+        &["people"],
+        Some("account"),
+        "the account",
+        &mut findings,
+    );
+    unique(&root, &["sources"], Some("id"), "the source", &mut findings);
+    unique(
+        &root,
+        &["sources"],
+        Some("into"),
+        "the directory",
+        &mut findings,
+    );
+    unique(
+        &root,
+        &["variables"],
+        Some("name"),
+        "the variable",
+        &mut findings,
+    );
+    unique(
+        &root,
+        &["facility", "chambers"],
+        None,
+        "the chamber",
+        &mut findings,
+    );
+    let definition = Fields::open(&root, "", &mut findings).and_then(definition);
+    match (findings.into_problems(), definition) {
+        (None, Some(definition)) => writable(definition, root.place),
+        (Some(problems), _) => Err(problems),
+        (None, None) => Err(Problems::one(root.place.problem(
+            "",
+            "the definition is incomplete",
+            None,
+        ))),
+    }
+}
+
+/// What is read must fit when it is written, with room for what the program adds (id, base, status).
+fn writable(definition: Definition, place: Place) -> std::result::Result<Definition, Problems> {
+    match definition.to_yaml() {
+        Ok(yaml) if yaml.len() <= node::INPUT_MAX - 4096 => Ok(definition),
+        Ok(yaml) => {
+            let message = format!(
+                "the definition has {} bytes when it is written out; that is too large",
+                yaml.len()
+            );
+            Err(Problems::one(place.problem("", message, None)))
+        }
+        Err(error) => Err(Problems::one(place.problem("", error.to_string(), None))),
+    }
+}
+
+/// A file of a later program is not searched for mistakes that it may not have.
+fn newer_version(root: &Node) -> std::result::Result<(), Problems> {
+    let Some(version) = root.get("octonas") else {
+        return Ok(());
+    };
+    match version.text().and_then(|text| text.parse::<u32>().ok()) {
+        Some(number) if number > VERSION => Err(Problems::one(version.place.problem(
+            "octonas",
+            format!("the definition has format {number}; this program reads up to {VERSION}"),
+            Some("install a newer OctoNAS".into()),
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Names both lines where items of a list say the same, the case of letters aside.
+fn unique(root: &Node, list: &[&str], key: Option<&str>, what: &str, findings: &mut Findings) {
+    let Some(items) = list.iter().try_fold(root, |node, key| node.get(key)) else {
+        return;
+    };
+    let mut lines: HashMap<String, usize> = HashMap::new();
+    for (i, item) in items.items().iter().enumerate() {
+        let node = key.map_or(Some(item), |key| item.get(key));
+        let Some((node, text)) = node.and_then(|node| Some((node, node.text()?))) else {
+            continue;
+        };
+        if let Some(before) = lines.insert(text.to_lowercase(), node.place.line) {
+            let dot = key.map(|key| format!(".{key}")).unwrap_or_default();
+            findings.push(node.place.problem(
+                &format!("{}[{i}]{dot}", list.join(".")),
+                format!(
+                    "{what} {} is here a second time; it was on line {before}",
+                    quote(text)
+                ),
+                None,
+            ));
+        }
+    }
+}
+
+fn definition(mut f: Fields) -> Option<Definition> {
+    let given = f.strictness() == Strictness::Given;
+    let octonas = f.required("octonas", version);
+    let id = f.value("id", ExperimentId::parse);
+    let code = f.required("code", Code::parse);
+    let title = f.required("title", |text| line(text, 300));
+    let description = f.value("description", |text| paragraph(text, 20_000));
+    let language = f.value("language", Language::parse).unwrap_or(Language::Fr);
+    let status = f
+        .value("status", |text| status(text, given))
+        .unwrap_or(Status::Active);
+    let dates: Dates = f.mapping("dates", |f| Some(dates(f))).unwrap_or_default();
+    let facility = f.mapping("facility", facility);
+    let start = dates.start;
+    let people = f.mappings("people", |fields| person(fields, start));
+    let sources = f.mappings("sources", source);
+    let variables = f.mappings("variables", variable);
+    let keywords = f.values("keywords", |text| line(text, 100));
+    let licence = f.value("licence", Licence::parse);
+    let funding = f.mappings("funding", funding);
+    let storage = f
+        .mapping("storage", |f| Some(storage(f)))
+        .unwrap_or_default();
+    let layout = f
+        .value("layout", LayoutName::parse)
+        .unwrap_or_else(LayoutName::minimal);
+    let protocols = f
+        .mapping("protocols", |f| Some(protocols(f)))
+        .unwrap_or_default();
+    let retention = f.mapping("retention", retention);
+    let unknown = f.close();
+    Some(Definition {
+        octonas: octonas?,
+        id,
+        code: code?,
+        title: title?,
+        description,
+        language,
+        status,
+        dates,
+        facility,
+        people,
+        sources,
+        variables,
+        keywords,
+        licence,
+        funding,
+        storage,
+        layout,
+        protocols,
+        retention,
+        unknown,
+    })
+}
+
+fn version(text: &str) -> Result<u32> {
+    match text.parse() {
+        Ok(VERSION) => Ok(VERSION),
+        _ => Err(Error::new(
+            "definition.version",
+            format!("{} is not a version of the format", quote(text)),
+        )
+        .hint(format!("write `octonas: {VERSION}`"))),
+    }
+}
+
+fn status(text: &str, given: bool) -> Result<Status> {
+    let status = Status::parse(text)?;
+    if given && !matches!(status, Status::Draft | Status::Active) {
+        return Err(Error::new(
+            "status.given",
+            format!("the status `{status}` is reached by an operation, not by writing it"),
+        )
+        .hint("leave `status` out, or write `draft` or `active`"));
+    }
+    Ok(status)
+}
+
+fn dates(mut f: Fields) -> Dates {
+    let start = f.value("start", Date::parse);
+    let end = f.value("end", Date::parse);
+    if let (Some(start), Some(end)) = (start, end)
+        && end < start
+    {
+        f.problem(
+            "end",
+            format!("the end, {end}, is before the start, {start}"),
+            "",
+        );
+    }
+    Dates {
+        start,
+        end,
+        unknown: f.close(),
+    }
+}
+
+fn facility(mut f: Fields) -> Option<Facility> {
+    let name = f.required("name", |text| line(text, 300));
+    let ror = f.value("ror", Ror::parse);
+    let platform = f.value("platform", |text| line(text, 300));
+    let chambers = f.values("chambers", |text| line(text, 100));
+    let unknown = f.close();
+    Some(Facility {
+        name: name?,
+        ror,
+        platform,
+        chambers,
+        unknown,
+    })
+}
+
+fn person(mut f: Fields, start: Option<Date>) -> Option<Person> {
+    let name = f.required("name", |text| line(text, 200));
+    let orcid = f.value("orcid", Orcid::parse);
+    let email = f.value("email", Email::parse);
+    let affiliation = f.value("affiliation", |text| line(text, 300));
+    let roles = f.values("roles", Role::parse);
+    let says_account = f.node("account").is_some();
+    let account = f.value("account", AccountName::parse);
+    let access = f.value("access", Access::parse);
+    let until = f.value("until", Date::parse);
+    if says_account && f.node("access").is_none() {
+        f.problem(
+            "access",
+            "the account has no `access`",
+            "write `access: read`, `write` or `manage`",
+        );
+    }
+    if !says_account {
+        for key in ["access", "until"] {
+            if f.node(key).is_some() {
+                let message = format!("there is `{key}`, but no `account` that it could be for");
+                f.problem(key, message, "");
+            }
+        }
+    }
+    if let (Some(start), Some(until)) = (start, until)
+        && until < start
+    {
+        f.problem(
+            "until",
+            format!("the access ends on {until}, before the experiment starts on {start}"),
+            "",
+        );
+    }
+    let unknown = f.close();
+    Some(Person {
+        name: name?,
+        orcid,
+        email,
+        affiliation,
+        roles,
+        account,
+        access,
+        until,
+        unknown,
+    })
+}
+
+fn source(mut f: Fields) -> Option<Source> {
+    let id = f.required("id", SourceId::parse);
+    let kind = f.required("kind", SourceKind::parse);
+    let timezone = f
+        .value("timezone", Timezone::parse)
+        .unwrap_or_else(Timezone::utc);
+    let into = f.required("into", into);
+    let every = f
+        .value("every", Interval::parse)
+        .unwrap_or(Interval::QUARTER);
+    let description = f.value("description", |text| paragraph(text, 5_000));
+    let unknown = f.close();
+    Some(Source {
+        id: id?,
+        kind: kind?,
+        timezone,
+        into: into?,
+        every,
+        description,
+        unknown,
+    })
+}
+
+/// Where members and sources never write.
+fn into(text: &str) -> Result<RelPath> {
+    let path = RelPath::parse(text)?;
+    let first = path.components().next().unwrap_or_default().to_lowercase();
+    if matches!(first.as_str(), "metadata" | "landing") {
+        return Err(Error::new(
+            "path.reserved",
+            format!("data cannot go into `{first}`, which OctoNAS itself writes"),
+        )
+        .hint("take a directory of the layout, like `raw/plc-c1`"));
+    }
+    Ok(path)
+}
+
+fn variable(mut f: Fields) -> Option<Variable> {
+    let name = f.required("name", |text| line(text, 100));
+    let label = f.value("label", |text| line(text, 300));
+    let unit = f.value("unit", |text| line(text, 60));
+    let standard_name = f.value("standard_name", standard_name);
+    let sensor = f.value("sensor", |text| line(text, 300));
+    let description = f.value("description", |text| paragraph(text, 5_000));
+    let unknown = f.close();
+    Some(Variable {
+        name: name?,
+        label,
+        unit,
+        standard_name,
+        sensor,
+        description,
+        unknown,
+    })
+}
+
+fn standard_name(text: &str) -> Result<String> {
+    let shaped = (1..=200).contains(&text.len())
+        && text.starts_with(|c: char| c.is_ascii_lowercase())
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+    if shaped {
+        return Ok(text.to_owned());
+    }
+    Err(Error::new(
+        "variable.standard-name",
+        format!("{} is not the spelling of a CF standard name", quote(text)),
+    )
+    .hint("lower case and `_`, like `air_temperature`"))
+}
+
+fn funding(mut f: Fields) -> Option<Funding> {
+    let funder = f.required("funder", |text| line(text, 300));
+    let ror = f.value("ror", Ror::parse);
+    let grant = f.value("grant", |text| line(text, 100));
+    let unknown = f.close();
+    Some(Funding {
+        funder: funder?,
+        ror,
+        grant,
+        unknown,
+    })
+}
+
+fn storage(mut f: Fields) -> Storage {
+    Storage {
+        base: f.value("base", AbsPath::parse),
+        quota: f.value("quota", Size::parse),
+        unknown: f.close(),
+    }
+}
+
+fn protocols(mut f: Fields) -> Protocols {
+    let default = Protocols::default();
+    Protocols {
+        smb: f.flag("smb", default.smb),
+        sftp: f.flag("sftp", default.sftp),
+        rsync: f.flag("rsync", default.rsync),
+        ftp: f.flag("ftp", default.ftp),
+        nfs: f.mappings("nfs", nfs_row),
+        unknown: f.close(),
+    }
+}
+
+fn nfs_row(mut f: Fields) -> Option<NfsRow> {
+    let host = f.required("host", host);
+    let access = f.required("access", Access::parse);
+    if access == Some(Access::Manage) {
+        f.problem(
+            "access",
+            "a machine cannot manage an experiment",
+            "write `read` or `write`",
+        );
+    }
+    let unknown = f.close();
+    Some(NfsRow {
+        host: host?,
+        access: access?,
+        unknown,
+    })
+}
+
+/// A machine or network of exports(5), without wildcards and netgroups.
+fn host(text: &str) -> Result<String> {
+    let network = text.split_once('/').is_some_and(|(address, bits)| {
+        address.parse::<IpAddr>().is_ok_and(|address| {
+            let most = if address.is_ipv4() { 32 } else { 128 };
+            bits.parse::<u8>()
+                .is_ok_and(|bits| (8..=most).contains(&bits))
+        })
+    });
+    let name = text.len() <= 253
+        && text.split('.').all(|label| {
+            (1..=63).contains(&label.len())
+                && label
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b == b'-')
+                && !label.starts_with('-')
+                && !label.ends_with('-')
+        });
+    if network || name || text.parse::<IpAddr>().is_ok() {
+        return Ok(text.to_lowercase());
+    }
+    Err(Error::new(
+        "nfs.host",
+        format!(
+            "{} is not a host name, an address or a network",
+            quote(text)
+        ),
+    )
+    .hint("like `calcul1.example.org` or `10.1.2.0/24`"))
+}
+
+fn retention(mut f: Fields) -> Option<Retention> {
+    let years = f.required("years", |text| match text.parse() {
+        Ok(years @ 1..=100) => Ok(years),
+        _ => Err(Error::new(
+            "retention.invalid",
+            format!("{} is not a number of years between 1 and 100", quote(text)),
+        )),
+    });
+    let unknown = f.close();
+    Some(Retention {
+        years: years?,
+        unknown,
+    })
+}

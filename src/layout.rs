@@ -1,1 +1,0 @@
-//! Layout template → directories. No I/O.

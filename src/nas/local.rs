@@ -1,0 +1,329 @@
+//! The embedded NAS: a directory of an ordinary user. Accounts, groups and shares are lines of its file, entered as they
+//! appear; modes and ACLs are set as far as one user can. Rights are declared and shown, not enforced.
+//!
+//! State: `<base>/.octonas/nas.jsonl`, one change per line, fsynced; the last line about an object counts.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::{Account, Base, Identity, Interruption, Nas, Observation, Session};
+use crate::error::{Error, Result};
+use crate::experiment::AccountName;
+use crate::object::{Attributes, Found, Kind, ObjectId, Reference};
+use crate::report::Progress;
+use crate::sys::dir::{Dir, Permissions};
+
+/// The directory of a base that holds the NAS's own files; nobody but its owner enters it.
+const HOUSE: &str = ".octonas";
+const FILE: &str = "nas.jsonl";
+const SIZE_LIMIT: u64 = 256 << 20;
+
+const KINDS: [Kind; 6] = [
+    Kind::Group,
+    Kind::Directory,
+    Kind::Entry,
+    Kind::SharedFolder,
+    Kind::Privileges,
+    Kind::SmbShare,
+];
+
+/// One line of the file.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Line {
+    Nas { id: String },
+    Account { name: String },
+    Put { object: ObjectId, found: Found },
+    Delete { object: ObjectId },
+}
+
+#[derive(Debug, Default)]
+struct State {
+    id: Option<String>,
+    accounts: BTreeSet<String>,
+    objects: BTreeMap<ObjectId, Found>,
+    lines: usize,
+    /// Bytes that hold whole lines; what follows was cut off by a crash.
+    sound: u64,
+    /// Bytes that the file had.
+    seen: u64,
+}
+
+/// A directory that is a NAS for one user.
+pub struct Local {
+    identity: Identity,
+    base: PathBuf,
+    house: Dir,
+    calls: RefCell<BTreeMap<String, u64>>,
+}
+
+impl Local {
+    /// Opens the embedded NAS in `dir` (absolute), making it where it is not.
+    pub fn open(dir: &Path) -> Result<Self> {
+        let base = Dir::open_or_create_absolute(dir, 0o711)?;
+        base.create_dir(HOUSE, 0o700)?;
+        let house = base.child(HOUSE)?.ok_or_else(|| {
+            Error::new(
+                "nas.damaged",
+                format!("{} is gone", dir.join(HOUSE).display()),
+            )
+        })?;
+        let mut state = State::read(&house)?;
+        if state.id.is_none() {
+            let id = uuid::Uuid::new_v4().to_string();
+            append(&house, &state, &[Line::Nas { id: id.clone() }])?;
+            state.id = Some(id);
+        }
+        Ok(Self {
+            identity: Identity {
+                id: state.id.unwrap_or_default(),
+                name: format!("embedded NAS in {}", dir.display()),
+                enforces_rights: false,
+            },
+            base: dir.to_owned(),
+            house,
+            calls: RefCell::default(),
+        })
+    }
+
+    /// The NAS's own directory.
+    pub fn house(&self) -> Result<Dir> {
+        self.house.try_clone()
+    }
+
+    fn count(&self, call: &str) {
+        *self.calls.borrow_mut().entry(call.to_owned()).or_default() += 1;
+    }
+
+    fn write(&self, lines: &[Line]) -> Result<()> {
+        let state = State::read(&self.house)?;
+        if state.lines > 64 && state.lines > 4 * (state.objects.len() + state.accounts.len() + 1) {
+            self.compact(&state)?;
+            return append(&self.house, &State::read(&self.house)?, lines);
+        }
+        append(&self.house, &state, lines)
+    }
+
+    fn compact(&self, state: &State) -> Result<()> {
+        let lines: Vec<Line> = state
+            .id
+            .iter()
+            .map(|id| Line::Nas { id: id.clone() })
+            .chain(
+                state
+                    .accounts
+                    .iter()
+                    .map(|name| Line::Account { name: name.clone() }),
+            )
+            .chain(state.objects.iter().map(|(object, found)| Line::Put {
+                object: object.clone(),
+                found: found.clone(),
+            }))
+            .collect();
+        self.house
+            .write(FILE, &encode(&lines)?, &Permissions::PRIVATE)
+    }
+}
+
+impl State {
+    fn read(house: &Dir) -> Result<Self> {
+        let bytes = house.read(FILE, SIZE_LIMIT)?.unwrap_or_default();
+        let mut state = Self {
+            seen: bytes.len() as u64,
+            ..Self::default()
+        };
+        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
+            if piece.last() != Some(&b'\n') {
+                break;
+            }
+            let line: Line = serde_json::from_slice(piece).map_err(|e| {
+                Error::new("nas.damaged", format!("line {} of {FILE} of the embedded NAS cannot be read", state.lines + 1))
+                    .hint("put the file back from a copy of the disk; experiments and data are not affected")
+                    .source(e)
+            })?;
+            state.lines += 1;
+            state.sound += piece.len() as u64;
+            match line {
+                Line::Nas { id } => state.id = Some(id),
+                Line::Account { name } => {
+                    state.accounts.insert(name);
+                }
+                Line::Put { object, found } => {
+                    state.objects.insert(object, found);
+                }
+                Line::Delete { object } => {
+                    state.objects.remove(&object);
+                }
+            }
+        }
+        Ok(state)
+    }
+}
+
+fn encode(lines: &[Line]) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    for line in lines {
+        serde_json::to_writer(&mut bytes, line).map_err(|e| {
+            Error::new("nas.damaged", "cannot encode a line of the embedded NAS").source(e)
+        })?;
+        bytes.push(b'\n');
+    }
+    Ok(bytes)
+}
+
+/// Appends after the last whole line: what a crash left of a line goes.
+fn append(house: &Dir, state: &State, lines: &[Line]) -> Result<()> {
+    house.append_after(FILE, state.sound, state.seen, &encode(lines)?)
+}
+
+impl Nas for Local {
+    fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    fn kinds(&self) -> &[Kind] {
+        &KINDS
+    }
+
+    fn bases(&self) -> Result<Vec<Base>> {
+        Ok(vec![Base {
+            path: self.base.clone(),
+            available: true,
+            reason: None,
+        }])
+    }
+
+    fn add_base(&self, path: &Path) -> Result<()> {
+        if path == self.base {
+            return Ok(());
+        }
+        Err(Error::new(
+            "base.fixed",
+            format!(
+                "{} cannot be a base: the embedded NAS has one base, {}",
+                path.display(),
+                self.base.display()
+            ),
+        )
+        .hint("name another directory with --nas local:DIR"))
+    }
+
+    fn observe(&self) -> Result<Observation> {
+        self.count("observe");
+        let state = State::read(&self.house)?;
+        let mut accounts: BTreeMap<String, Account> = state
+            .accounts
+            .iter()
+            .map(|name| {
+                let account = Account {
+                    uid: None,
+                    system: false,
+                    groups: BTreeSet::new(),
+                };
+                (name.clone(), account)
+            })
+            .collect();
+        for (object, found) in state
+            .objects
+            .iter()
+            .filter(|(object, _)| object.kind == Kind::Group)
+        {
+            for member in found
+                .attributes
+                .keys()
+                .filter_map(|name| name.strip_prefix("member:"))
+            {
+                if let Some(account) = accounts.get_mut(member) {
+                    account.groups.insert(object.key.clone());
+                }
+            }
+        }
+        Ok(Observation {
+            accounts,
+            group_ids: BTreeMap::new(),
+            objects: state.objects,
+            pending: BTreeSet::new(),
+        })
+    }
+
+    fn put(
+        &self,
+        object: &ObjectId,
+        attributes: &Attributes,
+        found: Option<&Found>,
+    ) -> Result<Reference> {
+        self.count(&format!("put {}", object.kind));
+        let state = State::read(&self.house)?;
+        let mut lines: Vec<Line> = attributes
+            .keys()
+            .filter_map(|name| name.strip_prefix("member:"))
+            .filter(|account| !state.accounts.contains(*account))
+            .map(|account| Line::Account {
+                name: account.to_owned(),
+            })
+            .collect();
+        let known = found.or_else(|| state.objects.get(object));
+        let reference = match (known.and_then(|known| known.reference.clone()), object.kind) {
+            (None, Kind::SharedFolder | Kind::SmbShare | Kind::Entry) => {
+                Some(uuid::Uuid::new_v4().to_string())
+            }
+            (reference, _) => reference,
+        };
+        lines.push(Line::Put {
+            object: object.clone(),
+            found: Found {
+                reference: reference.clone(),
+                attributes: attributes.clone(),
+            },
+        });
+        self.write(&lines)?;
+        Ok(reference)
+    }
+
+    fn delete(&self, object: &ObjectId, _found: &Found) -> Result<()> {
+        self.count(&format!("delete {}", object.kind));
+        self.write(&[Line::Delete {
+            object: object.clone(),
+        }])
+    }
+
+    fn interruption(&self, _kinds: &BTreeSet<Kind>) -> Interruption {
+        Interruption::default()
+    }
+
+    fn activate(&self, _kinds: &BTreeSet<Kind>, _progress: &dyn Progress) -> Result<()> {
+        Ok(())
+    }
+
+    fn create_account(
+        &self,
+        account: &AccountName,
+        _comment: &str,
+        _email: Option<&str>,
+    ) -> Result<Option<Zeroizing<String>>> {
+        self.write(&[Line::Account {
+            name: account.to_string(),
+        }])?;
+        Ok(None)
+    }
+
+    fn sessions(&self, _accounts: &BTreeSet<String>, _experiment: &Path) -> Result<Vec<Session>> {
+        Ok(Vec::new())
+    }
+
+    fn end_sessions(&self, _sessions: &[Session]) -> Result<Vec<Session>> {
+        Ok(Vec::new())
+    }
+
+    fn freeze(&self, _experiment: &Path, _read_only: bool) -> Result<Vec<Session>> {
+        Ok(Vec::new())
+    }
+
+    fn counters(&self) -> BTreeMap<String, u64> {
+        self.calls.borrow().clone()
+    }
+}

@@ -1,0 +1,105 @@
+//! Bases: folders on file systems that OpenMediaVault has mounted, kept as `conf.service.octonas.base`.
+
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+use serde_json::json;
+
+use super::engined::Engined;
+use super::model::{MountPoint, NEW, absolute, located};
+use super::put::{Stored, configuration, mount_points, not_on_a_disk};
+use crate::error::Result;
+use crate::nas::Base;
+
+/// The data model's name.
+const MODEL: &str = "conf.service.octonas.base";
+
+/// All bases, and whether their disks are there. Two calls.
+pub(super) fn bases(engined: &Engined) -> Result<Vec<Base>> {
+    let records = configuration(engined)?.bases;
+    if records.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mounts = mount_points(engined)?;
+    Ok(records
+        .iter()
+        .filter_map(|record| {
+            let path = absolute(&mounts, &record.mntentref, &record.reldirpath)?;
+            let mount = mounts.iter().find(|m| m.uuid == record.mntentref)?;
+            let reason = unavailable(mount, &path);
+            Some(Base {
+                path,
+                available: reason.is_none(),
+                reason,
+            })
+        })
+        .collect())
+}
+
+/// Why a base cannot be used now; `None` when it can. A directory without its disk is an empty folder on the system
+/// disk, and nothing may be written there.
+fn unavailable(mount: &MountPoint, path: &Path) -> Option<String> {
+    let dir = mount.dir.as_path();
+    let device = |p: &Path| std::fs::symlink_metadata(p).map(|m| m.dev());
+    let is_mounted = match (device(dir), dir.parent().map(device)) {
+        (Ok(here), Some(Ok(above))) => here != above,
+        (Ok(_), _) => true,
+        (Err(_), _) => false,
+    };
+    if !is_mounted {
+        return Some(format!("nothing is mounted at {}", dir.display()));
+    }
+    match std::fs::symlink_metadata(path) {
+        Ok(m) if !m.is_dir() => return Some(format!("{} is not a directory", path.display())),
+        Err(e) => return Some(format!("{}: {e}", path.display())),
+        Ok(_) => {}
+    }
+    match nix::sys::statvfs::statvfs(path) {
+        Ok(fs) if fs.flags().contains(nix::sys::statvfs::FsFlags::ST_RDONLY) => {
+            Some(format!("{} is mounted read-only", dir.display()))
+        }
+        Ok(_) => None,
+        Err(e) => Some(format!("{}: {e}", path.display())),
+    }
+}
+
+/// Registers a base; one that is registered already is success.
+pub(super) fn add(engined: &Engined, path: &Path) -> Result<()> {
+    let mounts = mount_points(engined)?;
+    let (mount, below) = located(&mounts, path).ok_or_else(|| not_on_a_disk(path))?;
+    let known = configuration(engined)?
+        .bases
+        .iter()
+        .any(|b| absolute(&mounts, &b.mntentref, &b.reldirpath).is_some_and(|known| known == path));
+    if !known {
+        let _: Stored = engined.change(
+            "Config",
+            "set",
+            json!({"id": MODEL, "data": {"uuid": NEW, "mntentref": mount.uuid, "reldirpath": below}}),
+        )?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_whose_disk_is_not_mounted_is_not_available() {
+        let dir = tempfile::tempdir().unwrap();
+        let mount = |dir: &Path| MountPoint {
+            uuid: "m".into(),
+            dir: dir.to_owned(),
+            opts: String::new(),
+        };
+        let reason = unavailable(&mount(dir.path()), dir.path()).unwrap();
+        assert!(reason.contains("nothing is mounted"), "{reason}");
+        let reason = unavailable(&mount(Path::new("/dev")), Path::new("/dev/null")).unwrap();
+        assert!(reason.contains("not a directory"), "{reason}");
+        assert_eq!(
+            unavailable(&mount(Path::new("/dev")), Path::new("/dev")),
+            None
+        );
+    }
+}

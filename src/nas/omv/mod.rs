@@ -1,0 +1,299 @@
+//! OpenMediaVault 8: accounts, groups, shared folders and SMB shares through the socket of omv-engined; mounts, jails
+//! and sessions on the system itself. Our own objects live in its configuration (`conf.service.octonas`), from which
+//! the plugin's Salt module renders mount units, jails and sshd's drop-in.
+
+mod accounts;
+mod activate;
+mod bases;
+mod engined;
+mod freeze;
+pub mod jails;
+mod model;
+mod mounting;
+mod mounts;
+mod observe;
+mod people;
+mod put;
+mod sessions;
+mod settings;
+mod smb;
+mod sshd;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Mutex;
+
+use zeroize::Zeroizing;
+
+use crate::error::{Error, Result};
+use crate::experiment::AccountName;
+use crate::nas::{Base, Identity, Interruption, Nas, Observation, Session};
+use crate::object::{Attributes, Found, Kind, ObjectId, Reference};
+use crate::report::{Hidden, Progress};
+
+use people::People;
+
+pub use engined::{Engined, Limits};
+pub use people::Source;
+pub use settings::Settings;
+
+/// The kinds of objects, in the order of creation.
+const KINDS: &[Kind] = &[
+    Kind::Group,
+    Kind::Directory,
+    Kind::Entry,
+    Kind::Mounts,
+    Kind::SharedFolder,
+    Kind::Privileges,
+    Kind::SmbShare,
+];
+
+/// An OpenMediaVault.
+pub struct Omv {
+    engined: Engined,
+    settings: Settings,
+    identity: Identity,
+    dirt: Mutex<Dirt>,
+}
+
+/// Which modules wait, and who made them wait.
+#[derive(Default)]
+struct Dirt {
+    /// What waited before our first change.
+    before: Option<BTreeSet<String>>,
+    /// What began to wait by a change of ours.
+    ours: BTreeSet<String>,
+}
+
+impl Omv {
+    /// Asks who the OpenMediaVault behind these settings is. One call.
+    pub fn connect(settings: Settings) -> Result<Self> {
+        let engined = Engined::new(&settings.socket, settings.limits);
+        let id = put::configuration(&engined)?.id;
+        if id.is_empty() {
+            return Err(Error::new(
+                "nas.no-identity",
+                "OpenMediaVault knows no OctoNAS configuration (conf.service.octonas)",
+            )
+            .hint("install the package openmediavault-octonas, or run `omv-confdbadm create conf.service.octonas`"));
+        }
+        let host = nix::unistd::gethostname()
+            .ok()
+            .and_then(|h| h.into_string().ok())
+            .unwrap_or_default();
+        Ok(Self {
+            engined,
+            settings,
+            identity: Identity {
+                id,
+                name: format!("OpenMediaVault on {host}"),
+                enforces_rights: true,
+            },
+            dirt: Mutex::default(),
+        })
+    }
+
+    /// The client of engined.
+    fn engined(&self) -> &Engined {
+        &self.engined
+    }
+
+    /// Where everything is.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Accounts and groups, read now.
+    fn people(&self) -> Result<People> {
+        People::read(&self.settings.people)
+    }
+
+    /// The modules that wait.
+    fn pending(&self) -> Result<BTreeSet<String>> {
+        activate::pending(&self.settings.dirty_modules)
+    }
+
+    /// Does a change and remembers which modules began to wait by it.
+    fn changing<T>(&self, change: impl FnOnce() -> Result<T>) -> Result<T> {
+        let before = self.pending()?;
+        let outcome = change();
+        let after = self.pending()?;
+        if let Ok(mut dirt) = self.dirt.lock() {
+            dirt.ours.extend(after.difference(&before).cloned());
+            dirt.before.get_or_insert(before);
+        }
+        outcome
+    }
+
+    /// What to apply for these kinds: of the modules that wait, those that the kinds need and those that only our own
+    /// changes made wait, except `samba` when no share is concerned.
+    fn due(&self, kinds: &BTreeSet<Kind>) -> Result<BTreeSet<String>> {
+        let needed = activate::modules(kinds);
+        let ours = self.dirt.lock().map(|d| d.ours.clone()).unwrap_or_default();
+        Ok(self
+            .pending()?
+            .into_iter()
+            .filter(|module| {
+                needed.contains(module.as_str()) || (ours.contains(module) && module != "samba")
+            })
+            .collect())
+    }
+
+    /// The modules that waited before we changed anything.
+    fn foreign(&self) -> BTreeSet<String> {
+        self.dirt
+            .lock()
+            .ok()
+            .and_then(|dirt| dirt.before.clone())
+            .or_else(|| self.pending().ok())
+            .unwrap_or_default()
+    }
+
+    fn apply(&self, modules: &BTreeSet<String>, progress: &dyn Progress) -> Result<()> {
+        activate::apply(&self.engined, modules, progress)?;
+        if let Ok(mut dirt) = self.dirt.lock() {
+            dirt.ours.retain(|module| !modules.contains(module));
+            if let Some(before) = &mut dirt.before {
+                before.retain(|module| !modules.contains(module));
+            }
+        }
+        Ok(())
+    }
+
+    /// What a person should know about accounts and pending changes; one sentence each.
+    pub fn warnings(&self) -> Result<Vec<String>> {
+        accounts::warnings()
+    }
+}
+
+impl Nas for Omv {
+    fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    fn kinds(&self) -> &[Kind] {
+        KINDS
+    }
+
+    fn bases(&self) -> Result<Vec<Base>> {
+        bases::bases(&self.engined)
+    }
+
+    fn add_base(&self, path: &Path) -> Result<()> {
+        self.changing(|| bases::add(&self.engined, path))
+    }
+
+    fn observe(&self) -> Result<Observation> {
+        observe::observe(self)
+    }
+
+    fn put(
+        &self,
+        object: &ObjectId,
+        attributes: &Attributes,
+        found: Option<&Found>,
+    ) -> Result<Reference> {
+        let key = object.key.as_str();
+        self.changing(|| match object.kind {
+            Kind::Group => put::group(self, key, attributes, found),
+            Kind::Entry => put::entry(&self.engined, key, attributes),
+            Kind::SharedFolder => put::shared_folder(&self.engined, key, attributes),
+            Kind::Privileges => put::privileges(self, key, attributes, found),
+            Kind::SmbShare => smb::share(&self.engined, key, attributes),
+            _ => Ok(None),
+        })
+        .and_then(|reference| {
+            if object.kind == Kind::Mounts {
+                mounts::put(self, key)?;
+            }
+            Ok(reference)
+        })
+    }
+
+    fn delete(&self, object: &ObjectId, found: &Found) -> Result<()> {
+        let key = object.key.as_str();
+        self.changing(|| match object.kind {
+            Kind::Group => put::delete_group(self, key),
+            Kind::Entry => put::delete_entry(&self.engined, key),
+            Kind::Mounts => mounts::delete(self, key),
+            Kind::SharedFolder => put::delete_shared_folder(&self.engined, key, found),
+            Kind::Privileges => put::delete_privileges(self, key, found),
+            Kind::SmbShare => smb::delete_share(&self.engined, found),
+            _ => Ok(()),
+        })
+    }
+
+    fn interruption(&self, kinds: &BTreeSet<Kind>) -> Interruption {
+        let mut modules: BTreeSet<String> = activate::modules(kinds)
+            .into_iter()
+            .map(str::to_owned)
+            .collect();
+        modules.extend(self.due(kinds).unwrap_or_default());
+        let sessions = modules
+            .contains("samba")
+            .then(sessions::smb_count)
+            .flatten();
+        activate::interruption(modules, sessions, &self.foreign())
+    }
+
+    fn activate(&self, kinds: &BTreeSet<Kind>, progress: &dyn Progress) -> Result<()> {
+        let modules = self.due(kinds)?;
+        let foreign = self.foreign();
+        let sessions = modules
+            .contains("samba")
+            .then(sessions::smb_count)
+            .flatten();
+        for effect in activate::interruption(modules.clone(), sessions, &foreign).effects {
+            progress.note(&effect);
+        }
+        self.apply(&modules, progress)?;
+        if kinds.contains(&Kind::Group) && self.pending()?.contains("samba") {
+            progress.note(
+                "OpenMediaVault shows a pending change of 'samba': memberships count already, and applying it would \
+                 cut every SMB session, so it is left to you",
+            );
+        }
+        if kinds.contains(&Kind::Entry) || kinds.contains(&Kind::Mounts) {
+            mounts::verify(self)?;
+            sshd::verify(self, progress)?;
+        }
+        Ok(())
+    }
+
+    fn create_account(
+        &self,
+        account: &AccountName,
+        comment: &str,
+        email: Option<&str>,
+    ) -> Result<Option<Zeroizing<String>>> {
+        self.changing(|| accounts::create(self, account.as_str(), comment, email))
+            .map(Some)
+    }
+
+    fn sessions(&self, accounts: &BTreeSet<String>, experiment: &Path) -> Result<Vec<Session>> {
+        sessions::sessions(self, accounts, experiment)
+    }
+
+    fn end_sessions(&self, sessions: &[Session]) -> Result<Vec<Session>> {
+        sessions::end(sessions)
+    }
+
+    fn freeze(&self, experiment: &Path, read_only: bool) -> Result<Vec<Session>> {
+        freeze::freeze(self, experiment, read_only)
+    }
+
+    fn counters(&self) -> BTreeMap<String, u64> {
+        self.engined.counters()
+    }
+}
+
+impl Omv {
+    /// Applies the module `octonas` now if it waits: mounts follow from entries only through it.
+    fn render(&self) -> Result<()> {
+        let octonas = BTreeSet::from(["octonas".to_owned()]);
+        if self.pending()?.contains("octonas") {
+            self.apply(&octonas, &Hidden)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,235 @@
+//! The mounts of experiments: each one is mounted upon itself, so that no link in it is followed, and closing it is a
+//! remount. Units for them are rendered by the Salt module; what is missing now is mounted at once.
+
+use std::path::Path;
+
+use nix::mount::MsFlags;
+
+use super::model::Entry;
+use super::mounting::{self, NOSYMFOLLOW, topmost};
+use super::{Omv, jails, put};
+use crate::error::{Error, Result};
+use crate::object::Attributes;
+use crate::sys::mounts::{Mount, here, unmount_lazily};
+
+/// Flags of the mount of an experiment upon itself.
+const WALL: MsFlags = MsFlags::MS_NOSUID
+    .union(MsFlags::MS_NODEV)
+    .union(NOSYMFOLLOW);
+
+/// Their names, sorted.
+const WALL_NAMES: &[&str] = &["nodev", "nosuid", "nosymfollow"];
+
+/// What is mounted of an entry; empty where nothing is.
+pub(super) fn observed(table: &[Mount], jails: &Path, entry: &Entry) -> Attributes {
+    let mut seen = Attributes::new();
+    let own = topmost(table, Path::new(&entry.path));
+    if let Some(own) = own {
+        let flags: Vec<&str> = WALL_NAMES
+            .iter()
+            .copied()
+            .filter(|name| own.options.contains(*name))
+            .collect();
+        seen.insert("self".to_owned(), mode(own).to_owned());
+        seen.insert("self.flags".to_owned(), flags.join(","));
+    }
+    for mount in table {
+        let Some(person) = jailed(jails, &mount.point, &entry.code) else {
+            continue;
+        };
+        let is_ours = own.is_some_and(|o| o.device == mount.device && o.root == mount.root);
+        seen.insert(
+            format!("jail:{person}"),
+            if is_ours {
+                mode(mount)
+            } else {
+                "another place"
+            }
+            .to_owned(),
+        );
+    }
+    seen
+}
+
+fn mode(mount: &Mount) -> &'static str {
+    if mount.is_read_only() { "ro" } else { "rw" }
+}
+
+/// Whose jail shows the experiment `code` at `point`.
+fn jailed<'p>(jails: &Path, point: &'p Path, code: &str) -> Option<&'p str> {
+    let mut parts = point.strip_prefix(jails).ok()?.iter();
+    let person = parts.next()?.to_str()?;
+    (parts.next()? == "experiments" && parts.next()? == code && parts.next().is_none())
+        .then_some(person)
+}
+
+/// What should be mounted of an entry. Only people who have an account on the system have a jail.
+fn expected(entry: &Entry) -> Attributes {
+    let closed = if entry.readonly { "ro" } else { "rw" };
+    let mut all = Attributes::from([
+        ("self".to_owned(), closed.to_owned()),
+        ("self.flags".to_owned(), WALL_NAMES.join(",")),
+    ]);
+    if entry.sftp || entry.rsync {
+        for (names, open) in [(&entry.writers, closed), (&entry.readers, "ro")] {
+            for person in names.split(',').filter(|n| !n.is_empty()) {
+                if jails::Numbers::account(&jails::System, person).is_some() {
+                    all.insert(format!("jail:{person}"), open.to_owned());
+                }
+            }
+        }
+    }
+    all
+}
+
+/// Mounts what the entry says: renders units and jails where that waits, then makes what is missing.
+pub(super) fn put(omv: &Omv, code: &str) -> Result<()> {
+    omv.render()?;
+    let Some(entry) = put::entries(omv.engined())?
+        .into_iter()
+        .find(|e| e.code == code)
+    else {
+        return Err(Error::new(
+            "nas.no-entry",
+            format!(
+                "OpenMediaVault has no configuration entry of {code}, so nothing says what to mount"
+            ),
+        )
+        .hint("run `octonas experiment apply`"));
+    };
+    wall(&omv.settings().jails, &entry)?;
+    jails::sync(
+        &omv.settings().jails,
+        &omv.settings().jails_wanted,
+        &jails::System,
+    )?;
+    check(&here()?, omv, &entry)
+}
+
+/// Mounts an experiment upon itself, or gives that mount its flags.
+fn wall(root: &Path, entry: &Entry) -> Result<()> {
+    let path = Path::new(&entry.path);
+    let mut flags = WALL;
+    flags.set(MsFlags::MS_RDONLY, entry.readonly);
+    let table = here()?;
+    let Some(own) = topmost(&table, path) else {
+        return jails::mount_upon_itself(root, path, flags);
+    };
+    if !own.propagation.is_empty() {
+        mounting::make_private(path)?;
+    }
+    let now = mounting::flags(&own.options);
+    // A disk that is mounted noexec stays so.
+    flags |= now & MsFlags::MS_NOEXEC;
+    if now == flags {
+        return Ok(());
+    }
+    mounting::reflag(path, flags)
+}
+
+/// Takes the mounts of an experiment away: jails first, then its own.
+pub(super) fn delete(omv: &Omv, code: &str) -> Result<()> {
+    let entry = put::entries(omv.engined())?
+        .into_iter()
+        .find(|e| e.code == code);
+    let table = here()?;
+    for mount in table.iter().rev() {
+        let is_jail = jailed(&omv.settings().jails, &mount.point, code).is_some();
+        let is_own = entry
+            .as_ref()
+            .is_some_and(|e| mount.point == Path::new(&e.path))
+            && mount.options.contains("nosymfollow");
+        if is_jail || is_own {
+            unmount_lazily(&mount.point)?;
+        }
+    }
+    Ok(())
+}
+
+/// Checks that everything is mounted as the entries say.
+pub(super) fn verify(omv: &Omv) -> Result<()> {
+    let table = here()?;
+    put::entries(omv.engined())?
+        .iter()
+        .try_for_each(|entry| check(&table, omv, entry))
+}
+
+fn check(table: &[Mount], omv: &Omv, entry: &Entry) -> Result<()> {
+    let seen = observed(table, &omv.settings().jails, entry);
+    let wanted = expected(entry);
+    let wrong = wanted
+        .keys()
+        .chain(seen.keys())
+        .find(|key| wanted.get(*key) != seen.get(*key));
+    let Some(key) = wrong else { return Ok(()) };
+    let show = |all: &Attributes| all.get(key).map_or("nothing", String::as_str).to_owned();
+    Err(Error::new(
+        "nas.mounts",
+        format!(
+            "the mounts of {} are not as they should be: {key} is {}, not {}",
+            entry.code,
+            show(&seen),
+            show(&wanted)
+        ),
+    )
+    .hint("look at `systemctl status octonas-walls.target octonas-jails.service`, then run `octonas experiment apply --mend`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::mounts::parse;
+
+    const TABLE: &[u8] = b"1 0 8:1 / / rw - ext4 d rw\n\
+        2 1 8:2 / /srv/d rw,relatime shared:1 - ext4 d rw\n\
+        3 2 8:2 /octonas/lake /srv/d/octonas/lake rw,nosuid,nodev,relatime,nosymfollow - ext4 d rw\n\
+        4 1 0:40 / /run/octonas/jail rw,nosuid,nodev,noexec - tmpfs octonas rw\n\
+        5 4 8:2 /octonas/lake /run/octonas/jail/alice/experiments/lake rw,nosuid,nodev,noexec,nosymfollow - ext4 d rw\n\
+        6 4 8:2 /octonas/lake /run/octonas/jail/bob/experiments/lake ro,nosuid,nodev,noexec,nosymfollow - ext4 d rw\n\
+        7 4 8:2 /octonas/pond /run/octonas/jail/bob/experiments/pond ro,nosuid,nodev,noexec,nosymfollow - ext4 d rw\n";
+
+    fn lake() -> Entry {
+        Entry {
+            uuid: "u".into(),
+            id: "i".into(),
+            code: "lake".into(),
+            path: "/srv/d/octonas/lake".into(),
+            sharedfolderref: String::new(),
+            readonly: false,
+            sftp: true,
+            rsync: true,
+            writers: "alice".into(),
+            readers: "bob".into(),
+        }
+    }
+
+    #[test]
+    fn what_is_mounted_is_said_person_by_person() {
+        let seen = observed(
+            &parse(TABLE).unwrap(),
+            Path::new("/run/octonas/jail"),
+            &lake(),
+        );
+        let expected = [
+            ("jail:alice", "rw"),
+            ("jail:bob", "ro"),
+            ("self", "rw"),
+            ("self.flags", "nodev,nosuid,nosymfollow"),
+        ];
+        let seen: Vec<(&str, &str)> = seen.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+        assert_eq!(seen, expected);
+    }
+
+    #[test]
+    fn an_experiment_that_is_not_mounted_has_no_self() {
+        let mut entry = lake();
+        entry.path = "/srv/d/octonas/other".into();
+        entry.code = "other".into();
+        let seen = observed(
+            &parse(TABLE).unwrap(),
+            Path::new("/run/octonas/jail"),
+            &entry,
+        );
+        assert!(seen.is_empty());
+    }
+}

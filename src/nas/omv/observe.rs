@@ -1,0 +1,141 @@
+//! One bulk snapshot: five calls, whatever the number of experiments.
+
+use std::collections::BTreeMap;
+
+use super::Omv;
+use super::model::{GroupRecord, Page, absolute, all};
+use super::people::Group;
+use super::{mounts, put, smb};
+use crate::error::Result;
+use crate::nas::{Account, Observation};
+use crate::object::{Attributes, Found, Kind, ObjectId};
+use crate::sys::mounts::here;
+
+/// Reads everything.
+pub(super) fn observe(omv: &Omv) -> Result<Observation> {
+    let engined = omv.engined();
+    let mut seen = Observation::default();
+
+    let people = omv.people()?;
+    for user in &people.users {
+        seen.accounts.insert(
+            user.name.clone(),
+            Account {
+                uid: Some(user.uid),
+                system: user.is_system,
+                groups: people.groups_of(user),
+            },
+        );
+    }
+
+    let records: Page<GroupRecord> =
+        engined.read("Config", "getlist", all("conf.system.usermngmnt.group"))?;
+    let records: BTreeMap<String, GroupRecord> = records
+        .data
+        .into_iter()
+        .map(|record| (record.name.clone(), record))
+        .collect();
+    for group in &people.groups {
+        seen.group_ids.insert(group.name.clone(), group.gid);
+        if !group.is_system {
+            let record = records.get(&group.name);
+            insert(
+                &mut seen,
+                ObjectId::new(Kind::Group, &group.name),
+                record.map(|r| r.uuid.clone()),
+                group_attributes(group, record),
+            );
+        }
+    }
+
+    let disks = put::mount_points(engined)?;
+    let folders = put::shared_folders(engined)?;
+    let mut names = BTreeMap::new();
+    for folder in folders {
+        let path = absolute(&disks, &folder.mntentref, &folder.reldirpath)
+            .map(|p| p.display().to_string())
+            .unwrap_or_default();
+        insert(
+            &mut seen,
+            ObjectId::new(Kind::SharedFolder, &folder.name),
+            Some(folder.uuid.clone()),
+            Attributes::from([
+                ("path".to_owned(), path),
+                ("comment".to_owned(), folder.comment),
+            ]),
+        );
+        if !folder.privileges.is_empty() {
+            insert(
+                &mut seen,
+                ObjectId::new(Kind::Privileges, &folder.name),
+                Some(folder.uuid.clone()),
+                folder
+                    .privileges
+                    .iter()
+                    .map(|row| row.attribute())
+                    .collect(),
+            );
+        }
+        names.insert(folder.uuid, folder.name);
+    }
+    for share in smb::shares(engined)? {
+        if let Some(name) = names.get(&share.sharedfolderref) {
+            insert(
+                &mut seen,
+                ObjectId::new(Kind::SmbShare, name),
+                Some(share.uuid.clone()),
+                smb::attributes(&share),
+            );
+        }
+    }
+
+    let entries = put::configuration(engined)?.experiments;
+    let table = here()?;
+    for entry in &entries {
+        insert(
+            &mut seen,
+            ObjectId::new(Kind::Entry, &entry.code),
+            Some(entry.uuid.clone()),
+            entry.attributes(),
+        );
+        let mounted = mounts::observed(&table, &omv.settings().jails, entry);
+        if !mounted.is_empty() {
+            insert(
+                &mut seen,
+                ObjectId::new(Kind::Mounts, &entry.code),
+                None,
+                mounted,
+            );
+        }
+    }
+    seen.pending = omv.pending()?;
+    Ok(seen)
+}
+
+fn group_attributes(group: &Group, record: Option<&GroupRecord>) -> Attributes {
+    let mut attributes: Attributes = group
+        .members
+        .iter()
+        .map(|name| (format!("member:{name}"), "yes".to_owned()))
+        .collect();
+    attributes.insert(
+        "comment".to_owned(),
+        record.map(|r| r.comment.clone()).unwrap_or_default(),
+    );
+    attributes
+}
+
+fn insert(
+    seen: &mut Observation,
+    object: ObjectId,
+    reference: Option<String>,
+    attributes: Attributes,
+) {
+    seen.objects.insert(
+        object,
+        Found {
+            reference,
+            attributes,
+        },
+    );
+}

@@ -1,0 +1,149 @@
+//! What sshd would really do for a person. A syntactically right drop-in is not enough: a `Match` in OpenMediaVault's
+//! extra options swallows the `Include` of all drop-ins, and our blocks then silently do not apply (sshd_config(5);
+//! tried). So sshd is asked for each person.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::Omv;
+use super::put;
+use crate::error::{Error, Result};
+use crate::report::Progress;
+use crate::sys::command::{Command, Program};
+
+/// What has to hold for a person inside the walls, but the chroot.
+const CONFINED: &[(&str, &str)] = &[
+    ("forcecommand", "/usr/lib/octonas/gate"),
+    ("allowtcpforwarding", "no"),
+    ("allowagentforwarding", "no"),
+    ("allowstreamlocalforwarding", "no"),
+    ("x11forwarding", "no"),
+    ("permittty", "no"),
+    ("permittunnel", "no"),
+    ("permituserrc", "no"),
+];
+
+/// The group whose members OpenMediaVault lets in with an ordinary shell.
+const SHELL_GROUP: &str = "_ssh";
+
+/// Asks sshd about everybody who has a jail; the first person whom it would not confine is an error.
+pub(super) fn verify(omv: &Omv, progress: &dyn Progress) -> Result<()> {
+    let mut people: Vec<String> = put::entries(omv.engined())?
+        .iter()
+        .filter(|e| e.sftp || e.rsync)
+        .flat_map(|e| e.people().map(str::to_owned).collect::<Vec<_>>())
+        .collect();
+    people.sort();
+    people.dedup();
+    if people.is_empty() {
+        return Ok(());
+    }
+    Command::new(Program::Sshd).arg("-t").run().map_err(|e| {
+        Error::new("nas.sshd", "sshd refuses its own configuration")
+            .hint("run `sshd -t` as root, mend what it names, then run the same command again")
+            .source(e)
+    })?;
+    for person in &people {
+        if nix::unistd::User::from_name(person)
+            .ok()
+            .flatten()
+            .is_none()
+        {
+            progress.warn(&format!(
+                "the system has no account {person}: nobody can log in as them"
+            ));
+            continue;
+        }
+        let output = Command::new(Program::Sshd)
+            .arg("-T")
+            .arg("-C")
+            .arg(format!("user={person},host=nas,addr=127.0.0.1"))
+            .run()
+            .map_err(|e| Error::new("nas.sshd", "sshd does not say what it would do").source(e))?;
+        let Some(wrong) = unconfined(&output.text(), &omv.settings().jails, person) else {
+            continue;
+        };
+        if has_shell(person) {
+            progress.warn(&format!(
+                "{person} is in the group {SHELL_GROUP} and keeps an ordinary shell: only the file system's walls hold for them"
+            ));
+            continue;
+        }
+        return Err(Error::new(
+            "nas.sshd",
+            format!("sshd would not confine {person}: {wrong}"),
+        )
+        .hint(
+            "is there a `Match` in OpenMediaVault's SSH extra options, or another file in /etc/ssh/sshd_config.d that \
+             comes first? end its block with `Match all`, then run the same command again",
+        ));
+    }
+    Ok(())
+}
+
+fn has_shell(person: &str) -> bool {
+    nix::unistd::Group::from_name(SHELL_GROUP)
+        .ok()
+        .flatten()
+        .is_some_and(|group| group.mem.iter().any(|m| m == person))
+}
+
+/// The first setting in the output of `sshd -T` that is not as it has to be.
+fn unconfined(text: &str, jails: &Path, person: &str) -> Option<String> {
+    let settings: BTreeMap<&str, &str> = text
+        .lines()
+        .filter_map(|line| line.split_once(' '))
+        .map(|(key, value)| (key, value.trim()))
+        .collect();
+    let get = |key: &str| settings.get(key).copied().unwrap_or("(nothing)");
+    let chroot = get("chrootdirectory");
+    let wanted = [jails.join("%u"), jails.join(person)];
+    if !wanted.iter().any(|w| Path::new(chroot) == w) {
+        return Some(format!("chrootdirectory is {chroot}"));
+    }
+    CONFINED
+        .iter()
+        .find(|(key, value)| !get(key).eq_ignore_ascii_case(value))
+        .map(|(key, _)| format!("{key} is {}", get(key)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn confined() -> String {
+        use std::fmt::Write as _;
+        let mut text = "port 22\nchrootdirectory /run/octonas/jail/%u\n".to_owned();
+        for (key, value) in CONFINED {
+            writeln!(text, "{key} {value}").unwrap();
+        }
+        text
+    }
+
+    #[test]
+    fn every_setting_that_is_off_is_named() {
+        let jails = Path::new("/run/octonas/jail");
+        assert_eq!(unconfined(&confined(), jails, "alice"), None);
+        for (from, to, named) in [
+            (
+                "chrootdirectory /run/octonas/jail/%u",
+                "chrootdirectory none",
+                "chrootdirectory is none",
+            ),
+            (
+                "forcecommand /usr/lib/octonas/gate",
+                "forcecommand none",
+                "forcecommand is none",
+            ),
+            ("permittty no", "permittty yes", "permittty is yes"),
+            (
+                "allowtcpforwarding no\n",
+                "",
+                "allowtcpforwarding is (nothing)",
+            ),
+        ] {
+            let text = confined().replace(from, to);
+            assert_eq!(unconfined(&text, jails, "alice").as_deref(), Some(named));
+        }
+    }
+}

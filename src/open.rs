@@ -1,0 +1,203 @@
+//! From the configuration to a place where work is done: the NAS is chosen here, and nowhere else.
+
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+use crate::experiment::Date;
+use crate::layout::Layouts;
+use crate::nas::Nas;
+use crate::nas::local::Local;
+use crate::nas::omv::{self, Omv, jails};
+use crate::provision::site::Site;
+use crate::report::{Hidden, JsonLines, Lines, Progress};
+use crate::settings::{Choice, Settings};
+use crate::sys::dir::Dir;
+use crate::sys::{clock, process};
+
+/// The longest layout.
+const LAYOUT_LIMIT: u64 = 256 << 10;
+
+/// How work shows itself.
+#[derive(Debug, Clone, Copy)]
+pub enum Show {
+    /// Not at all.
+    Nothing,
+    /// A line a step, on standard error.
+    Lines,
+    /// A JSON object a line, on standard output.
+    Json,
+}
+
+impl Show {
+    /// Lines, or nothing.
+    pub fn lines(wanted: bool) -> Self {
+        if wanted { Self::Lines } else { Self::Nothing }
+    }
+
+    /// JSON, or nothing.
+    pub fn json(wanted: bool) -> Self {
+        if wanted { Self::Json } else { Self::Nothing }
+    }
+}
+
+/// Who calls, for the ledger: the account behind sudo, otherwise our own.
+pub fn who() -> String {
+    std::env::var("SUDO_USER")
+        .ok()
+        .filter(|name| !name.is_empty())
+        .or_else(|| {
+            nix::unistd::User::from_uid(nix::unistd::getuid())
+                .ok()
+                .flatten()
+                .map(|user| user.name)
+        })
+        .unwrap_or_else(|| nix::unistd::getuid().to_string())
+}
+
+/// Opens the NAS that is in force.
+pub fn site(
+    settings: &Settings,
+    asked: Option<&str>,
+    cwd: &Path,
+    show: Show,
+    caller: &str,
+) -> Result<Site> {
+    let home = std::env::var_os("HOME").map(PathBuf::from);
+    let progress: Box<dyn Progress> = match show {
+        Show::Nothing => Box::new(Hidden),
+        Show::Lines => Box::new(Lines),
+        Show::Json => Box::new(JsonLines::new()),
+    };
+    let (nas, locks, cache): (Box<dyn Nas>, Dir, Dir) =
+        match settings.choose(asked, cwd, home.as_deref())? {
+            Choice::Local(dir) => {
+                let local = Local::open(&dir)?;
+                let house = local.house()?;
+                house.create_dir("run", 0o700)?;
+                house.create_dir("cache", 0o700)?;
+                let (locks, cache) = (house.existing("run")?, house.existing("cache")?);
+                (Box::new(local), locks, cache)
+            }
+            Choice::Omv => {
+                if !process::is_root() {
+                    return Err(
+                        Error::new("nas.root", "only root may work on OpenMediaVault")
+                            .hint("run it with sudo"),
+                    );
+                }
+                let run = settings
+                    .run
+                    .clone()
+                    .unwrap_or_else(|| "/run/octonas".into());
+                let cache = settings
+                    .cache
+                    .clone()
+                    .unwrap_or_else(|| "/var/lib/octonas".into());
+                let locks = Dir::open_or_create_absolute(&run, 0o755)?;
+                let cache = Dir::open_or_create_absolute(&cache, 0o700)?;
+                (
+                    Box::new(Omv::connect(omv_settings(settings))?),
+                    locks,
+                    cache,
+                )
+            }
+        };
+    Ok(Site {
+        nas,
+        progress,
+        locks,
+        cache,
+        layouts: layouts(settings)?,
+        parsed: RefCell::default(),
+        caller: caller.to_owned(),
+        today: Date::parse(&clock::today().to_string())?,
+    })
+}
+
+/// Where OpenMediaVault is: its own variables say it, unless our configuration does.
+fn omv_settings(settings: &Settings) -> omv::Settings {
+    let mut places = omv::Settings::installed();
+    let given = &settings.omv;
+    for (place, given) in [
+        (&mut places.socket, &given.socket),
+        (&mut places.dirty_modules, &given.dirty_modules),
+        (&mut places.jails, &given.jails),
+        (&mut places.jails_wanted, &given.jails_wanted),
+    ] {
+        if let Some(given) = given {
+            place.clone_from(given);
+        }
+    }
+    places
+}
+
+/// The built-in layouts, and those of the administrator in their place. A directory that others than root may write is
+/// not read when we are root.
+fn layouts(settings: &Settings) -> Result<Layouts> {
+    let mut overrides = Vec::new();
+    let dir = settings
+        .templates
+        .clone()
+        .unwrap_or_else(|| "/etc/octonas/templates".into())
+        .join("layouts");
+    if !dir.is_dir() {
+        return Ok(Layouts::new(overrides));
+    }
+    let open = Dir::open_absolute(&dir)?;
+    let trusted = |uid: u32, mode: u32| !process::is_root() || (uid == 0 && mode & 0o022 == 0);
+    let metadata = open.metadata()?;
+    if !trusted(metadata.uid, metadata.mode) {
+        return Err(Error::new(
+            "settings.writable",
+            format!("{} can be changed by others than root", dir.display()),
+        )
+        .hint("chown root: and chmod go-w it"));
+    }
+    for entry in walkdir::WalkDir::new(&dir)
+        .min_depth(1)
+        .max_depth(1)
+        .sort_by_file_name()
+    {
+        let entry = entry.map_err(|e| {
+            Error::new(
+                "layout.unreadable",
+                format!("{} cannot be read", dir.display()),
+            )
+            .source(e)
+        })?;
+        let Some(name) = entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.strip_suffix(".yaml"))
+        else {
+            continue;
+        };
+        let Some(bytes) = open.read(entry.file_name(), LAYOUT_LIMIT)? else {
+            continue;
+        };
+        if let Some(found) = open.stat(entry.file_name())?
+            && !trusted(found.uid, found.mode)
+        {
+            return Err(Error::new(
+                "settings.writable",
+                format!(
+                    "{} can be changed by others than root",
+                    entry.path().display()
+                ),
+            )
+            .hint("chown root: and chmod go-w it"));
+        }
+        overrides.push((
+            name.to_owned(),
+            String::from_utf8_lossy(&bytes).into_owned(),
+        ));
+    }
+    Ok(Layouts::new(overrides))
+}
+
+/// Makes the chroots of people match their description.
+pub fn jails(root: &Path, file: &Path) -> Result<()> {
+    jails::sync(root, file, &jails::System)?;
+    Ok(())
+}

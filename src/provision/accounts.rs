@@ -1,0 +1,85 @@
+//! People's accounts: existing ones join, missing ones are created only when asked, system accounts never.
+
+use std::collections::BTreeMap;
+
+use zeroize::Zeroizing;
+
+use super::desired;
+use super::site::Site;
+use crate::error::{Error, Result};
+use crate::experiment::{Date, Definition, Person};
+use crate::nas::Observation;
+
+/// The people who should have access today and have no account yet.
+pub fn missing<'a>(
+    definition: &'a Definition,
+    observation: &Observation,
+    today: Date,
+) -> Vec<&'a Person> {
+    let members = desired::members(definition, today);
+    definition
+        .people
+        .iter()
+        .filter(|person| {
+            person.account.as_ref().is_some_and(|account| {
+                members.contains_key(account.as_str())
+                    && !observation.accounts.contains_key(account.as_str())
+            })
+        })
+        .collect()
+}
+
+/// Fails where somebody who should have access has no account, or a system account.
+pub fn check(definition: &Definition, observation: &Observation, today: Date) -> Result<()> {
+    let missing: Vec<&str> = missing(definition, observation, today)
+        .into_iter()
+        .filter_map(|person| person.account.as_ref())
+        .map(|account| account.as_str())
+        .collect();
+    if !missing.is_empty() {
+        return Err(Error::new(
+            "account.missing",
+            format!("the NAS has no account {}", missing.join(", ")),
+        )
+        .hint("create it in the NAS's panel, or run the command again with --create-accounts")
+        .field("people"));
+    }
+    for account in desired::members(definition, today).keys() {
+        if observation
+            .accounts
+            .get(account)
+            .is_some_and(|found| found.system)
+        {
+            return Err(Error::new(
+                "account.system",
+                format!("{account} is a system account: it cannot be a member"),
+            )
+            .hint("give the person an account of their own")
+            .field("people"));
+        }
+    }
+    Ok(())
+}
+
+/// Creates the accounts that are missing; gives their initial passwords.
+pub fn create(
+    site: &Site,
+    definition: &Definition,
+    observation: &Observation,
+) -> Result<BTreeMap<String, Zeroizing<String>>> {
+    let mut passwords = BTreeMap::new();
+    for person in missing(definition, observation, site.today) {
+        let Some(account) = &person.account else {
+            continue;
+        };
+        site.progress.note(&format!(
+            "creating the account {account} for {}",
+            person.name
+        ));
+        let email = person.email.as_ref().map(|email| email.as_str());
+        if let Some(password) = site.nas.create_account(account, &person.name, email)? {
+            passwords.insert(account.to_string(), password);
+        }
+    }
+    Ok(passwords)
+}

@@ -1,0 +1,504 @@
+//! Carrying a plan out: step by step, each one remembered (durably) before the next, until nothing is left to do.
+//!
+//! What outlives a crash: an *intent* is written before an object is made, so that an object without a finished record is
+//! recognised; `Revocation` intents are written before a membership is taken away, and forgotten when no session is left;
+//! `Activation` intents are written before the configuration is touched, and forgotten when it is in force.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use super::desired::{self, Wish};
+use super::plan::{self, Action, Drift, Memory, Plan, Step};
+use super::site::{Opened, Site};
+use super::{frame, observe, sweep};
+use crate::error::{Error, Result};
+use crate::experiment::Definition;
+use crate::layout::Directory;
+use crate::nas::{Interruption, Observation, Session};
+use crate::object::{Attributes, Found, Kind, ObjectId, Objects};
+use crate::sys::dir::Dir;
+use crate::sys::{fault, process};
+
+/// A plan needs at most three rounds (make; link what got its name only when it was made; nothing left).
+const ROUNDS: usize = 5;
+
+/// What an operation did.
+#[derive(Debug, Default, Serialize)]
+pub struct Outcome {
+    /// The experiment.
+    pub code: String,
+    /// Its id.
+    pub id: String,
+    /// Its directory.
+    pub path: String,
+    /// Its status afterwards.
+    pub status: String,
+    /// The digest of its definition.
+    pub digest: String,
+    /// The steps that were carried out (or would be, in a dry run).
+    pub steps: Vec<Step>,
+    /// What was changed by hand and left as it is.
+    pub drift: Vec<Drift>,
+    /// What was interrupted (or would be).
+    pub interruption: Interruption,
+    /// What members narrowed and was set right.
+    pub repaired: u64,
+    /// Initial passwords of accounts that were created: shown once, kept nowhere.
+    #[serde(serialize_with = "secrets", skip_serializing_if = "BTreeMap::is_empty")]
+    pub passwords: BTreeMap<String, Zeroizing<String>>,
+    /// Calls that the NAS answered.
+    pub calls: BTreeMap<String, u64>,
+}
+
+fn secrets<S: serde::Serializer>(
+    map: &BTreeMap<String, Zeroizing<String>>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(
+        map.iter()
+            .map(|(account, secret)| (account, secret.as_str())),
+    )
+}
+
+impl Outcome {
+    /// The outcome of an operation on an experiment, so far.
+    pub fn of(opened: &Opened) -> Self {
+        Self {
+            code: opened.definition.code.to_string(),
+            id: opened.id(),
+            path: opened.path().display().to_string(),
+            status: opened.definition.status.to_string(),
+            digest: opened.digest.clone(),
+            ..Self::default()
+        }
+    }
+
+    /// True when anything was changed (or would be).
+    pub fn changed(&self) -> bool {
+        !self.steps.is_empty() || self.repaired > 0
+    }
+}
+
+/// One look at an experiment: what is desired, what is there, and the plan between the two.
+pub struct Look {
+    /// What should be.
+    pub desired: Objects,
+    /// What is there of it.
+    pub observed: BTreeMap<ObjectId, Found>,
+    /// The layout, expanded.
+    pub directories: Vec<Directory>,
+    /// What to do.
+    pub plan: Plan,
+}
+
+/// What is looked at: an experiment that is open, or one that is not there yet.
+pub struct Subject<'a> {
+    /// What it is meant to be.
+    pub definition: &'a Definition,
+    /// Its directory, absolute.
+    pub path: &'a Path,
+    /// Its directory, open, if it is there.
+    pub dir: Option<&'a Dir>,
+    /// What we made of it.
+    pub memory: &'a Memory,
+}
+
+/// Compares an open experiment without changing anything.
+pub fn look(site: &Site, opened: &Opened, observation: &Observation, mend: bool) -> Result<Look> {
+    let subject = Subject {
+        definition: &opened.definition,
+        path: &opened.path(),
+        dir: Some(&opened.dir),
+        memory: &memory(opened),
+    };
+    look_at(site, &subject, observation, mend)
+}
+
+/// Compares without changing anything.
+pub fn look_at(
+    site: &Site,
+    subject: &Subject<'_>,
+    observation: &Observation,
+    mend: bool,
+) -> Result<Look> {
+    let definition = subject.definition;
+    let directories = site.layout(definition)?.expand(definition)?;
+    let memory = subject.memory;
+    let shared_folder = memory
+        .objects
+        .get(&ObjectId::new(Kind::SharedFolder, definition.code.as_str()))
+        .and_then(|found| found.reference.as_deref());
+    let id = definition.id.map(|id| id.to_string()).unwrap_or_default();
+    let enforced = site.nas.identity().enforces_rights;
+    let desired = desired::desired(&Wish {
+        definition,
+        id: &id,
+        directories: &directories,
+        path: subject.path,
+        kinds: site.nas.kinds(),
+        enforced,
+        shared_folder,
+        today: site.today,
+    });
+    let observed = observe::observe(subject.dir, observation, &desired, memory, enforced)?;
+    let plan = plan::plan(&desired, memory, &observed, &id, mend);
+    Ok(Look {
+        desired,
+        observed,
+        directories,
+        plan,
+    })
+}
+
+fn memory(opened: &Opened) -> Memory {
+    Memory {
+        objects: opened.applied.objects.clone(),
+        intents: opened.applied.intents.clone(),
+    }
+}
+
+/// Refuses a plan that would need what is not ours, or people who have no account.
+pub fn admissible(
+    site: &Site,
+    definition: &Definition,
+    observation: &Observation,
+    look: &Look,
+) -> Result<()> {
+    if let Some(conflict) = look.plan.conflicts.first() {
+        return Err(Error::new("object.foreign", conflict.reason.clone())
+            .hint("rename or remove it, or choose another code; OctoNAS never takes over what it did not make"));
+    }
+    if site.nas.identity().enforces_rights {
+        super::accounts::check(definition, observation, site.today)?;
+    }
+    Ok(())
+}
+
+/// By this our own records are recognised.
+pub fn server(site: &Site) -> ObjectId {
+    ObjectId::new(Kind::Server, &site.nas.identity().id)
+}
+
+/// What `converge` would do, without doing it.
+pub fn preview(site: &Site, opened: &Opened) -> Result<Outcome> {
+    let look = look(site, opened, &site.nas.observe()?, false)?;
+    let mut outcome = Outcome::of(opened);
+    outcome.interruption = site.nas.interruption(&look.plan.kinds());
+    outcome.drift = look.plan.drift;
+    outcome.steps = look.plan.steps;
+    Ok(outcome)
+}
+
+/// Makes the NAS match the definition; says what it did. Run again, it does nothing.
+pub fn converge(site: &Site, opened: &mut Opened, mend: bool) -> Result<Outcome> {
+    let mut outcome = Outcome::of(opened);
+    let server = server(site);
+    if !opened.applied.objects.contains_key(&server) {
+        opened.applied.done(&server, &Found::default())?;
+    }
+    for _ in 0..ROUNDS {
+        finish_what_was_begun(site, opened, &mut outcome)?;
+        let observation = site.nas.observe()?;
+        let look = look(site, opened, &observation, mend)?;
+        admissible(site, &opened.definition, &observation, &look)?;
+        outcome.drift.clone_from(&look.plan.drift);
+        if look.plan.steps.is_empty() {
+            outcome.status = opened.definition.status.to_string();
+            outcome.digest.clone_from(&opened.digest);
+            outcome.calls = site.nas.counters();
+            return Ok(outcome);
+        }
+        let interruption = site.nas.interruption(&look.plan.kinds());
+        for effect in &interruption.effects {
+            site.progress.note(effect);
+        }
+        merge(&mut outcome.interruption, interruption);
+        round(site, opened, &observation, &look, &mut outcome)?;
+    }
+    Err(Error::new(
+        "apply.unsettled",
+        format!(
+            "{} does not come to rest: something changes it back at the same time",
+            opened.definition.code
+        ),
+    )
+    .hint("see `octonas experiment plan`, find who changes it, then apply again"))
+}
+
+fn merge(into: &mut Interruption, more: Interruption) {
+    for module in more.modules {
+        if !into.modules.contains(&module) {
+            into.modules.push(module);
+        }
+    }
+    for effect in more.effects {
+        if !into.effects.contains(&effect) {
+            into.effects.push(effect);
+        }
+    }
+}
+
+/// Groups of kinds that become effective together, in the order of creation.
+const STAGES: [&[Kind]; 2] = [
+    &[Kind::Entry, Kind::Mounts],
+    &[Kind::SharedFolder, Kind::Privileges, Kind::SmbShare],
+];
+
+fn stage(kind: Kind) -> Option<usize> {
+    STAGES.iter().position(|kinds| kinds.contains(&kind))
+}
+
+fn activation(stage: usize) -> ObjectId {
+    ObjectId::new(
+        Kind::Activation,
+        if stage == 0 {
+            "mounts and jails"
+        } else {
+            "services"
+        },
+    )
+}
+
+fn round(
+    site: &Site,
+    opened: &mut Opened,
+    observation: &Observation,
+    look: &Look,
+    outcome: &mut Outcome,
+) -> Result<()> {
+    for account in look.plan.revoked() {
+        opened.applied.intend(
+            &ObjectId::new(Kind::Revocation, account),
+            &Attributes::new(),
+        )?;
+    }
+    let total = look.plan.steps.len();
+    let mut open_stage: Option<usize> = None;
+    for (number, step) in ordered(&look.plan.steps).into_iter().enumerate() {
+        process::check_interrupted()?;
+        let next = stage(step.object.kind);
+        // Mount what the entry rendered before the mounts themselves are looked after; finish a stage before the next.
+        let boundary =
+            open_stage.is_some() && (open_stage != next || step.object.kind == Kind::Mounts);
+        if boundary && let Some(number) = open_stage.take() {
+            activate(site, opened, number)?;
+        }
+        site.progress.step(number + 1, total, &describe(step));
+        if let Some(stage) = next.filter(|_| touches(step) && step.object.kind != Kind::Mounts) {
+            opened
+                .applied
+                .intend(&activation(stage), &Attributes::new())?;
+            open_stage = Some(stage);
+        }
+        carry_out(site, opened, observation, look, step, outcome)?;
+        fault::point("step.done")?;
+        outcome.steps.push(step.clone());
+    }
+    if let Some(stage) = open_stage {
+        activate(site, opened, stage)?;
+    }
+    end_revoked(site, opened)
+}
+
+fn touches(step: &Step) -> bool {
+    matches!(
+        step.action,
+        Action::Create | Action::Update | Action::Delete
+    )
+}
+
+/// Creation goes by kind; removal shuts the door first, then unmounts, then lets go of the folder and the groups.
+fn ordered(steps: &[Step]) -> Vec<&Step> {
+    let rank = |step: &Step| match (step.action == Action::Delete, step.object.kind) {
+        (false, _) => 0,
+        (true, Kind::SmbShare) => 1,
+        (true, Kind::Privileges) => 2,
+        (true, Kind::Entry) => 3,
+        (true, Kind::Mounts) => 4,
+        (true, Kind::SharedFolder) => 5,
+        (true, Kind::Directory) => 6,
+        (true, _) => 7,
+    };
+    let mut ordered: Vec<&Step> = steps.iter().collect();
+    ordered.sort_by_key(|step| rank(step));
+    ordered
+}
+
+fn describe(step: &Step) -> String {
+    let verb = match step.action {
+        Action::Create => "create",
+        Action::Update => "change",
+        Action::Delete => "take away",
+        Action::Record => "note",
+        Action::Forget => "forget",
+    };
+    format!("{verb} {}", step.object)
+}
+
+fn carry_out(
+    site: &Site,
+    opened: &mut Opened,
+    observation: &Observation,
+    look: &Look,
+    step: &Step,
+    outcome: &mut Outcome,
+) -> Result<()> {
+    let id = &step.object;
+    let found = look.observed.get(id);
+    match step.action {
+        Action::Record => {
+            let reference = found.and_then(|found| found.reference.clone());
+            remember(opened, id, reference, step)
+        }
+        Action::Forget => opened.applied.forget(id),
+        Action::Delete => {
+            match id.kind {
+                Kind::Directory => frame::remove(site, opened, &id.key)?,
+                _ => site.nas.delete(id, &found.cloned().unwrap_or_default())?,
+            }
+            opened.applied.forget(id)
+        }
+        Action::Create | Action::Update => {
+            if !opened.applied.objects.contains_key(id) {
+                opened.applied.intend(id, &step.attributes)?;
+            }
+            let reference = match id.kind {
+                Kind::Directory => {
+                    frame::make(opened, &id.key, &step.attributes, observation)?;
+                    None
+                }
+                Kind::Mounts => {
+                    let reference = site.nas.put(id, &step.attributes, found)?;
+                    freeze(site, opened, &step.attributes, found, outcome)?;
+                    reference
+                }
+                _ => site.nas.put(id, &step.attributes, found)?,
+            };
+            remember(opened, id, reference, step)
+        }
+    }
+}
+
+fn remember(
+    opened: &mut Opened,
+    id: &ObjectId,
+    reference: Option<String>,
+    step: &Step,
+) -> Result<()> {
+    opened.applied.done(
+        id,
+        &Found {
+            reference,
+            attributes: step.record.clone(),
+        },
+    )
+}
+
+/// Closing and reopening happen on the live mounts: everywhere at once, and true only when nobody writes any more.
+fn freeze(
+    site: &Site,
+    opened: &Opened,
+    wanted: &Attributes,
+    found: Option<&Found>,
+    outcome: &mut Outcome,
+) -> Result<()> {
+    let was = found.and_then(|found| found.attributes.get("self"));
+    let read_only = wanted.get("self").is_some_and(|state| state == "ro");
+    if was == wanted.get("self") || (was.is_none() && !read_only) {
+        return Ok(());
+    }
+    let left = site.nas.freeze(&opened.path(), read_only)?;
+    if left.is_empty() {
+        return Ok(());
+    }
+    outcome.calls = site.nas.counters();
+    Err(Error::new(
+        "close.busy",
+        format!(
+            "{} is not closed yet: {} still write(s)",
+            opened.definition.code,
+            who(&left)
+        ),
+    )
+    .hint("end these programs, then close again; until then its status is `closing`"))
+}
+
+fn who(sessions: &[Session]) -> String {
+    let mut names: Vec<String> = sessions
+        .iter()
+        .map(|session| {
+            format!(
+                "{} ({}, process {})",
+                session.account, session.door, session.pid
+            )
+        })
+        .collect();
+    names.dedup();
+    names.truncate(5);
+    names.join(", ")
+}
+
+fn activate(site: &Site, opened: &mut Opened, stage: usize) -> Result<()> {
+    let kinds: BTreeSet<Kind> = STAGES[stage].iter().copied().collect();
+    site.nas.activate(&kinds, &*site.progress)?;
+    fault::point("activated")?;
+    opened.applied.forget(&activation(stage))
+}
+
+/// What an earlier run began and a crash cut short.
+fn finish_what_was_begun(site: &Site, opened: &mut Opened, outcome: &mut Outcome) -> Result<()> {
+    for stage in 0..STAGES.len() {
+        if opened.applied.intents.contains_key(&activation(stage)) {
+            activate(site, opened, stage)?;
+        }
+    }
+    end_revoked(site, opened)?;
+    if opened.applied.intents.contains_key(&sweep::intent()) {
+        let observation = site.nas.observe()?;
+        let look = look(site, opened, &observation, true)?;
+        let swept = sweep::mend(site, opened, &look, &observation)?;
+        outcome.repaired += swept.repaired;
+        opened.applied.forget(&sweep::intent())?;
+    }
+    Ok(())
+}
+
+/// Ends the sessions of those who lost a membership. It is done only when none is left.
+fn end_revoked(site: &Site, opened: &mut Opened) -> Result<()> {
+    let accounts: BTreeSet<String> = opened
+        .applied
+        .intents
+        .keys()
+        .filter(|id| id.kind == Kind::Revocation)
+        .map(|id| id.key.clone())
+        .collect();
+    if accounts.is_empty() {
+        return Ok(());
+    }
+    let open = site.nas.sessions(&accounts, &opened.path())?;
+    if !open.is_empty() {
+        site.progress
+            .note(&format!("ending open sessions: {}", who(&open)));
+        let left = site.nas.end_sessions(&open)?;
+        if !left.is_empty() {
+            return Err(Error::new(
+                "sessions.remain",
+                format!(
+                    "{} keeps old rights: {}",
+                    opened.definition.code,
+                    who(&left)
+                ),
+            )
+            .hint("end these sessions, then run `octonas experiment apply` again"));
+        }
+    }
+    for account in accounts {
+        opened
+            .applied
+            .forget(&ObjectId::new(Kind::Revocation, account))?;
+    }
+    Ok(())
+}

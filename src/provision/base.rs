@@ -1,0 +1,145 @@
+//! Bases: a folder is accepted only after everything that the wall and the crash safety need was tried in it.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::site::{self, Site};
+use crate::error::{Error, Result};
+use crate::store::claim::Claim;
+use crate::sys::abilities::{self, Abilities};
+use crate::sys::dir::Dir;
+
+/// What is known of one base.
+#[derive(Debug, Serialize)]
+pub struct BaseReport {
+    /// Absolute path.
+    pub path: PathBuf,
+    /// True when experiments can be served from it.
+    pub available: bool,
+    /// Why not.
+    pub reason: Option<String>,
+    /// The NAS that claims it.
+    pub claimed_by: Option<String>,
+    /// What its file system can do, where that was tried.
+    pub abilities: Option<Abilities>,
+}
+
+/// The directory of an embedded NAS is its base from the first experiment on, without being asked for.
+pub fn claim_embedded(site: &Site, path: &Path) -> Result<()> {
+    let known = site.nas.bases()?.iter().any(|base| base.path == path);
+    if site.nas.identity().enforces_rights
+        || !known
+        || Claim::read(&Dir::open_absolute(path)?)?.is_some()
+    {
+        return Ok(());
+    }
+    accept(site, path).map(|_| ())
+}
+
+/// Tries a folder, claims it, and registers it with the NAS.
+pub fn add(site: &Site, path: &Path) -> Result<BaseReport> {
+    let _nas = site.lock_nas()?;
+    accept(site, path)
+}
+
+fn accept(site: &Site, path: &Path) -> Result<BaseReport> {
+    let identity = site.nas.identity();
+    let dir = Dir::open_or_create_absolute(path, 0o711)?;
+    refuse_nested(site, path)?;
+    let abilities = abilities::find_out(&dir)?;
+    if let Some(missing) = missing(&abilities) {
+        return Err(Error::new(
+            "base.unfit",
+            format!("{} cannot hold experiments: {missing}", path.display()),
+        )
+        .hint("use a disk formatted with ext4, XFS or btrfs"));
+    }
+    if identity.enforces_rights {
+        dir.set_owner(Some(0), Some(0))?;
+        dir.set_mode(0o711)?;
+    }
+    Claim::make(&dir, &identity.id, &identity.name, abilities.clone())?;
+    site.nas.add_base(path)?;
+    Ok(BaseReport {
+        path: path.to_owned(),
+        available: true,
+        reason: None,
+        claimed_by: Some(identity.name.clone()),
+        abilities: Some(abilities),
+    })
+}
+
+/// The experiments of one base are not another base.
+fn refuse_nested(site: &Site, path: &Path) -> Result<()> {
+    for base in site.nas.bases()? {
+        if path != base.path && (path.starts_with(&base.path) || base.path.starts_with(path)) {
+            return Err(Error::new(
+                "base.nested",
+                format!(
+                    "{} and the base {} lie in each other",
+                    path.display(),
+                    base.path.display()
+                ),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The bases, as they are now.
+pub fn list(site: &Site) -> Result<Vec<BaseReport>> {
+    site.nas
+        .bases()?
+        .into_iter()
+        .map(|base| {
+            let (available, reason, claimed_by) = match site.base(&base.path) {
+                Ok(open) => (true, None, Claim::read(&open.dir)?.map(|claim| claim.name)),
+                Err(error) => (false, Some(error.to_string()), None),
+            };
+            Ok(BaseReport {
+                path: base.path,
+                available,
+                reason,
+                claimed_by,
+                abilities: None,
+            })
+        })
+        .collect()
+}
+
+/// Tries a base again, or a folder that may become one. Leaves nothing behind.
+pub fn check(site: &Site, path: &Path) -> Result<BaseReport> {
+    let dir = Dir::open_absolute(path)?;
+    let abilities = abilities::find_out(&dir)?;
+    let known = site.nas.bases()?.into_iter().any(|base| base.path == path);
+    let verdict = if known {
+        site.base(path).map(|_| ())
+    } else {
+        Ok(())
+    };
+    let reason = match (verdict, missing(&abilities)) {
+        (Err(error), _) => Some(error.to_string()),
+        (Ok(()), missing) => missing,
+    };
+    let claimed_by = site::open_base(path)
+        .ok()
+        .and_then(|open| Claim::read(&open.dir).ok().flatten())
+        .map(|claim| claim.name);
+    Ok(BaseReport {
+        path: path.to_owned(),
+        available: reason.is_none(),
+        reason,
+        claimed_by,
+        abilities: Some(abilities),
+    })
+}
+
+/// What the wall or the crash safety needs and the file system does not have.
+fn missing(abilities: &Abilities) -> Option<String> {
+    let all: Vec<String> = abilities
+        .missing()
+        .map(|(what, why)| format!("{what} ({why})"))
+        .collect();
+    (!all.is_empty()).then(|| all.join(", "))
+}

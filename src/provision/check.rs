@@ -1,0 +1,118 @@
+//! Looking whether an experiment is as it should be: what waits to be applied, what was changed by hand, what members
+//! narrowed, what is where it should not be. Changes nothing.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::apply;
+use super::list;
+use super::plan::{Conflict, Drift, Step};
+use super::rights::{self, Basis, Rights};
+use super::site::{self, Opened, Site};
+use super::sweep::{self, Finding};
+use crate::error::Result;
+use crate::experiment::Code;
+use crate::layout::DirectoryKind;
+use crate::nas::Observation;
+
+/// What was found of one experiment.
+#[derive(Debug, Default, Serialize)]
+pub struct Report {
+    /// The experiment (or the base that cannot be read).
+    pub code: String,
+    /// Its status.
+    pub status: String,
+    /// What the definition asks for and is not applied yet.
+    pub pending: Vec<Step>,
+    /// What was changed by hand.
+    pub drift: Vec<Drift>,
+    /// What stands in the way.
+    pub conflicts: Vec<Conflict>,
+    /// What members narrowed, and what is where it should not be.
+    pub findings: Vec<Finding>,
+    /// Why it could not be looked at.
+    pub error: Option<String>,
+}
+
+impl Report {
+    /// True when everything is as it should be.
+    pub fn in_order(&self) -> bool {
+        self.pending.is_empty()
+            && self.drift.is_empty()
+            && self.conflicts.is_empty()
+            && self.findings.is_empty()
+            && self.error.is_none()
+    }
+}
+
+/// Looks at one experiment, or at all of them, with one bulk observation of the NAS.
+pub fn check(site: &Site, code: Option<&Code>) -> Result<Vec<Report>> {
+    let opened: Vec<(String, Result<Opened>)> = match code {
+        Some(code) => {
+            let opened = site.open(code)?;
+            site::in_service(&opened)?;
+            vec![(code.to_string(), Ok(opened))]
+        }
+        None => list::in_service(site)?,
+    };
+    let observation = site.nas.observe()?;
+    let mut reports = Vec::new();
+    for (code, opened) in opened {
+        let report = opened.and_then(|opened| report(site, &opened, &observation));
+        reports.push(report.unwrap_or_else(|error| Report {
+            code,
+            status: "unavailable".into(),
+            error: Some(error.to_string()),
+            ..Report::default()
+        }));
+    }
+    Ok(reports)
+}
+
+fn report(site: &Site, opened: &Opened, observation: &Observation) -> Result<Report> {
+    let look = apply::look(site, opened, observation, false)?;
+    let findings = sweep::find(site, opened, &look, observation)?;
+    Ok(Report {
+        code: opened.definition.code.to_string(),
+        status: opened.definition.status.to_string(),
+        pending: look.plan.steps,
+        drift: look.plan.drift,
+        conflicts: look.plan.conflicts,
+        findings,
+        error: None,
+    })
+}
+
+/// Effective rights in one experiment, from what is observed now.
+pub fn rights(site: &Site, code: &Code, user: Option<&str>) -> Result<Rights> {
+    let opened = site.open(code)?;
+    site::in_service(&opened)?;
+    let observation = site.nas.observe()?;
+    let look = apply::look(site, &opened, &observation, false)?;
+    let leaves = look
+        .directories
+        .iter()
+        .filter(|directory| directory.kind != DirectoryKind::Frame)
+        .map(|directory| directory.path.to_string())
+        .collect();
+    Ok(rights::rights(
+        &Basis {
+            definition: &opened.definition,
+            observed: &look.observed,
+            leaves: &leaves,
+            accounts: &observation.accounts,
+            enforced: site.nas.identity().enforces_rights,
+        },
+        user,
+    ))
+}
+
+/// Counts of findings by kind, for people.
+pub fn summary(findings: &[Finding]) -> BTreeMap<&'static str, usize> {
+    let mut counts = BTreeMap::new();
+    for finding in findings {
+        *counts.entry(finding.code).or_default() += 1;
+    }
+    counts
+}

@@ -1,0 +1,347 @@
+//! Creating an experiment, and editing one.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::apply::{self, Outcome, Subject};
+use super::plan::Memory;
+use super::site::{self, OpenBase, Opened, Site};
+use super::{accounts, base};
+use crate::error::{Error, Exit, Result};
+use crate::experiment::{self, AbsPath, Definition, ExperimentId, Status, Strictness};
+use crate::nas::{Account, Observation};
+use crate::store::tombstone::Tombstone;
+use crate::store::{self, ledger};
+use crate::sys::dir::Permissions;
+use crate::sys::fault;
+
+/// How to create or edit.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options {
+    /// Create accounts that are missing.
+    pub create_accounts: bool,
+    /// Only say what would be done.
+    pub dry_run: bool,
+}
+
+/// Reads a definition that a person gave; all its problems at once.
+pub fn read(text: &[u8]) -> Result<Definition> {
+    Ok(experiment::read(text, Strictness::Given)?)
+}
+
+/// Creates an experiment from the text of a definition. Given again after a crash, it goes on where it stopped.
+pub fn create(site: &Site, text: &[u8], options: Options) -> Result<Outcome> {
+    let mut definition = read(text)?;
+    let base_path = choose_base(site, &definition)?;
+    definition.storage.base = Some(base_path.clone());
+    site.layout(&definition)?.expand(&definition)?;
+    let _nas = site.lock_nas()?;
+    base::claim_embedded(site, base_path.as_path())?;
+    let base = site.base(base_path.as_path())?;
+    refuse_twins(site, &definition, &base)?;
+    if let Some(mut opened) = site::open_in(site.base(base_path.as_path())?, &definition.code)? {
+        resume(&opened, &definition)?;
+        let _lock = site.lock_experiment(&opened.id())?;
+        return settle(site, &mut opened, options, "create");
+    }
+    if base.dir.stat(definition.code.as_str())?.is_some() {
+        return Err(Error::new(
+            "directory.exists",
+            format!(
+                "{} exists already and is no experiment",
+                base.path.join(definition.code.as_str()).display()
+            ),
+        )
+        .hint("choose another code, or move the directory away"));
+    }
+    let id = *definition.id.get_or_insert_with(ExperimentId::random);
+    let _lock = site.lock_experiment(&id.to_string())?;
+    if let Some(tombstone) = Tombstone::read(&base.dir, &id)? {
+        return Err(Error::new(
+            "experiment.removed",
+            format!(
+                "the id {id} belonged to {}, which was removed",
+                tombstone.code
+            ),
+        )
+        .hint("leave the id out: a new experiment gets a new one")
+        .field("id"));
+    }
+    if let Some(outcome) = rehearse(site, &base, &definition, options)? {
+        return Ok(outcome);
+    }
+    let mut opened = lay_down(base, &definition, &id)?;
+    settle(site, &mut opened, options, "create")
+}
+
+/// Everything that can be refused is refused before anything is written. Gives the outcome of a dry run.
+fn rehearse(
+    site: &Site,
+    base: &OpenBase,
+    definition: &Definition,
+    options: Options,
+) -> Result<Option<Outcome>> {
+    let path = base.path.join(definition.code.as_str());
+    let subject = Subject {
+        definition,
+        path: &path,
+        dir: None,
+        memory: &Memory::default(),
+    };
+    let mut observation = site.nas.observe()?;
+    assume(site, definition, &mut observation, options);
+    let look = apply::look_at(site, &subject, &observation, false)?;
+    apply::admissible(site, definition, &observation, &look)?;
+    if !options.dry_run {
+        return Ok(None);
+    }
+    Ok(Some(Outcome {
+        code: definition.code.to_string(),
+        path: path.display().to_string(),
+        status: definition.status.to_string(),
+        interruption: site.nas.interruption(&look.plan.kinds()),
+        steps: look.plan.steps,
+        ..Outcome::default()
+    }))
+}
+
+/// The accounts that `--create-accounts` will make count as if they were there.
+fn assume(site: &Site, definition: &Definition, observation: &mut Observation, options: Options) {
+    if !options.create_accounts {
+        return;
+    }
+    let names: Vec<String> = accounts::missing(definition, observation, site.today)
+        .into_iter()
+        .filter_map(|person| Some(person.account.as_ref()?.to_string()))
+        .collect();
+    for name in names {
+        let account = Account {
+            uid: None,
+            system: false,
+            groups: BTreeSet::new(),
+        };
+        observation.accounts.insert(name, account);
+    }
+}
+
+/// The directory appears whole, with its definition in it, by one rename.
+fn lay_down(base: OpenBase, definition: &Definition, id: &ExperimentId) -> Result<Opened> {
+    let staged = store::definition::stage(&base.dir, id)?;
+    staged.create_dir(store::definition::METADATA, 0o700)?;
+    let metadata = staged.existing(store::definition::METADATA)?;
+    store::definition::write(&metadata, &definition.to_yaml()?, &Permissions::PRIVATE)?;
+    staged.sync()?;
+    fault::point("create.staged")?;
+    store::definition::publish(&base.dir, id, &definition.code)?;
+    fault::point("create.published")?;
+    site::open_in(base, &definition.code)?.ok_or_else(|| {
+        Error::new(
+            "directory.lost",
+            format!(
+                "the directory of {} went away while it was made",
+                definition.code
+            ),
+        )
+    })
+}
+
+fn settle(site: &Site, opened: &mut Opened, options: Options, operation: &str) -> Result<Outcome> {
+    if options.dry_run {
+        return apply::preview(site, opened);
+    }
+    site.note(opened);
+    let passwords = if options.create_accounts {
+        accounts::create(site, &opened.definition, &site.nas.observe()?)?
+    } else {
+        BTreeMap::new()
+    };
+    let mut outcome = match apply::converge(site, opened, false) {
+        Ok(outcome) => outcome,
+        Err(error) => {
+            // The passwords exist nowhere else: they are said even when what follows fails.
+            for (account, password) in &passwords {
+                site.progress.warn(&format!(
+                    "initial password of {account}: {}",
+                    password.as_str()
+                ));
+            }
+            let detail = [("error", error.code().to_owned())];
+            site.record(
+                &opened.base,
+                &opened.id(),
+                operation,
+                ended(&error),
+                &detail,
+            )?;
+            return Err(error);
+        }
+    };
+    outcome.passwords = passwords;
+    if outcome.changed() {
+        let detail = [
+            ("code", outcome.code.clone()),
+            ("digest", opened.digest.clone()),
+            ("steps", outcome.steps.len().to_string()),
+        ];
+        site.record(
+            &opened.base,
+            &opened.id(),
+            operation,
+            ledger::Outcome::Done,
+            &detail,
+        )?;
+    }
+    site.note(opened);
+    Ok(outcome)
+}
+
+fn choose_base(site: &Site, definition: &Definition) -> Result<AbsPath> {
+    if let Some(base) = &definition.storage.base {
+        return Ok(base.clone());
+    }
+    let bases = site.nas.bases()?;
+    match bases.as_slice() {
+        [only] => {
+            AbsPath::parse(&only.path.display().to_string()).map_err(|e| e.field("storage.base"))
+        }
+        [] => {
+            Err(Error::new("base.none", "this NAS has no base yet").hint("octonas base add PATH"))
+        }
+        many => {
+            let names: Vec<String> = many
+                .iter()
+                .map(|base| base.path.display().to_string())
+                .collect();
+            Err(Error::new(
+                "base.ambiguous",
+                "this NAS has several bases: the definition has to name one",
+            )
+            .hint(format!(
+                "storage: {{ base: … }}, one of {}",
+                names.join(", ")
+            ))
+            .field("storage.base"))
+        }
+    }
+}
+
+/// No other experiment of this NAS may bear the same code or id, on whatever base.
+fn refuse_twins(site: &Site, definition: &Definition, chosen: &OpenBase) -> Result<()> {
+    for base in site.nas.bases()? {
+        if base.path == chosen.path || !base.available {
+            continue;
+        }
+        let Ok(open) = site.base(&base.path) else {
+            continue;
+        };
+        if let Some(twin) = site::open_in(open, &definition.code)? {
+            return Err(exists(&twin));
+        }
+    }
+    if let Some(id) = definition.id {
+        let rows = site.registry()?.list()?;
+        if let Some(twin) = rows
+            .iter()
+            .find(|row| row.id == id.to_string() && row.code != definition.code.as_str())
+        {
+            return Err(Error::new(
+                "experiment.exists",
+                format!("the id {id} is that of the experiment {}", twin.code),
+            )
+            .hint("leave the id out: a new experiment gets a new one")
+            .field("id"));
+        }
+    }
+    Ok(())
+}
+
+fn exists(twin: &Opened) -> Error {
+    Error::new(
+        "experiment.exists",
+        format!(
+            "the experiment {} exists already, in {}",
+            twin.definition.code,
+            twin.path().display()
+        ),
+    )
+    .hint("choose another code, or change the existing one with `octonas experiment edit`")
+    .field("code")
+}
+
+/// The same definition given again is the same creation.
+fn resume(opened: &Opened, given: &Definition) -> Result<()> {
+    site::in_service(opened)?;
+    let mut given = given.clone();
+    if given.id.is_none() {
+        given.id = opened.definition.id;
+    }
+    if given == opened.definition {
+        Ok(())
+    } else {
+        Err(exists(opened))
+    }
+}
+
+/// Puts a new definition in the place of the old one, and applies it. `from` is the digest of the definition that the
+/// person saw when they began; without it the last writer wins.
+pub fn edit(site: &Site, text: &[u8], from: Option<&str>, options: Options) -> Result<Outcome> {
+    let mut new = read(text)?;
+    let _nas = site.lock_nas()?;
+    let mut opened = site.open(&new.code)?;
+    site::in_service(&opened)?;
+    let _lock = site.lock_experiment(&opened.id())?;
+    if let Some(from) = from
+        && from != opened.digest
+    {
+        return Err(Error::new(
+            "definition.changed",
+            format!("the definition of {} was changed by somebody else meanwhile", new.code),
+        )
+        .hint("look at it again (`octonas experiment show`), and make your change on what is there now"));
+    }
+    new.id = new.id.or(opened.definition.id);
+    if new.storage.base.is_none() {
+        new.storage.base.clone_from(&opened.definition.storage.base);
+    }
+    inherit_status(&mut new, &opened.definition)?;
+    experiment::check_edit(&opened.definition, &new)?;
+    site.layout(&new)?.expand(&new)?;
+    let before = std::mem::replace(&mut opened.definition, new);
+    let mut observation = site.nas.observe()?;
+    assume(site, &opened.definition, &mut observation, options);
+    let look = apply::look(site, &opened, &observation, false)?;
+    apply::admissible(site, &opened.definition, &observation, &look)?;
+    if !options.dry_run && before != opened.definition {
+        opened.save()?;
+        fault::point("edit.saved")?;
+    }
+    settle(site, &mut opened, options, "edit")
+}
+
+/// An edit opens a draft; every other change of status is an operation of its own.
+fn inherit_status(new: &mut Definition, old: &Definition) -> Result<()> {
+    if old.status == Status::Draft || new.status == old.status {
+        return Ok(());
+    }
+    if matches!(new.status, Status::Active) {
+        // A definition that says nothing of its status reads as active.
+        new.status = old.status;
+        return Ok(());
+    }
+    Err(Error::new(
+        "definition.fixed",
+        format!(
+            "an edit cannot change the status of {} from {} to {}",
+            old.code, old.status, new.status
+        ),
+    )
+    .hint("use `octonas experiment close`, `reopen` or `remove`")
+    .field("status"))
+}
+
+fn ended(error: &Error) -> ledger::Outcome {
+    if error.exit_status() == Exit::Interrupted {
+        ledger::Outcome::Interrupted
+    } else {
+        ledger::Outcome::Failed
+    }
+}

@@ -1,0 +1,238 @@
+//! From a definition to the objects that should be: pure. The rights are those proven for OpenMediaVault: two named
+//! groups, an empty owning-group entry, a frame that belongs to root, leaves in which members write.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::experiment::{Access, Code, Date, Definition, Status};
+use crate::layout::{self, DirectoryKind};
+use crate::object::{Attributes, Kind, ObjectId, Objects};
+
+/// The mount flags that make the wall hold (symbolic links are not followed by anybody).
+pub const MOUNT_FLAGS: &str = "nodev,nosuid,nosymfollow";
+
+/// What an account may do on the NAS; `manage` is `write` there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Right {
+    /// List and read.
+    Read,
+    /// Read and write in the leaves.
+    Write,
+}
+
+/// All that the desired state depends on.
+pub struct Wish<'a> {
+    /// The definition.
+    pub definition: &'a Definition,
+    /// The experiment's id, by which we recognise what is ours.
+    pub id: &'a str,
+    /// The layout, expanded.
+    pub directories: &'a [layout::Directory],
+    /// The experiment's directory, absolute.
+    pub path: &'a Path,
+    /// What this NAS has.
+    pub kinds: &'a [Kind],
+    /// False on the embedded NAS, where no group has a number.
+    pub enforced: bool,
+    /// The shared folder's name on the NAS, once it exists.
+    pub shared_folder: Option<&'a str>,
+    /// Access that ended before this day is not desired.
+    pub today: Date,
+}
+
+/// Who may enter, and how far, on `today`. A closed experiment takes nobody's membership away.
+pub fn members(definition: &Definition, today: Date) -> BTreeMap<String, Right> {
+    definition
+        .people
+        .iter()
+        .filter(|person| person.until.is_none_or(|until| until >= today))
+        .filter_map(|person| {
+            let right = match person.access? {
+                Access::Read => Right::Read,
+                Access::Write | Access::Manage => Right::Write,
+            };
+            Some((person.account.as_ref()?.to_string(), right))
+        })
+        .collect()
+}
+
+/// True where nobody may write.
+pub fn is_read_only(status: Status) -> bool {
+    matches!(status, Status::Closing | Status::Closed | Status::Archived)
+}
+
+/// The objects that should be.
+pub fn desired(wish: &Wish<'_>) -> Objects {
+    let mut objects = Objects::new();
+    let definition = wish.definition;
+    if definition.status == Status::Removed {
+        return objects;
+    }
+    let members = members(definition, wish.today);
+    groups(&mut objects, wish, &members);
+    directories(&mut objects, wish);
+    if definition.status != Status::Draft {
+        entry(&mut objects, wish, &members);
+        if definition.protocols.smb {
+            share(&mut objects, wish);
+        }
+    }
+    objects.retain(|id, _| wish.kinds.contains(&id.kind));
+    objects
+}
+
+fn groups(objects: &mut Objects, wish: &Wish<'_>, members: &BTreeMap<String, Right>) {
+    let code = &wish.definition.code;
+    for (group, right) in [
+        (code.writers_group(), Right::Write),
+        (code.readers_group(), Right::Read),
+    ] {
+        let mut attributes = Attributes::from([("comment".to_owned(), comment(wish))]);
+        attributes.extend(
+            members
+                .iter()
+                .filter(|(_, has)| **has == right)
+                .map(|(account, _)| (format!("member:{account}"), "yes".to_owned())),
+        );
+        objects.insert(ObjectId::new(Kind::Group, group), attributes);
+    }
+}
+
+fn directories(objects: &mut Objects, wish: &Wish<'_>) {
+    for own in ["", "metadata", "landing"] {
+        let attributes = directory(wish, DirectoryKind::Frame);
+        objects.insert(ObjectId::new(Kind::Directory, own), attributes);
+    }
+    for each in wish.directories {
+        let attributes = directory(wish, each.kind);
+        objects.insert(
+            ObjectId::new(Kind::Directory, each.path.as_str()),
+            attributes,
+        );
+    }
+}
+
+fn directory(wish: &Wish<'_>, kind: DirectoryKind) -> Attributes {
+    let frame = kind == DirectoryKind::Frame;
+    let mut attributes = Attributes::new();
+    let mut set = |name: &str, value: String| attributes.insert(name.to_owned(), value);
+    if wish.enforced {
+        let code = &wish.definition.code;
+        set("owner", "root".into());
+        set("group", code.writers_group());
+        set("mode", if frame { "2750" } else { "2770" }.into());
+        set("acl", acl(code, frame, frame));
+        set("default-acl", acl(code, frame, false));
+    } else {
+        let closed = !frame && is_read_only(wish.definition.status);
+        let mode = match (frame, closed) {
+            (true, _) => "2750",
+            (false, false) => "2770",
+            (false, true) => "2550",
+        };
+        set("mode", mode.into());
+        set("default-acl", "u::rwx,g::---,o::---".into());
+    }
+    attributes
+}
+
+/// The text form of acl(5). The owning group is empty on purpose: when a chmod drops set-group-ID from a directory, new
+/// files belong to everybody's primary group, and readers would write.
+fn acl(code: &Code, frame: bool, narrow_mask: bool) -> String {
+    let writers = if frame { "r-x" } else { "rwx" };
+    let mask = if narrow_mask { "r-x" } else { "rwx" };
+    format!(
+        "u::rwx,g::---,g:{}:r-x,g:{}:{writers},m::{mask},o::---",
+        code.readers_group(),
+        code.writers_group(),
+    )
+}
+
+fn entry(objects: &mut Objects, wish: &Wish<'_>, members: &BTreeMap<String, Right>) {
+    let definition = wish.definition;
+    let code = definition.code.to_string();
+    let closed = is_read_only(definition.status);
+    let doors = definition.protocols.sftp || definition.protocols.rsync;
+    let mut attributes = Attributes::from([
+        ("id".to_owned(), wish.id.to_owned()),
+        ("path".to_owned(), wish.path.display().to_string()),
+        ("read-only".to_owned(), closed.to_string()),
+        ("sftp".to_owned(), definition.protocols.sftp.to_string()),
+        ("rsync".to_owned(), definition.protocols.rsync.to_string()),
+        (
+            "shared-folder".to_owned(),
+            wish.shared_folder.unwrap_or_default().to_owned(),
+        ),
+    ]);
+    let mut mounts = Attributes::from([
+        (
+            "self".to_owned(),
+            if closed { "ro" } else { "rw" }.to_owned(),
+        ),
+        ("self.flags".to_owned(), MOUNT_FLAGS.to_owned()),
+    ]);
+    for (account, right) in members {
+        let (access, mount) = match right {
+            Right::Write if closed => ("write", "ro"),
+            Right::Write => ("write", "rw"),
+            Right::Read => ("read", "ro"),
+        };
+        attributes.insert(format!("person:{account}"), access.to_owned());
+        if doors {
+            mounts.insert(format!("jail:{account}"), mount.to_owned());
+        }
+    }
+    objects.insert(ObjectId::new(Kind::Entry, &code), attributes);
+    objects.insert(ObjectId::new(Kind::Mounts, &code), mounts);
+}
+
+fn share(objects: &mut Objects, wish: &Wish<'_>) {
+    let code = &wish.definition.code;
+    let name = code.to_string();
+    objects.insert(
+        ObjectId::new(Kind::SharedFolder, &name),
+        Attributes::from([
+            ("path".to_owned(), wish.path.display().to_string()),
+            ("comment".to_owned(), comment(wish)),
+        ]),
+    );
+    objects.insert(
+        ObjectId::new(Kind::Privileges, &name),
+        Attributes::from([
+            (
+                format!("group:{}", code.writers_group()),
+                "write".to_owned(),
+            ),
+            (format!("group:{}", code.readers_group()), "read".to_owned()),
+        ]),
+    );
+    let fixed = [
+        ("enable", "true"),
+        ("guest", "no"),
+        ("readonly", "false"),
+        ("browseable", "true"),
+        ("recyclebin", "false"),
+        ("hidedotfiles", "true"),
+        ("inheritacls", "true"),
+        ("inheritpermissions", "false"),
+        ("easupport", "true"),
+        ("storedosattributes", "true"),
+        ("followsymlinks", "true"),
+        ("widelinks", "false"),
+        (
+            "extraoptions",
+            "nt acl support = no\naccess based share enum = yes\nhide unreadable = yes",
+        ),
+    ];
+    let mut attributes: Attributes = fixed
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+    attributes.insert("comment".to_owned(), comment(wish));
+    objects.insert(ObjectId::new(Kind::SmbShare, &name), attributes);
+}
+
+/// By this a person sees, and we recognise, what belongs to an experiment.
+fn comment(wish: &Wish<'_>) -> String {
+    format!("OctoNAS {}", wish.id)
+}

@@ -1,0 +1,295 @@
+//! Closing, reopening, removing, and the ends of people's access.
+
+use super::apply::{self, Outcome};
+use super::frame;
+use super::site::{self, Opened, Site};
+use crate::error::{Error, Result};
+use crate::experiment::{Code, ExperimentId, Status};
+use crate::object::Kind;
+use crate::store::ledger::Outcome::Done;
+use crate::store::tombstone::Tombstone;
+use crate::store::trash;
+use crate::sys::fault;
+
+/// Makes the NAS match the definition. `mend` also sets right what was changed by hand.
+pub fn apply(site: &Site, code: &Code, mend: bool) -> Result<Outcome> {
+    let _nas = site.lock_nas()?;
+    let mut opened = site.open(code)?;
+    site::in_service(&opened)?;
+    let _lock = site.lock_experiment(&opened.id())?;
+    if mend {
+        // What members narrowed is looked through again, whether or not anything else drifted.
+        opened
+            .applied
+            .intend(&super::sweep::intent(), &crate::object::Attributes::new())?;
+    }
+    let outcome = finish(site, &mut opened, mend)?;
+    if outcome.changed() {
+        let detail = [
+            ("mend", mend.to_string()),
+            ("steps", outcome.steps.len().to_string()),
+            ("repaired", outcome.repaired.to_string()),
+        ];
+        site.record(&opened.base, &opened.id(), "apply", Done, &detail)?;
+    }
+    Ok(outcome)
+}
+
+/// Converges; an experiment that is `closing` becomes `closed` when that is true.
+fn finish(site: &Site, opened: &mut Opened, mend: bool) -> Result<Outcome> {
+    let mut outcome = apply::converge(site, opened, mend)?;
+    if opened.definition.status == Status::Closing {
+        opened.definition.status = Status::Closed;
+        opened.save()?;
+        outcome.status = opened.definition.status.to_string();
+        outcome.digest.clone_from(&opened.digest);
+        let detail = [("digest", opened.digest.clone())];
+        site.record(&opened.base, &opened.id(), "close", Done, &detail)?;
+    }
+    site.note(opened);
+    Ok(outcome)
+}
+
+/// Makes an experiment read-only for everybody. Its status is `closing` until that is true.
+pub fn close(site: &Site, code: &Code, dry_run: bool) -> Result<Outcome> {
+    change_status(site, code, dry_run, |status| match status {
+        Status::Closed | Status::Archived => Ok(None),
+        Status::Draft => Err("it is a draft: nobody writes in it yet"),
+        _ => Ok(Some(Status::Closing)),
+    })
+}
+
+/// Opens a closed experiment again, as its definition says: readers stay readers.
+pub fn reopen(site: &Site, code: &Code, dry_run: bool) -> Result<Outcome> {
+    change_status(site, code, dry_run, |status| match status {
+        Status::Active => Ok(None),
+        Status::Closing | Status::Closed => Ok(Some(Status::Active)),
+        Status::Draft => Err("it is a draft: open it by an edit of its status to active"),
+        _ => Err("an archived experiment stays as it is"),
+    })
+}
+
+fn change_status(
+    site: &Site,
+    code: &Code,
+    dry_run: bool,
+    next: impl Fn(Status) -> std::result::Result<Option<Status>, &'static str>,
+) -> Result<Outcome> {
+    let _nas = site.lock_nas()?;
+    let mut opened = site.open(code)?;
+    site::in_service(&opened)?;
+    let _lock = site.lock_experiment(&opened.id())?;
+    let wanted = next(opened.definition.status).map_err(|reason| {
+        Error::new(
+            "experiment.status",
+            format!("{code} is {}: {reason}", opened.definition.status),
+        )
+    })?;
+    if let Some(status) = wanted {
+        opened.definition.status = status;
+    }
+    if dry_run {
+        return apply::preview(site, &opened);
+    }
+    if wanted.is_some() {
+        opened.save()?;
+        fault::point("status.saved")?;
+        site.note(&opened);
+    }
+    let outcome = finish(site, &mut opened, false)?;
+    if wanted == Some(Status::Active) {
+        let detail = [("digest", opened.digest.clone())];
+        site.record(&opened.base, &opened.id(), "reopen", Done, &detail)?;
+    }
+    Ok(outcome)
+}
+
+/// Takes an experiment out of service: nobody reaches it any more. Its data stays, behind a directory that only root
+/// enters, unless `delete_data` (which has to repeat the code). People's accounts stay.
+pub fn remove(
+    site: &Site,
+    code: &Code,
+    delete_data: Option<&Code>,
+    dry_run: bool,
+) -> Result<Outcome> {
+    if let Some(repeated) = delete_data
+        && repeated != code
+    {
+        return Err(Error::new(
+            "remove.unconfirmed",
+            format!("to delete the data of {code}, repeat its code: --delete-data {code}"),
+        ));
+    }
+    let _nas = site.lock_nas()?;
+    finish_deletions(site)?;
+    let mut opened = site.open(code)?;
+    let _lock = site.lock_experiment(&opened.id())?;
+    let removed_before = opened.definition.status == Status::Removed;
+    opened.definition.status = Status::Removed;
+    if dry_run {
+        forget_directories(&mut opened, true)?;
+        return apply::preview(site, &opened);
+    }
+    tombstone(site, &opened, false)?;
+    fault::point("remove.tombstone")?;
+    if !removed_before {
+        opened.save()?;
+    }
+    frame::seal(&opened)?;
+    forget_directories(&mut opened, false)?;
+    let outcome = apply::converge(site, &mut opened, false)?;
+    site.note(&opened);
+    let detail = [
+        ("code", code.to_string()),
+        ("delete-data", delete_data.is_some().to_string()),
+    ];
+    site.record(&opened.base, &opened.id(), "remove", Done, &detail)?;
+    if delete_data.is_some() {
+        delete(site, &opened)?;
+    }
+    Ok(outcome)
+}
+
+/// The frame stays as it is, sealed: only our memory of it goes.
+fn forget_directories(opened: &mut Opened, only_in_memory: bool) -> Result<()> {
+    let is_ours = |kind: Kind| matches!(kind, Kind::Directory | Kind::Contents);
+    if only_in_memory {
+        opened.applied.objects.retain(|id, _| !is_ours(id.kind));
+        opened.applied.intents.retain(|id, _| !is_ours(id.kind));
+        return Ok(());
+    }
+    let ids: Vec<_> = opened
+        .applied
+        .objects
+        .keys()
+        .chain(opened.applied.intents.keys())
+        .filter(|id| is_ours(id.kind))
+        .cloned()
+        .collect();
+    for id in ids {
+        opened.applied.forget(&id)?;
+    }
+    Ok(())
+}
+
+fn tombstone(site: &Site, opened: &Opened, data_deleted: bool) -> Result<()> {
+    let definition = &opened.definition;
+    let id = opened.identity()?;
+    Tombstone::new(
+        &id,
+        definition.code.as_str(),
+        &definition.title,
+        &site.caller,
+        data_deleted,
+    )
+    .write(&opened.base.dir)
+}
+
+/// Out of sight by one rename, then gone file by file; the tombstone says when that is true.
+fn delete(site: &Site, opened: &Opened) -> Result<()> {
+    let id = opened.identity()?;
+    trash::discard(&opened.base.dir, &id, &opened.definition.code)?;
+    fault::point("remove.discarded")?;
+    site.progress.note("deleting the data");
+    trash::empty(&opened.base.dir, &opened.id())?;
+    tombstone(site, opened, true)?;
+    site.forget(&opened.id());
+    Ok(())
+}
+
+/// Deletions that a crash cut short.
+fn finish_deletions(site: &Site) -> Result<()> {
+    for base in site.nas.bases()? {
+        let Ok(open) = site.base(&base.path) else {
+            continue;
+        };
+        for id in trash::waiting(&open.dir)? {
+            trash::empty(&open.dir, &id)?;
+            let Ok(id) = ExperimentId::parse(&id) else {
+                continue;
+            };
+            if let Some(mut tombstone) = Tombstone::read(&open.dir, &id)? {
+                tombstone.data_deleted = true;
+                tombstone.write(&open.dir)?;
+            }
+            site.forget(&id.to_string());
+        }
+    }
+    Ok(())
+}
+
+/// What `due` did to one experiment.
+#[derive(Debug, serde::Serialize)]
+pub struct Due {
+    /// The experiment.
+    pub code: String,
+    /// Whose access ended.
+    pub ended: Vec<String>,
+    /// What went wrong, if anything did.
+    pub error: Option<String>,
+}
+
+/// Takes out the people whose access has ended. Every experiment is tried; one that fails does not stop the others.
+pub fn due(site: &Site, dry_run: bool) -> Result<Vec<Due>> {
+    let mut done = Vec::new();
+    for row in super::list::list(site, true)?.rows {
+        let Ok(code) = Code::parse(&row.code) else {
+            continue;
+        };
+        if row.status == Status::Removed.as_str() {
+            continue;
+        }
+        let ended = match ended(site, &code) {
+            Ok(ended) if ended.is_empty() => continue,
+            Ok(ended) => ended,
+            Err(error) => {
+                done.push(Due {
+                    code: row.code,
+                    ended: Vec::new(),
+                    error: Some(error.to_string()),
+                });
+                continue;
+            }
+        };
+        let error = if dry_run {
+            None
+        } else {
+            apply(site, &code, false)
+                .err()
+                .map(|error| error.to_string())
+        };
+        done.push(Due {
+            code: row.code,
+            ended,
+            error,
+        });
+    }
+    Ok(done)
+}
+
+/// The accounts whose access has ended and who are still inside, as we remember.
+fn ended(site: &Site, code: &Code) -> Result<Vec<String>> {
+    let opened = site.open(code)?;
+    let members = super::desired::members(&opened.definition, site.today);
+    let mut ended: Vec<String> =
+        opened
+            .definition
+            .people
+            .iter()
+            .filter(|person| person.access.is_some())
+            .filter_map(|person| Some(person.account.as_ref()?.to_string()))
+            .filter(|account| !members.contains_key(account))
+            .filter(|account| {
+                let member = format!("member:{account}");
+                opened.applied.objects.iter().any(|(id, found)| {
+                    id.kind == Kind::Group && found.attributes.contains_key(&member)
+                }) || opened
+                    .applied
+                    .intents
+                    .keys()
+                    .any(|id| id.kind == Kind::Revocation && id.key == *account)
+            })
+            .collect();
+    ended.sort();
+    Ok(ended)
+}

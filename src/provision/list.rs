@@ -1,0 +1,92 @@
+//! The list of experiments: from the registry cache, without waking a disk, or read anew.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::site::{self, Opened, Site};
+use crate::error::Result;
+use crate::experiment::Status;
+use crate::store;
+use crate::store::registry::Known;
+
+/// The experiments of a NAS.
+#[derive(Debug, Serialize)]
+pub struct List {
+    /// One row each, by code.
+    pub rows: Vec<Known>,
+    /// Bases that could not be read, and why; their rows are as old as they say.
+    pub unavailable: Vec<(PathBuf, String)>,
+}
+
+/// The list. With `refresh`, and where the cache is empty, it is read from the disks.
+pub fn list(site: &Site, refresh: bool) -> Result<List> {
+    let mut registry = site.registry()?;
+    let rows = registry.list()?;
+    if !refresh && !rows.is_empty() {
+        return Ok(List {
+            rows,
+            unavailable: Vec::new(),
+        });
+    }
+    let mut unavailable = Vec::new();
+    for base in site.nas.bases()? {
+        match scan(site, &base.path) {
+            Ok(rows) => registry.replace_base(&base.path.display().to_string(), &rows)?,
+            Err(error) => unavailable.push((base.path, error.to_string())),
+        }
+    }
+    Ok(List {
+        rows: registry.list()?,
+        unavailable,
+    })
+}
+
+fn scan(site: &Site, path: &std::path::Path) -> Result<Vec<Known>> {
+    let base = site.base(path)?;
+    let mut rows = Vec::new();
+    for (code, _) in store::definition::list(&base.dir)? {
+        match each(site, path, &code) {
+            Ok(Some(opened)) => rows.push(site::row(&opened)),
+            Ok(None) => {}
+            Err(error) => site
+                .progress
+                .warn(&format!("{code} cannot be read: {error}")),
+        }
+    }
+    Ok(rows)
+}
+
+fn each(
+    site: &Site,
+    path: &std::path::Path,
+    code: &crate::experiment::Code,
+) -> Result<Option<Opened>> {
+    site::open_in(site.base(path)?, code)
+}
+
+/// Every experiment in service, opened one after the other; what cannot be opened is given with its error.
+pub fn in_service(site: &Site) -> Result<Vec<(String, Result<Opened>)>> {
+    let mut all = Vec::new();
+    for base in site.nas.bases()? {
+        let open = match site.base(&base.path) {
+            Ok(open) => open,
+            Err(error) => {
+                all.push((base.path.display().to_string(), Err(error)));
+                continue;
+            }
+        };
+        for (code, _) in store::definition::list(&open.dir)? {
+            match each(site, &base.path, &code) {
+                Ok(Some(opened)) if opened.definition.status == Status::Removed => {}
+                Ok(Some(opened)) => {
+                    let served = site.served_here(&opened).map(|()| opened);
+                    all.push((code.to_string(), served));
+                }
+                Ok(None) => {}
+                Err(error) => all.push((code.to_string(), Err(error))),
+            }
+        }
+    }
+    Ok(all)
+}

@@ -1,0 +1,21 @@
+//! Making the NAS match the definition: a pure plan (`desired`, `plan`), its execution (`apply`), and the operations built
+//! on the two. Called by `cli` and `rpc`; the only room that changes a NAS.
+
+pub mod accounts;
+pub mod adopt;
+pub mod apply;
+pub mod base;
+pub mod check;
+pub mod create;
+pub mod desired;
+pub mod doctor;
+pub mod effect;
+pub mod frame;
+pub mod lifecycle;
+pub mod list;
+pub mod observe;
+pub mod plan;
+pub mod rights;
+pub mod show;
+pub mod site;
+pub mod sweep;

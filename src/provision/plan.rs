@@ -1,0 +1,333 @@
+//! The plan: a pure comparison of what is desired, what we last applied, and what is observed.
+//!
+//! It works attribute by attribute, because a person edits attribute by attribute: when an admin took one member out by
+//! hand and the definition gains another, the first stays out and the second comes in. The rules, for one attribute with
+//! desired `d`, applied `a`, observed `o`:
+//!
+//! | case | meaning | what is done |
+//! | --- | --- | --- |
+//! | `o = d` | as it should be | nothing |
+//! | `o = a ≠ d` | the definition changed | set `d` |
+//! | `a = d ≠ o` | changed by hand: drift | named; set `d` only when mending |
+//! | all differ, `o` is gone | taken away by hand | named; set `d` only when mending |
+//! | all differ otherwise | both changed | the definition was changed on purpose: set `d` |
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use super::effect;
+use crate::object::{Attributes, Found, Kind, ObjectId, Objects};
+
+/// What we remember of an experiment: what we made, and what we were about to make.
+#[derive(Debug, Clone, Default)]
+pub struct Memory {
+    /// Objects that we made, as we made them.
+    pub objects: BTreeMap<ObjectId, Found>,
+    /// Objects that we were about to make when we last wrote.
+    pub intents: BTreeMap<ObjectId, Attributes>,
+}
+
+/// What to do with one object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    /// Make it.
+    Create,
+    /// Change it.
+    Update,
+    /// Take it away.
+    Delete,
+    /// It is as it should be: only our memory has to follow.
+    Record,
+    /// It is gone (or not ours any more): only our memory has to follow.
+    Forget,
+}
+
+/// One idempotent step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Step {
+    /// Which object.
+    pub object: ObjectId,
+    /// What to do.
+    pub action: Action,
+    /// How the object will be (empty for `Delete` and `Forget`).
+    pub attributes: Attributes,
+    /// What to remember of it; differs from `attributes` where drift is left as it is.
+    #[serde(skip)]
+    pub record: Attributes,
+    /// `attribute: before → after`, for people.
+    pub changes: Vec<String>,
+}
+
+/// A difference that somebody made by hand.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Drift {
+    /// Which object.
+    pub object: ObjectId,
+    /// Which attribute; `None` where the whole object is gone or another one took its name.
+    pub attribute: Option<String>,
+    /// What we made.
+    pub applied: Option<String>,
+    /// What is there.
+    pub observed: Option<String>,
+    /// What it means for people's access.
+    pub effect: String,
+}
+
+/// An object that bears a name that we need, and is not ours.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Conflict {
+    /// Which object.
+    pub object: ObjectId,
+    /// Why it cannot be used.
+    pub reason: String,
+}
+
+/// What has to be done, what drifted, and what stands in the way.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Plan {
+    /// In the order in which they are carried out.
+    pub steps: Vec<Step>,
+    /// Differences made by hand, whether or not they will be mended.
+    pub drift: Vec<Drift>,
+    /// What stands in the way; nothing is carried out while there is one.
+    pub conflicts: Vec<Conflict>,
+}
+
+impl Plan {
+    /// Accounts that lose a membership by this plan: their open sessions keep the old rights and have to end.
+    pub fn revoked(&self) -> BTreeSet<String> {
+        self.steps
+            .iter()
+            .filter(|step| step.object.kind == Kind::Group)
+            .flat_map(|step| step.changes.iter())
+            .filter_map(|change| {
+                change
+                    .strip_prefix("member:")?
+                    .strip_suffix(": yes → (none)")
+            })
+            .map(str::to_owned)
+            .collect()
+    }
+
+    /// The kinds of objects that this plan changes on the NAS.
+    pub fn kinds(&self) -> BTreeSet<Kind> {
+        self.steps
+            .iter()
+            .filter(|step| {
+                matches!(
+                    step.action,
+                    Action::Create | Action::Update | Action::Delete
+                )
+            })
+            .map(|step| step.object.kind)
+            .collect()
+    }
+
+    /// True when there is nothing to do on the NAS.
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty() && self.conflicts.is_empty()
+    }
+}
+
+/// Compares. `marker` is the text by which we recognise in a comment that an object is ours (the experiment's id);
+/// `mend` sets right what was changed by hand.
+pub fn plan(
+    desired: &Objects,
+    memory: &Memory,
+    observed: &BTreeMap<ObjectId, Found>,
+    marker: &str,
+    mend: bool,
+) -> Plan {
+    let mut plan = Plan::default();
+    let mut deletions = Vec::new();
+    let names: BTreeSet<&ObjectId> = desired
+        .keys()
+        .chain(memory.objects.keys())
+        .chain(memory.intents.keys())
+        .filter(|id| !id.kind.is_memory())
+        .collect();
+    for id in names {
+        let applied = memory.objects.get(id);
+        let intended = memory.intents.contains_key(id);
+        match (desired.get(id), observed.get(id)) {
+            (Some(want), None) => wanted_but_absent(&mut plan, id, want, applied, mend),
+            (Some(want), Some(found)) => {
+                if let Some(base) = ours(id, applied, intended, found, marker) {
+                    three_way(&mut plan, id, want, &base, found, mend);
+                } else {
+                    foreign(&mut plan, id, applied);
+                }
+            }
+            (None, Some(found)) if ours(id, applied, intended, found, marker).is_some() => {
+                deletions.push(Step {
+                    object: id.clone(),
+                    action: Action::Delete,
+                    attributes: Attributes::new(),
+                    record: Attributes::new(),
+                    changes: differences(&found.attributes, &Attributes::new()),
+                });
+            }
+            (None, _) => deletions.push(Step {
+                object: id.clone(),
+                action: Action::Forget,
+                attributes: Attributes::new(),
+                record: Attributes::new(),
+                changes: Vec::new(),
+            }),
+        }
+    }
+    deletions.reverse();
+    plan.steps.extend(deletions);
+    plan
+}
+
+/// What we applied to an object, if it is ours. A directory inside the experiment always is: nobody else can make one
+/// in the frame. Where we had only intended to make it, it is ours if its comment bears our marker.
+fn ours(
+    id: &ObjectId,
+    applied: Option<&Found>,
+    intended: bool,
+    found: &Found,
+    marker: &str,
+) -> Option<Attributes> {
+    match applied {
+        Some(made) if made.reference == found.reference => Some(made.attributes.clone()),
+        Some(_) => None,
+        None if matches!(id.kind, Kind::Directory | Kind::Mounts | Kind::Privileges) => {
+            Some(Attributes::new())
+        }
+        None => {
+            let marked = found
+                .attributes
+                .get("comment")
+                .or_else(|| found.attributes.get("id"))
+                .is_some_and(|text| text.contains(marker));
+            (intended && marked).then(Attributes::new)
+        }
+    }
+}
+
+fn foreign(plan: &mut Plan, id: &ObjectId, applied: Option<&Found>) {
+    if applied.is_some() {
+        plan.drift.push(Drift {
+            object: id.clone(),
+            attribute: None,
+            applied: Some("ours".into()),
+            observed: Some("another of the same name".into()),
+            effect: effect::replaced(id),
+        });
+    } else {
+        plan.conflicts.push(Conflict {
+            object: id.clone(),
+            reason: format!("{id} exists already and was not made by OctoNAS for this experiment"),
+        });
+    }
+}
+
+fn wanted_but_absent(
+    plan: &mut Plan,
+    id: &ObjectId,
+    want: &Attributes,
+    applied: Option<&Found>,
+    mend: bool,
+) {
+    if applied.is_some() {
+        plan.drift.push(Drift {
+            object: id.clone(),
+            attribute: None,
+            applied: Some("there".into()),
+            observed: None,
+            effect: effect::missing(id),
+        });
+        if !mend {
+            return;
+        }
+    }
+    plan.steps.push(Step {
+        object: id.clone(),
+        action: Action::Create,
+        attributes: want.clone(),
+        record: want.clone(),
+        changes: differences(&Attributes::new(), want),
+    });
+}
+
+fn three_way(
+    plan: &mut Plan,
+    id: &ObjectId,
+    want: &Attributes,
+    applied: &Attributes,
+    found: &Found,
+    mend: bool,
+) {
+    let observed = &found.attributes;
+    let mut target = Attributes::new();
+    let mut record = Attributes::new();
+    let names: BTreeSet<&String> = want
+        .keys()
+        .chain(applied.keys())
+        .chain(observed.keys().filter(|name| is_grant(name)))
+        .collect();
+    for name in names {
+        let (d, a, o) = (want.get(name), applied.get(name), observed.get(name));
+        let by_hand = o != d && o != a && (a == d || o.is_none());
+        if by_hand {
+            plan.drift.push(Drift {
+                object: id.clone(),
+                attribute: Some(name.clone()),
+                applied: a.cloned(),
+                observed: o.cloned(),
+                effect: effect::of(id, name, a.map(String::as_str), o.map(String::as_str)),
+            });
+        }
+        let (value, remembered) = if by_hand && !mend { (o, a) } else { (d, d) };
+        if let Some(value) = value {
+            target.insert(name.clone(), value.clone());
+        }
+        if let Some(value) = remembered {
+            record.insert(name.clone(), value.clone());
+        }
+    }
+    let managed: Attributes = observed
+        .iter()
+        .filter(|(name, _)| {
+            target.contains_key(*name) || applied.contains_key(*name) || is_grant(name)
+        })
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    let changes = differences(&managed, &target);
+    let action = if !changes.is_empty() {
+        Action::Update
+    } else if record != *applied {
+        Action::Record
+    } else {
+        return;
+    };
+    plan.steps.push(Step {
+        object: id.clone(),
+        action,
+        attributes: target,
+        record,
+        changes,
+    });
+}
+
+/// Attributes that give somebody something: one that we did not make is drift, while other attributes that the NAS has
+/// beyond ours are its own business.
+fn is_grant(name: &str) -> bool {
+    name.contains(':')
+}
+
+fn differences(from: &Attributes, to: &Attributes) -> Vec<String> {
+    let names: BTreeSet<&String> = from.keys().chain(to.keys()).collect();
+    names
+        .into_iter()
+        .filter(|name| from.get(*name) != to.get(*name))
+        .map(|name| {
+            let show = |value: Option<&String>| value.map_or("(none)".to_owned(), Clone::clone);
+            format!("{name}: {} → {}", show(from.get(name)), show(to.get(name)))
+        })
+        .collect()
+}

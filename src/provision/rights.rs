@@ -1,0 +1,487 @@
+//! Effective rights: person × door × operation, from what is observed, with the reason for each cell. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use crate::experiment::Definition;
+use crate::nas::Account;
+use crate::object::{Attributes, Found, Kind, ObjectId};
+
+/// A way in for people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Door {
+    /// SMB (Windows shares).
+    Smb,
+    /// SFTP.
+    Sftp,
+    /// rsync over SSH.
+    Rsync,
+}
+
+impl Door {
+    /// All doors that are provisioned.
+    pub const ALL: [Self; 3] = [Self::Smb, Self::Sftp, Self::Rsync];
+
+    /// Its name on a command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Smb => "smb",
+            Self::Sftp => "sftp",
+            Self::Rsync => "rsync",
+        }
+    }
+}
+
+/// What a person may want to do in an experiment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Operation {
+    /// See the tree.
+    List,
+    /// Read files.
+    Read,
+    /// Make files and directories in the leaves.
+    Create,
+    /// Change a file that somebody else made.
+    Overwrite,
+    /// Delete a file that somebody else made.
+    Delete,
+    /// Rename, delete or make directories of the frame.
+    Frame,
+    /// Change what is in `metadata/`.
+    Metadata,
+}
+
+impl Operation {
+    /// All operations, in the order of the table.
+    pub const ALL: [Self; 7] = [
+        Self::List,
+        Self::Read,
+        Self::Create,
+        Self::Overwrite,
+        Self::Delete,
+        Self::Frame,
+        Self::Metadata,
+    ];
+
+    /// Its name in the table.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::List => "list",
+            Self::Read => "read",
+            Self::Create => "create",
+            Self::Overwrite => "overwrite",
+            Self::Delete => "delete",
+            Self::Frame => "frame",
+            Self::Metadata => "metadata",
+        }
+    }
+}
+
+/// One cell of the table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Cell {
+    /// Whose.
+    pub account: String,
+    /// Through which door.
+    pub door: Door,
+    /// To do what.
+    pub operation: Operation,
+    /// Whether it works.
+    pub allowed: bool,
+    /// Why, or why not.
+    pub reason: String,
+}
+
+/// A host that NFS is declared for. NFS knows hosts, not people.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct HostRow {
+    /// The client, as in the definition.
+    pub client: String,
+    /// Whether it works.
+    pub allowed: bool,
+    /// Why, or why not.
+    pub reason: String,
+}
+
+/// Everybody's rights in one experiment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Rights {
+    /// The experiment.
+    pub code: String,
+    /// False where rights are declared and not enforced.
+    pub enforced: bool,
+    /// Person × door × operation.
+    pub cells: Vec<Cell>,
+    /// NFS, by host.
+    pub hosts: Vec<HostRow>,
+}
+
+/// What the table is made from.
+pub struct Basis<'a> {
+    /// The definition.
+    pub definition: &'a Definition,
+    /// The objects of this experiment, as observed.
+    pub observed: &'a BTreeMap<ObjectId, Found>,
+    /// The paths of the leaves.
+    pub leaves: &'a BTreeSet<String>,
+    /// The accounts, as observed.
+    pub accounts: &'a BTreeMap<String, Account>,
+    /// Whether the NAS enforces rights.
+    pub enforced: bool,
+}
+
+/// The table, for everybody who is named by the definition or found on the NAS, or for one account.
+pub fn rights(basis: &Basis<'_>, only: Option<&str>) -> Rights {
+    let code = basis.definition.code.to_string();
+    let accounts: BTreeSet<String> = match only {
+        Some(account) => BTreeSet::from([account.to_owned()]),
+        None => everybody(basis),
+    };
+    let mut cells = Vec::new();
+    for account in accounts {
+        let reach = FileSystem::of(basis, &account);
+        for door in Door::ALL {
+            let way = way(basis, &account, door);
+            for operation in Operation::ALL {
+                let (allowed, reason) = cell(&way, &reach, operation);
+                cells.push(Cell {
+                    account: account.clone(),
+                    door,
+                    operation,
+                    allowed,
+                    reason,
+                });
+            }
+        }
+    }
+    let hosts = basis
+        .definition
+        .protocols
+        .nfs
+        .iter()
+        .map(|row| HostRow {
+            client: row.host.clone(),
+            allowed: false,
+            reason: "NFS is declared, but this version does not open it yet".into(),
+        })
+        .collect();
+    Rights {
+        code,
+        enforced: basis.enforced,
+        cells,
+        hosts,
+    }
+}
+
+fn everybody(basis: &Basis<'_>) -> BTreeSet<String> {
+    let mut names: BTreeSet<String> = basis
+        .definition
+        .people
+        .iter()
+        .filter_map(|person| Some(person.account.as_ref()?.to_string()))
+        .collect();
+    for (id, found) in basis.observed {
+        let prefix = match id.kind {
+            Kind::Group => "member:",
+            Kind::Privileges => "user:",
+            Kind::Mounts => "jail:",
+            _ => continue,
+        };
+        names.extend(
+            found
+                .attributes
+                .keys()
+                .filter_map(|name| name.strip_prefix(prefix))
+                .map(str::to_owned),
+        );
+    }
+    names
+}
+
+/// A door, for one person: shut with a reason, or open so far.
+enum Way {
+    Shut(String),
+    Read(String),
+    Write,
+}
+
+fn way(basis: &Basis<'_>, account: &str, door: Door) -> Way {
+    let code = basis.definition.code.to_string();
+    let object = |kind| {
+        basis
+            .observed
+            .get(&ObjectId::new(kind, &code))
+            .map(|found| &found.attributes)
+    };
+    if basis.enforced && !basis.accounts.contains_key(account) {
+        return Way::Shut(format!("there is no account {account}"));
+    }
+    match door {
+        Door::Smb => smb(
+            basis,
+            account,
+            object(Kind::SmbShare),
+            object(Kind::Privileges),
+        ),
+        Door::Sftp | Door::Rsync => ssh(
+            basis,
+            account,
+            door,
+            object(Kind::Entry),
+            object(Kind::Mounts),
+        ),
+    }
+}
+
+fn smb(
+    basis: &Basis<'_>,
+    account: &str,
+    share: Option<&Attributes>,
+    privileges: Option<&Attributes>,
+) -> Way {
+    let Some(share) = share else {
+        return Way::Shut("there is no SMB share".into());
+    };
+    if share.get("enable").map(String::as_str) != Some("true") {
+        return Way::Shut("the SMB share is switched off".into());
+    }
+    let empty = Attributes::new();
+    let privileges = privileges.unwrap_or(&empty);
+    let best = privileges
+        .iter()
+        .filter(|(name, _)| match name.split_once(':') {
+            Some(("user", user)) => user == account,
+            Some(("group", group)) => groups_of(basis, account).contains(group),
+            _ => false,
+        })
+        .map(|(_, perms)| perms.as_str())
+        .collect::<Vec<_>>();
+    if best.contains(&"none") {
+        return Way::Shut("the shared folder's privileges deny it".into());
+    }
+    if !privileges.is_empty() && best.is_empty() {
+        return Way::Shut("not among the shared folder's privileges".into());
+    }
+    if share.get("readonly").map(String::as_str) == Some("true") {
+        return Way::Read("the SMB share is read-only".into());
+    }
+    if best.contains(&"write") || privileges.is_empty() {
+        Way::Write
+    } else {
+        Way::Read("the shared folder's privileges give read only".into())
+    }
+}
+
+fn ssh(
+    basis: &Basis<'_>,
+    account: &str,
+    door: Door,
+    entry: Option<&Attributes>,
+    mounts: Option<&Attributes>,
+) -> Way {
+    let declared = match door {
+        Door::Rsync => "rsync",
+        _ => "sftp",
+    };
+    if entry
+        .and_then(|entry| entry.get(declared))
+        .map(String::as_str)
+        != Some("true")
+    {
+        return Way::Shut(format!("{declared} is not open for this experiment"));
+    }
+    if !basis.enforced {
+        return match entry
+            .and_then(|entry| entry.get(&format!("person:{account}")))
+            .map(String::as_str)
+        {
+            Some("write") => Way::Write,
+            Some(_) => Way::Read("declared as a reader".into()),
+            None => Way::Shut("not a member".into()),
+        };
+    }
+    if groups_of(basis, account).contains("_ssh") {
+        return Way::Shut(format!(
+            "{account} has a shell on the NAS (group _ssh): not in the experiment's jail; only the file system decides there"
+        ));
+    }
+    match mounts
+        .and_then(|mounts| mounts.get(&format!("jail:{account}")))
+        .map(String::as_str)
+    {
+        None => Way::Shut("the experiment is not in this person's jail".into()),
+        Some("rw") => Way::Write,
+        Some(_) => Way::Read("read-only in this person's jail".into()),
+    }
+}
+
+fn groups_of(basis: &Basis<'_>, account: &str) -> BTreeSet<String> {
+    let mut groups = basis
+        .accounts
+        .get(account)
+        .map(|account| account.groups.clone())
+        .unwrap_or_default();
+    for (id, found) in basis
+        .observed
+        .iter()
+        .filter(|(id, _)| id.kind == Kind::Group)
+    {
+        let member = format!("member:{account}");
+        if found.attributes.contains_key(&member) {
+            groups.insert(id.key.clone());
+        } else {
+            groups.remove(&id.key);
+        }
+    }
+    groups
+}
+
+/// What the file system lets one person do.
+struct FileSystem {
+    enter: bool,
+    list: bool,
+    read: bool,
+    write: bool,
+    some_only: bool,
+    frame: bool,
+    metadata: bool,
+    read_only: Option<String>,
+    stranger: bool,
+}
+
+impl FileSystem {
+    fn of(basis: &Basis<'_>, account: &str) -> Self {
+        let groups = groups_of(basis, account);
+        let code = &basis.definition.code;
+        let writer = groups.contains(&code.writers_group());
+        let reader = groups.contains(&code.readers_group());
+        let self_mount = basis
+            .observed
+            .get(&ObjectId::new(Kind::Mounts, code.to_string()))
+            .and_then(|found| found.attributes.get("self"));
+        let read_only = (self_mount.map(String::as_str) == Some("ro"))
+            .then(|| "the experiment is closed".to_owned());
+        if !basis.enforced {
+            let closed = super::desired::is_read_only(basis.definition.status);
+            return Self {
+                enter: writer || reader,
+                list: writer || reader,
+                read: writer || reader,
+                write: writer,
+                some_only: false,
+                frame: false,
+                metadata: false,
+                read_only: closed.then(|| "the experiment is closed".to_owned()),
+                stranger: !(writer || reader),
+            };
+        }
+        let bits = |path: &str| {
+            basis
+                .observed
+                .get(&ObjectId::new(Kind::Directory, path))
+                .map_or(0, |found| permissions(&found.attributes, &groups))
+        };
+        let top = bits("");
+        let leaves: Vec<u32> = basis.leaves.iter().map(|leaf| bits(leaf)).collect();
+        let all = |mask: u32| !leaves.is_empty() && leaves.iter().all(|bits| bits & mask == mask);
+        let any = |mask: u32| leaves.iter().any(|bits| bits & mask == mask);
+        let frame = basis
+            .observed
+            .keys()
+            .filter(|id| id.kind == Kind::Directory && !basis.leaves.contains(&id.key))
+            .any(|id| bits(&id.key) & 0o3 == 0o3);
+        Self {
+            enter: top & 0o1 != 0,
+            list: top & 0o5 == 0o5,
+            read: any(0o5),
+            write: any(0o3),
+            some_only: (any(0o3) && !all(0o3)) || (any(0o5) && !all(0o5)),
+            frame,
+            metadata: bits("metadata") & 0o3 == 0o3,
+            read_only,
+            stranger: !(writer || reader),
+        }
+    }
+}
+
+/// The permission bits (rwx) that a directory's ACL gives to somebody who does not own it: acl(5), access check.
+fn permissions(attributes: &Attributes, groups: &BTreeSet<String>) -> u32 {
+    let (mut granted, mut matched, mut other, mut mask) = (0, false, 0, 0o7);
+    let text = attributes.get("acl").map_or("", String::as_str);
+    for entry in text.split(',') {
+        let mut parts = entry.splitn(3, ':');
+        let (Some(tag), Some(name), Some(perms)) = (parts.next(), parts.next(), parts.next())
+        else {
+            continue;
+        };
+        let bits = perms
+            .chars()
+            .zip([0o4, 0o2, 0o1])
+            .filter(|(c, _)| *c != '-')
+            .fold(0, |bits, (_, bit)| bits | bit);
+        match tag {
+            "m" => mask = bits,
+            "o" => other = bits,
+            "g" => {
+                let group = if name.is_empty() {
+                    attributes.get("group").map_or("", String::as_str)
+                } else {
+                    name
+                };
+                if groups.contains(group) {
+                    matched = true;
+                    granted |= bits;
+                }
+            }
+            _ => {}
+        }
+    }
+    if matched { granted & mask } else { other }
+}
+
+fn cell(way: &Way, reach: &FileSystem, operation: Operation) -> (bool, String) {
+    if let Way::Shut(reason) = way {
+        return (false, reason.clone());
+    }
+    if !reach.enter {
+        let reason = if reach.stranger {
+            "in neither group of the experiment"
+        } else {
+            "the file system does not let the experiment's groups in"
+        };
+        return (false, reason.into());
+    }
+    let writes = !matches!(operation, Operation::List | Operation::Read);
+    let granted = match operation {
+        Operation::List => reach.list,
+        Operation::Read => reach.read,
+        Operation::Create | Operation::Overwrite | Operation::Delete => reach.write,
+        Operation::Frame => reach.frame,
+        Operation::Metadata => reach.metadata,
+    };
+    if !granted {
+        let reason = match operation {
+            Operation::Frame => "the frame belongs to root",
+            Operation::Metadata => "metadata belongs to root",
+            _ if writes => "a reader",
+            _ => "the file system refuses",
+        };
+        return (false, reason.into());
+    }
+    if writes {
+        if let Some(reason) = &reach.read_only {
+            return (false, reason.clone());
+        }
+        if let Way::Read(reason) = way {
+            return (false, reason.clone());
+        }
+    }
+    let mut reason = if writes { "a writer" } else { "a member" }.to_owned();
+    if reach.some_only {
+        reason.push_str(", in some leaves only");
+    }
+    (true, reason)
+}

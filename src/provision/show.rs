@@ -1,0 +1,168 @@
+//! One experiment for people: what it is, where it is, who is in it, its tree.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use super::apply;
+use super::desired::{self, Right};
+use super::plan::Plan;
+use super::site::{self, Site};
+use crate::error::Result;
+use crate::experiment::{Code, Definition, Language, LayoutName};
+use crate::layout::{Bilingual, DirectoryKind, Layouts, Origin};
+use crate::nas::Identity;
+use crate::report::printable;
+
+/// One directory of the tree.
+#[derive(Debug, Serialize)]
+pub struct Branch {
+    /// Path below the experiment.
+    pub path: String,
+    /// Frame, leaf or open leaf.
+    pub kind: DirectoryKind,
+    /// What it is for, in the experiment's language.
+    pub purpose: String,
+}
+
+/// One experiment.
+#[derive(Debug, Serialize)]
+pub struct Shown {
+    /// Its definition.
+    pub definition: Definition,
+    /// The digest of it, which an edit carries.
+    pub digest: String,
+    /// Its directory.
+    pub path: String,
+    /// Who holds it.
+    pub nas: Identity,
+    /// Who may enter today: account → `read` or `write`.
+    pub members: BTreeMap<String, &'static str>,
+    /// Its tree.
+    pub tree: Vec<Branch>,
+}
+
+/// Looks at one experiment, removed ones included.
+pub fn show(site: &Site, code: &Code) -> Result<Shown> {
+    let opened = site.open(code)?;
+    let definition = &opened.definition;
+    let tree = site
+        .layout(definition)?
+        .expand(definition)?
+        .into_iter()
+        .map(|directory| Branch {
+            purpose: match definition.language {
+                Language::Fr => directory.purpose.fr,
+                Language::En => directory.purpose.en,
+            },
+            path: directory.path.to_string(),
+            kind: directory.kind,
+        })
+        .collect();
+    let members = desired::members(definition, site.today)
+        .into_iter()
+        .map(|(account, right)| {
+            (
+                account,
+                if right == Right::Write {
+                    "write"
+                } else {
+                    "read"
+                },
+            )
+        })
+        .collect();
+    Ok(Shown {
+        path: opened.path().display().to_string(),
+        nas: site.nas.identity().clone(),
+        digest: opened.digest.clone(),
+        members,
+        tree,
+        definition: opened.definition,
+    })
+}
+
+/// One layout.
+#[derive(Debug, Serialize)]
+pub struct LayoutRow {
+    /// By which a definition names it.
+    pub name: String,
+    /// Built in, or this NAS's own.
+    pub origin: Origin,
+    /// For people.
+    pub title: Bilingual,
+    /// What it is for.
+    pub purpose: Bilingual,
+}
+
+/// The layouts that a definition can name.
+pub fn layouts(layouts: &Layouts) -> Result<Vec<LayoutRow>> {
+    layouts
+        .names()
+        .map(|(name, origin)| {
+            let layout = layouts.get(&LayoutName::parse(name)?)?;
+            Ok(LayoutRow {
+                name: name.to_owned(),
+                origin,
+                title: layout.title().clone(),
+                purpose: layout.purpose().clone(),
+            })
+        })
+        .collect()
+}
+
+/// What `apply` would do.
+pub fn plan(site: &Site, code: &Code, mend: bool) -> Result<Plan> {
+    let opened = site.open(code)?;
+    site::in_service(&opened)?;
+    Ok(apply::look(site, &opened, &site.nas.observe()?, mend)?.plan)
+}
+
+/// The same as text.
+pub fn text(shown: &Shown) -> String {
+    let definition = &shown.definition;
+    let mut out = String::new();
+    let _ = writeln!(
+        out,
+        "{} — {}",
+        definition.code,
+        printable(&definition.title)
+    );
+    let _ = writeln!(out, "status   {}", definition.status);
+    let _ = writeln!(
+        out,
+        "place    {} ({})",
+        printable(&shown.path),
+        printable(&shown.nas.name)
+    );
+    let _ = writeln!(out, "digest   {}", shown.digest);
+    let _ = writeln!(out, "\npeople");
+    for person in &definition.people {
+        let access = match &person.account {
+            Some(account) => match shown.members.get(account.as_str()) {
+                Some(right) => format!("{account}: {right}"),
+                None => format!("{account}: access ended"),
+            },
+            None => "no access".to_owned(),
+        };
+        let until = person
+            .until
+            .map(|until| format!(", until {until}"))
+            .unwrap_or_default();
+        let _ = writeln!(out, "  {} ({access}{until})", printable(&person.name));
+    }
+    let _ = writeln!(out, "\ntree     (leaves, where members write, end in /)");
+    for branch in &shown.tree {
+        let depth = branch.path.matches('/').count();
+        let name = branch.path.rsplit('/').next().unwrap_or_default();
+        let mark = if branch.kind == DirectoryKind::Frame {
+            ""
+        } else {
+            "/"
+        };
+        let entry = format!("{}{}{mark}", "  ".repeat(depth + 1), printable(name));
+        let _ = writeln!(out, "{entry:<34} {}", printable(&branch.purpose));
+    }
+    out
+}

@@ -1,0 +1,351 @@
+//! Where the work is done: a NAS, its bases, the locks, the registry; and one experiment, opened.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::error::{Error, Result};
+use crate::experiment::{self, Code, Date, Definition, ExperimentId, Role, Status, Strictness};
+use crate::layout::{Layout, Layouts};
+use crate::nas::Nas;
+use crate::object::Kind;
+use crate::report::Progress;
+use crate::store;
+use crate::store::applied::Applied;
+use crate::store::claim::Claim;
+use crate::store::ledger::{Event, Ledger, Outcome};
+use crate::store::registry::{Known, Registry};
+use crate::sys::acl::{Perms, Which};
+use crate::sys::clock;
+use crate::sys::dir::{Dir, Permissions};
+use crate::sys::lock::{self, Lock};
+use crate::sys::underneath::underneath;
+
+/// How long an operation waits for another one on the same NAS before it gives up.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Where an operation runs, for whom, and where it shows itself.
+pub struct Site {
+    /// Accounts, shares, rights.
+    pub nas: Box<dyn Nas>,
+    /// Where long work shows itself.
+    pub progress: Box<dyn Progress>,
+    /// Locks (`/run/octonas`, or the embedded NAS's own directory).
+    pub locks: Dir,
+    /// What can be lost (`/var/lib/octonas`, or the embedded NAS's own directory).
+    pub cache: Dir,
+    /// Layouts: built in, or overridden.
+    pub layouts: Layouts,
+    /// Layouts that were parsed.
+    pub parsed: RefCell<BTreeMap<String, Rc<Layout>>>,
+    /// Who asked, for the ledger.
+    pub caller: String,
+    /// The day on which access is judged.
+    pub today: Date,
+}
+
+/// A base that is there, ours, and open.
+pub struct OpenBase {
+    /// Absolute path.
+    pub path: PathBuf,
+    /// The base itself, seen without the mounts that lie on it.
+    pub dir: Dir,
+}
+
+/// An experiment on a disk, open.
+pub struct Opened {
+    /// Where it lies.
+    pub base: OpenBase,
+    /// Its directory.
+    pub dir: Dir,
+    /// Its `metadata/`.
+    pub metadata: Dir,
+    /// What it is meant to be.
+    pub definition: Definition,
+    /// The digest of the definition as it is on the disk.
+    pub digest: String,
+    /// What we made of it.
+    pub applied: Applied,
+}
+
+impl Opened {
+    /// The experiment's directory, absolute.
+    pub fn path(&self) -> PathBuf {
+        self.base.path.join(self.definition.code.as_str())
+    }
+
+    /// Its id. A stored definition always has one.
+    pub fn identity(&self) -> Result<ExperimentId> {
+        self.definition.id.ok_or_else(|| {
+            Error::new(
+                "definition.damaged",
+                format!("the definition of {} has no id", self.definition.code),
+            )
+            .hint("put `id:` back from a backup, the ledger or a replica")
+        })
+    }
+
+    /// Its id as text.
+    pub fn id(&self) -> String {
+        self.definition
+            .id
+            .map(|id| id.to_string())
+            .unwrap_or_default()
+    }
+
+    /// Writes the definition (durably) and keeps its new digest. Members may read it.
+    pub fn save(&mut self) -> Result<()> {
+        let text = self.definition.to_yaml()?;
+        // What cannot be read back must never replace what can.
+        experiment::read(text.as_bytes(), Strictness::Stored)?;
+        self.digest =
+            store::definition::write(&self.metadata, &text, &Permissions::PRIVATE)?.digest;
+        self.show_definition()
+    }
+
+    /// Gives the definition the rights of the directory it lies in: members read it.
+    pub fn show_definition(&self) -> Result<()> {
+        let Some(mut acl) = self.metadata.acl(Which::Default)? else {
+            return Ok(());
+        };
+        let Some(node) = self.metadata.node_at(store::definition::FILE)? else {
+            return Ok(());
+        };
+        acl.user_obj = Perms::from_bits(6);
+        acl.mask = acl.mask.map(|_| Perms::from_bits(4));
+        node.set_acl(Which::Access, Some(&acl))
+    }
+}
+
+impl Site {
+    /// Opens a base: it must be known, there, writable, and claimed by this NAS.
+    pub fn base(&self, path: &Path) -> Result<OpenBase> {
+        let bases = self.nas.bases()?;
+        let Some(base) = bases.iter().find(|base| base.path == path) else {
+            return Err(Error::new(
+                "base.unknown",
+                format!("{} is not a base of this NAS", path.display()),
+            )
+            .hint(format!("octonas base add {}", path.display())));
+        };
+        if !base.available {
+            return Err(unavailable(
+                path,
+                base.reason.as_deref().unwrap_or("it is not there"),
+            ));
+        }
+        let open = open_base(path)?;
+        Claim::ours(&open.dir, &self.nas.identity().id)?;
+        Ok(open)
+    }
+
+    /// Finds an experiment by its code on any available base.
+    pub fn open(&self, code: &Code) -> Result<Opened> {
+        let mut out_of_reach = Vec::new();
+        for base in self.nas.bases()? {
+            match self.base(&base.path) {
+                Ok(open) => {
+                    if let Some(found) = open_in(open, code)? {
+                        self.served_here(&found)?;
+                        return Ok(found);
+                    }
+                }
+                Err(error) => out_of_reach.push(error),
+            }
+        }
+        match out_of_reach.into_iter().next() {
+            Some(error) => Err(error),
+            None => Err(Error::new(
+                "experiment.unknown",
+                format!("there is no experiment {code} on this NAS"),
+            )
+            .hint("`octonas experiment list` shows what there is")),
+        }
+    }
+
+    /// Fails where another NAS made what is recorded of an experiment (its base was taken over, it was not adopted yet).
+    pub fn served_here(&self, opened: &Opened) -> Result<()> {
+        let here = &self.nas.identity().id;
+        let servers = opened
+            .applied
+            .objects
+            .keys()
+            .filter(|id| id.kind == Kind::Server);
+        if servers.clone().next().is_none() || servers.clone().any(|id| id.key == *here) {
+            return Ok(());
+        }
+        let path = opened.path();
+        Err(Error::new(
+            "experiment.foreign",
+            format!("{} was served by another NAS", opened.definition.code),
+        )
+        .hint(format!(
+            "`octonas experiment adopt {} --take-over` takes it into service here",
+            path.display()
+        )))
+    }
+
+    /// The lock of one experiment, held until it is dropped.
+    pub fn lock_experiment(&self, id: &str) -> Result<Lock> {
+        lock::lock(&self.locks, &format!("experiment-{id}"), PATIENCE)
+    }
+
+    /// The lock for changes of the NAS, held until it is dropped.
+    pub fn lock_nas(&self) -> Result<Lock> {
+        lock::lock(&self.locks, "nas", PATIENCE)
+    }
+
+    /// The layout of a definition.
+    pub fn layout(&self, definition: &Definition) -> Result<Rc<Layout>> {
+        let name = definition.layout.as_str();
+        if let Some(layout) = self.parsed.borrow().get(name) {
+            return Ok(Rc::clone(layout));
+        }
+        let layout = Rc::new(self.layouts.get(&definition.layout)?);
+        self.parsed
+            .borrow_mut()
+            .insert(name.to_owned(), Rc::clone(&layout));
+        Ok(layout)
+    }
+
+    /// The registry cache; a damaged one starts anew.
+    pub fn registry(&self) -> Result<Registry> {
+        Ok(Registry::open(&self.cache)?.0)
+    }
+
+    /// Notes an experiment in the registry cache. A cache that fails costs a warning, never the operation.
+    pub fn note(&self, opened: &Opened) {
+        let row = row(opened);
+        if let Err(error) = self.registry().and_then(|registry| registry.put(&row)) {
+            self.progress.warn(&format!(
+                "the list of experiments could not be updated: {error}"
+            ));
+        }
+    }
+
+    /// Takes an experiment out of the registry cache.
+    pub fn forget(&self, id: &str) {
+        if let Err(error) = self.registry().and_then(|registry| registry.remove(id)) {
+            self.progress.warn(&format!(
+                "the list of experiments could not be updated: {error}"
+            ));
+        }
+    }
+
+    /// Writes an operation into the ledger of a base.
+    pub fn record(
+        &self,
+        base: &OpenBase,
+        id: &str,
+        operation: &str,
+        outcome: Outcome,
+        detail: &[(&str, String)],
+    ) -> Result<()> {
+        let detail = detail
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.clone()))
+            .collect();
+        Ledger::open(&base.dir)?.append(Event {
+            experiment: id.to_owned(),
+            operation: operation.to_owned(),
+            by: self.caller.clone(),
+            outcome,
+            detail,
+        })?;
+        Ok(())
+    }
+}
+
+/// What the registry keeps of an experiment.
+pub fn row(opened: &Opened) -> Known {
+    let definition = &opened.definition;
+    Known {
+        id: opened.id(),
+        code: definition.code.to_string(),
+        title: definition.title.clone(),
+        status: definition.status.to_string(),
+        base: opened.base.path.display().to_string(),
+        digest: opened.digest.clone(),
+        seen_at: clock::now_text(),
+        responsible: responsible(definition),
+    }
+}
+
+/// Opens an experiment of an open base, removed ones included. `None` where there is none of this code.
+pub fn open_in(base: OpenBase, code: &Code) -> Result<Option<Opened>> {
+    let Some(dir) = base.dir.child(code.as_str())? else {
+        return Ok(None);
+    };
+    let Some(metadata) = dir.child("metadata")? else {
+        return Ok(None);
+    };
+    let Some(stored) = store::definition::read(&metadata)? else {
+        return Ok(None);
+    };
+    let definition = experiment::read(stored.text.as_bytes(), Strictness::Stored)?;
+    let applied = Applied::load(&metadata)?;
+    Ok(Some(Opened {
+        base,
+        dir,
+        metadata,
+        definition,
+        digest: stored.digest,
+        applied,
+    }))
+}
+
+/// Opens a base without asking whose it is.
+pub fn open_base(path: &Path) -> Result<OpenBase> {
+    Ok(OpenBase {
+        path: path.to_owned(),
+        dir: underneath(path)?,
+    })
+}
+
+/// Fails where an experiment is out of service.
+pub fn in_service(opened: &Opened) -> Result<()> {
+    if opened.definition.status == Status::Removed {
+        let path = opened.path();
+        return Err(Error::new(
+            "experiment.removed",
+            format!(
+                "{} was removed; its data lies in {}",
+                opened.definition.code,
+                path.display()
+            ),
+        )
+        .hint(format!(
+            "`octonas experiment adopt {}` brings it back",
+            path.display()
+        )));
+    }
+    Ok(())
+}
+
+fn unavailable(path: &Path, reason: &str) -> Error {
+    Error::new(
+        "base.unavailable",
+        format!("{} cannot be used: {reason}", path.display()),
+    )
+    .hint("mount its disk, then try again; nothing was changed")
+}
+
+/// The person to ask: the principal investigator, otherwise whoever leads, otherwise the contact.
+fn responsible(definition: &Definition) -> String {
+    [
+        Role::PrincipalInvestigator,
+        Role::ProjectLeader,
+        Role::Contact,
+    ]
+    .iter()
+    .find_map(|role| {
+        definition
+            .people
+            .iter()
+            .find(|person| person.roles.contains(role))
+    })
+    .map(|person| person.name.clone())
+    .unwrap_or_default()
+}

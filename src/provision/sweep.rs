@@ -1,0 +1,300 @@
+//! What members keep in the leaves. POSIX default ACLs give new files the right rights, but any chmod by their owner narrows
+//! the mask for everybody else, and some programs drop the ACL. The sweep finds such files and sets them right, on
+//! descriptors, never through a link.
+
+use serde::Serialize;
+
+use super::apply::Look;
+use super::site::{Opened, Site};
+use crate::error::Result;
+use crate::layout::DirectoryKind;
+use crate::nas::Observation;
+use crate::object::{Attributes, Kind, ObjectId};
+use crate::sys::acl::{Acl, Perms, Which};
+use crate::sys::dir::{Dir, FileKind, Node};
+use crate::sys::process;
+use crate::sys::walk::{self, Walk};
+
+/// More findings than these say nothing new.
+const FINDINGS_LIMIT: usize = 10_000;
+
+/// Something that is not as it should be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// `rights.narrowed`, `rights.linked`, `leaf.directory`, `frame.unexpected`, `tree.unreadable`.
+    pub code: &'static str,
+    /// Path below the experiment.
+    pub path: String,
+    /// What is wrong, for people.
+    pub text: String,
+}
+
+/// What a repairing sweep did.
+#[derive(Debug, Default)]
+pub struct Swept {
+    /// Files and directories that were set right.
+    pub repaired: u64,
+}
+
+/// The intent that stands in the record while a sweep is due.
+pub fn intent() -> ObjectId {
+    ObjectId::new(Kind::Contents, "")
+}
+
+/// The attribute of the intent that asks for new owners too (after an adoption, numbers of another NAS mean nothing).
+pub fn with_owners() -> Attributes {
+    Attributes::from([("owners".to_owned(), "root".to_owned())])
+}
+
+/// The groups of an experiment, by number.
+#[derive(Clone, Copy)]
+struct Wall {
+    writers: u32,
+    readers: u32,
+}
+
+impl Wall {
+    fn of(opened: &Opened, observation: &Observation) -> Option<Self> {
+        let code = &opened.definition.code;
+        Some(Self {
+            writers: *observation.group_ids.get(&code.writers_group())?,
+            readers: *observation.group_ids.get(&code.readers_group())?,
+        })
+    }
+
+    fn acl(self, user_obj: Perms, mask: Perms) -> Acl {
+        Acl {
+            user_obj,
+            users: std::collections::BTreeMap::new(),
+            group_obj: Perms::NONE,
+            groups: [(self.writers, Perms::ALL), (self.readers, Perms::READ)].into(),
+            mask: Some(mask),
+            other: Perms::NONE,
+        }
+    }
+
+    /// What a file or directory should have, given what its owner may do with it: executable for all or for none.
+    fn right_for(self, kind: FileKind, owner: Perms) -> Acl {
+        if kind == FileKind::Directory {
+            return self.acl(Perms::ALL, Perms::ALL);
+        }
+        let bits = owner.or(Perms::from_bits(6));
+        self.acl(bits, bits)
+    }
+
+    fn is_right(self, node: &Node, kind: FileKind) -> Result<bool> {
+        let Some(access) = node.acl(Which::Access)? else {
+            return Ok(false);
+        };
+        let right = self.right_for(kind, access.user_obj);
+        let mask = access.mask.unwrap_or(Perms::NONE);
+        let same = access.groups == right.groups
+            && access.users.is_empty()
+            && access.group_obj == Perms::NONE
+            && access.other == Perms::NONE
+            && access.user_obj.covers(right.user_obj)
+            && mask.covers(right.mask.unwrap_or(Perms::NONE));
+        if !same || kind != FileKind::Directory {
+            return Ok(same);
+        }
+        Ok(node.acl(Which::Default)?.is_some_and(|acl| acl == right))
+    }
+
+    fn set_right(self, node: &Node, kind: FileKind) -> Result<()> {
+        let owner = Perms::from_bits(node.metadata()?.mode >> 6);
+        let right = self.right_for(kind, owner);
+        if kind == FileKind::Directory {
+            node.set_acl(Which::Default, Some(&right))?;
+        }
+        node.set_acl(Which::Access, Some(&right))
+    }
+}
+
+/// Looks through everything below the leaves. Changes nothing.
+pub fn find(
+    site: &Site,
+    opened: &Opened,
+    look: &Look,
+    observation: &Observation,
+) -> Result<Vec<Finding>> {
+    let mut findings = Vec::new();
+    let wall = site
+        .nas
+        .identity()
+        .enforces_rights
+        .then(|| Wall::of(opened, observation))
+        .flatten();
+    strangers_in_frame(opened, look, &mut findings)?;
+    for directory in look
+        .directories
+        .iter()
+        .filter(|directory| directory.kind != DirectoryKind::Frame)
+    {
+        let leaf = directory.path.as_str();
+        let Some(dir) = opened.dir.open(leaf)? else {
+            continue;
+        };
+        for found in Walk::new(&dir)? {
+            if findings.len() >= FINDINGS_LIMIT {
+                return Ok(findings);
+            }
+            match found.and_then(|found| examine(&found, wall, directory.kind)) {
+                Ok(None) => {}
+                Ok(Some((path, code, text))) => findings.push(Finding {
+                    code,
+                    path: format!("{leaf}/{path}"),
+                    text: text.to_owned(),
+                }),
+                Err(error) => findings.push(Finding {
+                    code: "tree.unreadable",
+                    path: leaf.to_owned(),
+                    text: error.to_string(),
+                }),
+            }
+        }
+    }
+    Ok(findings)
+}
+
+type Verdict = Option<(String, &'static str, &'static str)>;
+
+fn examine(found: &walk::Found, wall: Option<Wall>, leaf: DirectoryKind) -> Result<Verdict> {
+    process::check_interrupted()?;
+    let path = found.path.display().to_string();
+    let kind = found.metadata.kind;
+    if kind == FileKind::Directory && leaf == DirectoryKind::Leaf && !path.contains('/') {
+        return Ok(Some((
+            path,
+            "leaf.directory",
+            "the layout has no directories here",
+        )));
+    }
+    if !matches!(kind, FileKind::Directory | FileKind::File) {
+        return Ok(None);
+    }
+    let Some(wall) = wall else { return Ok(None) };
+    let Some(node) = found.node()? else {
+        return Ok(None);
+    };
+    if wall.is_right(&node, kind)? {
+        return Ok(None);
+    }
+    if is_linked(found) {
+        return Ok(Some((
+            path,
+            "rights.linked",
+            "its rights were changed, and it has other names: it is left alone",
+        )));
+    }
+    Ok(Some((
+        path,
+        "rights.narrowed",
+        "its rights differ from the experiment's: some members may not use it",
+    )))
+}
+
+/// A file with several names may be somebody else's elsewhere on the disk.
+fn is_linked(found: &walk::Found) -> bool {
+    found.metadata.kind == FileKind::File && found.metadata.links > 1
+}
+
+/// The frame holds the layout and nothing else.
+fn strangers_in_frame(opened: &Opened, look: &Look, findings: &mut Vec<Finding>) -> Result<()> {
+    let frames = look
+        .desired
+        .keys()
+        .filter(|id| id.kind == Kind::Directory)
+        .filter(|id| id.key != "metadata" && id.key != "landing")
+        .filter(|id| {
+            !look
+                .directories
+                .iter()
+                .any(|d| d.path.as_str() == id.key && d.kind != DirectoryKind::Frame)
+        });
+    for frame in frames {
+        let dir = if frame.key.is_empty() {
+            Some(opened.dir.try_clone()?)
+        } else {
+            opened.dir.open(&frame.key)?
+        };
+        let Some(dir) = dir else { continue };
+        for entry in dir.entries()? {
+            let name = entry.name.to_string_lossy();
+            let path = if frame.key.is_empty() {
+                name.into_owned()
+            } else {
+                format!("{}/{name}", frame.key)
+            };
+            if !look
+                .desired
+                .contains_key(&ObjectId::new(Kind::Directory, &path))
+            {
+                findings.push(Finding {
+                    code: "frame.unexpected",
+                    path,
+                    text: "the layout knows nothing of it, and no member can have made it"
+                        .to_owned(),
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Sets everything below the leaves right. Interrupted, it is begun again and finds less to do.
+pub fn mend(site: &Site, opened: &Opened, look: &Look, observation: &Observation) -> Result<Swept> {
+    let mut swept = Swept::default();
+    if !site.nas.identity().enforces_rights {
+        return Ok(swept);
+    }
+    let Some(wall) = Wall::of(opened, observation) else {
+        return Ok(swept);
+    };
+    let owners = opened
+        .applied
+        .intents
+        .get(&intent())
+        .is_some_and(|attributes| attributes.contains_key("owners"));
+    for directory in look
+        .directories
+        .iter()
+        .filter(|directory| directory.kind != DirectoryKind::Frame)
+    {
+        if let Some(dir) = opened.dir.open(directory.path.as_str())? {
+            mend_below(site, &dir, wall, owners, &mut swept)?;
+        }
+    }
+    Ok(swept)
+}
+
+fn mend_below(site: &Site, dir: &Dir, wall: Wall, owners: bool, swept: &mut Swept) -> Result<()> {
+    for found in Walk::new(dir)? {
+        process::check_interrupted()?;
+        let result = found.and_then(|found| mend_one(&found, wall, owners));
+        match result {
+            Ok(true) => swept.repaired += 1,
+            Ok(false) => {}
+            Err(error) => site.progress.warn(&error.to_string()),
+        }
+    }
+    dir.sync()
+}
+
+fn mend_one(found: &walk::Found, wall: Wall, owners: bool) -> Result<bool> {
+    let kind = found.metadata.kind;
+    if !matches!(kind, FileKind::Directory | FileKind::File) || is_linked(found) {
+        return Ok(false);
+    }
+    let Some(node) = found.node()? else {
+        return Ok(false);
+    };
+    let strange = owners && (found.metadata.uid != 0 || found.metadata.gid != wall.writers);
+    if strange {
+        node.set_owner(Some(0), Some(wall.writers))?;
+    }
+    if !strange && wall.is_right(&node, kind)? {
+        return Ok(false);
+    }
+    wall.set_right(&node, kind)?;
+    Ok(true)
+}

@@ -1,0 +1,410 @@
+//! The same operations as JSON, for the web UI: `octonas rpc METHOD` reads one object
+//! `{"caller": {"username", "role"}, "params": {…}}` from standard input, and writes exactly one line
+//! `{"result": …}` or `{"error": {"code", "message", "hint", "field"?}}`.
+//!
+//! A caller of the role `user` sees only the experiments that they are a member of, and changes nothing.
+
+use std::io::Read as _;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::error::{Error, Result};
+use crate::experiment::Code;
+use crate::provision::site::Site;
+use crate::provision::{adopt, base, check, create, desired, doctor, lifecycle, list, show};
+
+/// The longest request.
+const SIZE_LIMIT: u64 = 4 << 20;
+
+/// The methods, as the web UI calls them.
+pub const METHODS: [&str; 20] = [
+    "add-base",
+    "adopt-experiment",
+    "apply-experiment",
+    "check-base",
+    "check-experiments",
+    "close-experiment",
+    "create-experiment",
+    "doctor",
+    "due-experiments",
+    "edit-experiment",
+    "list-bases",
+    "list-experiments",
+    "list-layouts",
+    "methods",
+    "plan-experiment",
+    "remove-experiment",
+    "reopen-experiment",
+    "rights",
+    "show-experiment",
+    "show-layout",
+];
+
+/// What a role may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Everything.
+    Admin,
+    /// Look at the experiments that they are a member of.
+    User,
+}
+
+/// Who asks; the web UI has authenticated them.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Caller {
+    /// Their account.
+    pub username: String,
+    /// Their role.
+    pub role: Role,
+}
+
+/// One request.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Request {
+    /// Who asks.
+    pub caller: Caller,
+    /// What they ask with.
+    #[serde(default)]
+    pub params: Value,
+}
+
+/// Reads a request.
+pub fn read(input: impl std::io::Read) -> Result<Request> {
+    let mut text = Vec::new();
+    input
+        .take(SIZE_LIMIT + 1)
+        .read_to_end(&mut text)
+        .map_err(|e| Error::new("rpc.invalid", "the request cannot be read").source(e))?;
+    parse(&text)
+}
+
+/// Parses a request.
+pub fn parse(text: &[u8]) -> Result<Request> {
+    if text.len() as u64 > SIZE_LIMIT {
+        return Err(Error::new(
+            "rpc.invalid",
+            "the request is longer than 4 MiB",
+        ));
+    }
+    serde_json::from_slice(text).map_err(|e| {
+        Error::new(
+            "rpc.invalid",
+            "the request is not an object {caller: {username, role}, params}",
+        )
+        .source(e)
+    })
+}
+
+/// The answer's line.
+pub fn answer(result: &Result<Value>) -> Value {
+    match result {
+        Ok(value) => json!({"result": value}),
+        Err(error) => {
+            let mut body = json!({
+                "code": error.code(),
+                "message": error.to_string(),
+                "hint": error.hint_text(),
+            });
+            if let (Some(field), Some(map)) = (error.field_name(), body.as_object_mut()) {
+                map.insert("field".into(), field.into());
+            }
+            json!({"error": body})
+        }
+    }
+}
+
+/// Carries a request out.
+pub fn call(site: &Site, method: &str, request: &Request) -> Result<Value> {
+    if !METHODS.contains(&method) {
+        return Err(
+            Error::new("rpc.unknown", format!("there is no method {method}"))
+                .hint("`methods` lists them"),
+        );
+    }
+    match request.caller.role {
+        Role::Admin => admin(site, method, &request.params),
+        Role::User => user(site, method, request),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct One {
+    code: Code,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Define {
+    definition: Value,
+    #[serde(default)]
+    from: Option<String>,
+    #[serde(default)]
+    create_accounts: bool,
+    #[serde(default)]
+    dry_run: bool,
+}
+
+impl Define {
+    /// A definition comes as an object, or as the text of a file. JSON is YAML: the same reader takes both.
+    fn text(&self) -> Vec<u8> {
+        match &self.definition {
+            Value::String(text) => text.clone().into_bytes(),
+            other => other.to_string().into_bytes(),
+        }
+    }
+
+    fn options(&self) -> create::Options {
+        create::Options {
+            create_accounts: self.create_accounts,
+            dry_run: self.dry_run,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Change {
+    code: Code,
+    #[serde(default)]
+    mend: bool,
+    #[serde(default)]
+    dry_run: bool,
+    #[serde(default)]
+    delete_data: Option<Code>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Select {
+    #[serde(default)]
+    code: Option<Code>,
+    #[serde(default)]
+    user: Option<String>,
+    #[serde(default)]
+    refresh: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Adopt {
+    dir: PathBuf,
+    #[serde(default)]
+    take_over: bool,
+    #[serde(default)]
+    grant: Vec<String>,
+    #[serde(default)]
+    dry_run: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Folder {
+    path: PathBuf,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Named {
+    name: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Rehearsal {
+    #[serde(default)]
+    dry_run: bool,
+}
+
+fn params<T: DeserializeOwned>(value: &Value) -> Result<T> {
+    let value = if value.is_null() {
+        json!({})
+    } else {
+        value.clone()
+    };
+    serde_json::from_value(value)
+        .map_err(|e| Error::new("rpc.params", "the parameters are wrong").source(e))
+}
+
+fn value(result: impl serde::Serialize) -> Result<Value> {
+    serde_json::to_value(result)
+        .map_err(|e| Error::new("output.failed", "cannot encode the answer").source(e))
+}
+
+fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
+    match method {
+        "create-experiment" => {
+            let define: Define = params(given)?;
+            value(create::create(site, &define.text(), define.options())?)
+        }
+        "edit-experiment" => {
+            let define: Define = params(given)?;
+            // The web UI always says which definition it showed.
+            let from = define.from.as_deref().ok_or_else(|| {
+                Error::new(
+                    "rpc.params",
+                    "`from` is missing: the digest of the definition that was edited",
+                )
+                .field("from")
+            })?;
+            value(create::edit(
+                site,
+                &define.text(),
+                Some(from),
+                define.options(),
+            )?)
+        }
+        "list-experiments" => {
+            let select: Select = params(given)?;
+            value(list::list(site, select.refresh)?)
+        }
+        "show-experiment" => value(show::show(site, &params::<One>(given)?.code)?),
+        "plan-experiment" => {
+            let change: Change = params(given)?;
+            value(show::plan(site, &change.code, change.mend)?)
+        }
+        "apply-experiment" => {
+            let change: Change = params(given)?;
+            value(lifecycle::apply(site, &change.code, change.mend)?)
+        }
+        "check-experiments" => {
+            let select: Select = params(given)?;
+            value(check::check(site, select.code.as_ref())?)
+        }
+        "close-experiment" => {
+            let change: Change = params(given)?;
+            value(lifecycle::close(site, &change.code, change.dry_run)?)
+        }
+        "reopen-experiment" => {
+            let change: Change = params(given)?;
+            value(lifecycle::reopen(site, &change.code, change.dry_run)?)
+        }
+        "remove-experiment" => {
+            let change: Change = params(given)?;
+            value(lifecycle::remove(
+                site,
+                &change.code,
+                change.delete_data.as_ref(),
+                change.dry_run,
+            )?)
+        }
+        "adopt-experiment" => {
+            let adopt: Adopt = params(given)?;
+            let options = adopt::Options {
+                take_over: adopt.take_over,
+                grant: adopt.grant,
+                dry_run: adopt.dry_run,
+            };
+            value(adopt::adopt(site, &absolute(&adopt.dir)?, &options)?)
+        }
+        "due-experiments" => value(lifecycle::due(site, params::<Rehearsal>(given)?.dry_run)?),
+        "rights" => {
+            let select: Select = params(given)?;
+            value(check::rights(
+                site,
+                &required(select.code)?,
+                select.user.as_deref(),
+            )?)
+        }
+        "add-base" => value(base::add(site, &absolute(&params::<Folder>(given)?.path)?)?),
+        "check-base" => value(base::check(
+            site,
+            &absolute(&params::<Folder>(given)?.path)?,
+        )?),
+        "list-bases" => {
+            let Nothing {} = params(given)?;
+            value(base::list(site)?)
+        }
+        "doctor" => {
+            let Nothing {} = params(given)?;
+            value(doctor::examine(site))
+        }
+        _ => anybody(site, method, given),
+    }
+}
+
+/// What concerns no experiment.
+fn anybody(site: &Site, method: &str, given: &Value) -> Result<Value> {
+    match method {
+        "methods" => value(METHODS),
+        "list-layouts" => value(show::layouts(&site.layouts)?),
+        "show-layout" => {
+            let name = params::<Named>(given)?.name;
+            Ok(json!({"name": name, "text": site.layouts.text(&name)?}))
+        }
+        _ => Err(Error::new(
+            "rpc.forbidden",
+            format!("{method} is for administrators"),
+        )),
+    }
+}
+
+fn user(site: &Site, method: &str, request: &Request) -> Result<Value> {
+    let name = request.caller.username.as_str();
+    let given = &request.params;
+    match method {
+        "list-experiments" => {
+            let Select { .. } = params(given)?;
+            let mut found = list::list(site, false)?;
+            found.rows.retain(|row| {
+                Code::parse(&row.code).is_ok_and(|code| visible(site, &code, name).is_ok())
+            });
+            found.unavailable.clear();
+            value(found)
+        }
+        "show-experiment" => {
+            let code = params::<One>(given)?.code;
+            visible(site, &code, name)?;
+            value(show::show(site, &code)?)
+        }
+        "rights" => {
+            let code = required(params::<Select>(given)?.code)?;
+            visible(site, &code, name)?;
+            value(check::rights(site, &code, Some(name))?)
+        }
+        _ => anybody(site, method, given),
+    }
+}
+
+/// Somebody else's experiment answers like one that does not exist.
+fn visible(site: &Site, code: &Code, username: &str) -> Result<()> {
+    let unknown = || {
+        Error::new(
+            "experiment.unknown",
+            format!("there is no experiment {code} on this NAS"),
+        )
+    };
+    let opened = site.open(code).map_err(|_| unknown())?;
+    crate::provision::site::in_service(&opened).map_err(|_| unknown())?;
+    if desired::members(&opened.definition, site.today).contains_key(username) {
+        Ok(())
+    } else {
+        Err(unknown())
+    }
+}
+
+fn required(code: Option<Code>) -> Result<Code> {
+    code.ok_or_else(|| Error::new("rpc.params", "`code` is missing").field("code"))
+}
+
+fn absolute(path: &std::path::Path) -> Result<PathBuf> {
+    if path.is_absolute() {
+        Ok(crate::settings::absolute(path, std::path::Path::new("/")))
+    } else {
+        Err(Error::new(
+            "rpc.params",
+            format!("{} is not an absolute path", path.display()),
+        )
+        .field("path"))
+    }
+}

@@ -1,0 +1,79 @@
+<?php
+
+/**
+ * Feeds the engine module what OpenMediaVault's database tells its listeners, and prints what became dirty.
+ * Usage: php listener.php PATH_OF_octonas.inc
+ */
+
+namespace OMV\Engine\Notify {
+    interface IListener
+    {
+    }
+
+    class Dispatcher
+    {
+        public $listeners = [];
+
+        public function addListener($types, $id, $callback)
+        {
+            $this->listeners[] = [$types, $id, $callback];
+        }
+
+        public function notify($type, $id, ...$arguments)
+        {
+            foreach ($this->listeners as [$types, $listened, $callback]) {
+                if (($types & $type) && $id === $listened) {
+                    call_user_func($callback, $type, $id, ...$arguments);
+                }
+            }
+        }
+    }
+}
+
+namespace OMV\Engine\Module {
+    interface IServiceStatus
+    {
+    }
+
+    abstract class ServiceAbstract
+    {
+        public $dirty = 0;
+
+        final public function setDirty()
+        {
+            ++$this->dirty;
+        }
+    }
+}
+
+namespace {
+    define("OMV_NOTIFY_CREATE", 1);
+    define("OMV_NOTIFY_MODIFY", 2);
+    define("OMV_NOTIFY_PREDELETE", 4);
+    define("OMV_NOTIFY_DELETE", 8);
+
+    require $argv[1];
+
+    $old = ["uuid" => "u", "code" => "lake", "sharedfolderref" => "", "readonly" => false, "writers" => "alice"];
+    $id = "org.openmediavault.conf.service.octonas.experiment";
+    $cases = [
+        "created" => [OMV_NOTIFY_CREATE, $id, $old, null],
+        "deleted" => [OMV_NOTIFY_DELETE, $id, $old],
+        "closed" => [OMV_NOTIFY_MODIFY, $id, ["readonly" => true] + $old, $old],
+        "other people" => [OMV_NOTIFY_MODIFY, $id, ["writers" => "bob"] + $old, $old],
+        "shared folder and people" =>
+            [OMV_NOTIFY_MODIFY, $id, ["sharedfolderref" => "x", "writers" => "bob"] + $old, $old],
+        "shared folder alone" => [OMV_NOTIFY_MODIFY, $id, ["sharedfolderref" => "x"] + $old, $old],
+        "nothing, in another order" => [OMV_NOTIFY_MODIFY, $id, array_reverse($old), $old],
+        "without what was" => [OMV_NOTIFY_MODIFY, $id, $old],
+        "about to be deleted" => [OMV_NOTIFY_PREDELETE, $id, $old],
+        "another object" => [OMV_NOTIFY_MODIFY, "org.openmediavault.conf.service.octonas", $old, $old],
+    ];
+    foreach ($cases as $name => $arguments) {
+        $module = new \Engined\Module\Octonas();
+        $dispatcher = new \OMV\Engine\Notify\Dispatcher();
+        $module->bindListeners($dispatcher);
+        $dispatcher->notify(...$arguments);
+        echo $name, ": ", $module->dirty, "\n";
+    }
+}

@@ -1,0 +1,288 @@
+"""The plugin's own files, checked without OpenMediaVault: `tests/plugin/check`.
+
+Needs python3-jinja2, python3-yaml, php-cli, shellcheck and systemd. OCTONAS_UPDATE_GOLDEN=1 writes the golden
+files anew.
+"""
+
+import copy
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+import datamodels
+from salt_double import Salt
+
+HERE = Path(__file__).resolve().parent
+PROJECT = HERE.parents[1]
+OMV = PROJECT / "omv-plugin/usr/share/openmediavault"
+DISK = "/srv/dev-disk-by-uuid-1111-2222"
+OTHER = "/srv/other disk"
+
+
+def experiment(code, disk=DISK, **more):
+    """One experiment of the configuration."""
+    return {
+        "uuid": "00000000-0000-4000-8000-000000000000",
+        "id": "11111111-1111-4111-8111-111111111111",
+        "code": code,
+        "path": f"{disk}/octonas/{code}",
+        "sharedfolderref": "",
+        "readonly": False,
+        "sftp": True,
+        "rsync": True,
+        "writers": "alice,bob",
+        "readers": "carol",
+        **more,
+    }
+
+
+def machine(*experiments, mounts=(DISK, OTHER), up=(), units=(), enabled=()):
+    """A machine with these experiments; `up` are mounted, `units` have a file, `enabled` are wanted by targets."""
+    wants = "/etc/systemd/system/{}.wants"
+    return {
+        "objects": {
+            "conf.service.octonas.experiment": list(experiments),
+            "conf.system.filesystem.mountpoint": [{"dir": "/"}, {"dir": DISK}, {"dir": OTHER}],
+        },
+        "mounts": ["/", *mounts, *up],
+        "directories": {
+            **{one["path"]: [] for one in experiments if one["path"].startswith(tuple(mounts))},
+            **({wants.format(t): list(enabled) for t in ("octonas-walls.target", "multi-user.target")} if enabled else {}),
+        },
+        "units": [f"/etc/systemd/system/{unit}" for unit in units],
+    }
+
+
+LAKE = experiment("lake")
+LAKE_UNIT = r"srv-dev\x2ddisk\x2dby\x2duuid\x2d1111\x2d2222-octonas-lake.mount"
+STALE_UNIT = r"srv-dev\x2ddisk\x2dby\x2duuid\x2d1111\x2d2222-octonas-gone\x2d2025.mount"
+
+MACHINES = {
+    "none": machine(),
+    "one": machine(LAKE),
+    "settled": machine(LAKE, up=[LAKE["path"]], units=[LAKE_UNIT], enabled=[LAKE_UNIT]),
+    "several": machine(
+        experiment("eco-2026", writers="alice", readers="bob,dora"),
+        experiment("lake", writers="bob", readers=""),
+        experiment("quiet", sftp=False, rsync=False),
+        experiment("sea", disk=OTHER, rsync=False),
+    ),
+    "closed": machine(experiment("lake", readonly=True), up=[LAKE["path"]], units=[LAKE_UNIT], enabled=[LAKE_UNIT]),
+    "base-missing": machine(LAKE, experiment("sea", disk=OTHER), mounts=[DISK]),
+    "directory-missing": machine(LAKE) | {"directories": {}},
+    "stale": machine(LAKE, up=[LAKE["path"]], units=[LAKE_UNIT, STALE_UNIT], enabled=[LAKE_UNIT, STALE_UNIT]),
+    "half-enabled": machine(LAKE, up=[LAKE["path"]], units=[LAKE_UNIT])
+    | {"directories": {LAKE["path"]: [], "/etc/systemd/system/multi-user.target.wants": [LAKE_UNIT]}},
+}
+
+
+def states(name):
+    """All states of a machine, file by file."""
+    salt = Salt(PROJECT / "salt", copy.deepcopy(MACHINES[name]))
+    return {file: salt.states(file) for file in ("10walls.sls", "20jails.sls", "30sshd.sls")}
+
+
+class DataModels(unittest.TestCase):
+    def test_our_models_follow_the_dialect(self):
+        self.assertEqual(datamodels.check(OMV / "datamodels"), [])
+        self.assertEqual(len(datamodels.load(OMV / "datamodels")) >= 3, True)
+
+    def test_the_checker_sees_what_would_break_openmediavault(self):
+        good = json.loads((OMV / "datamodels/conf.service.octonas.experiment.json").read_text())
+        for change, expected in [
+            (lambda m: m["properties"]["code"].update(type=["string", "null"]), "one string"),
+            (lambda m: m["properties"]["code"].update(format="no-multi-line"), "unknown format"),
+            (lambda m: m["properties"]["path"].update(pattern="^/srv$(?!\\n)"), "escaped"),
+            (lambda m: m["properties"]["path"].update(pattern="^x$"), "anchored"),
+            (lambda m: m["properties"].update(tags={"type": "array", "items": {"type": "string"}}), "read as an object"),
+            (lambda m: m["properties"].update(x={"type": "text"}), "unknown type"),
+            (lambda m: m["queryinfo"].update(idproperty="id"), "idproperty"),
+            (lambda m: m.update(iterable=True), "unknown key"),
+        ]:
+            model, problems = copy.deepcopy(good), []
+            change(model)
+            datamodels.check_model(model, "model", problems)
+            self.assertTrue(any(expected in problem for problem in problems), (expected, problems))
+
+    def test_a_parent_that_forgets_a_property_of_its_children_is_found(self):
+        with tempfile.TemporaryDirectory() as directory:
+            shutil.copytree(OMV / "datamodels", directory, dirs_exist_ok=True)
+            path = Path(directory, "conf.service.octonas.json")
+            model = json.loads(path.read_text())
+            del model["properties"]["experiments"]["properties"]["item"]["items"]["properties"]["readonly"]
+            path.write_text(json.dumps(model))
+            self.assertEqual(
+                datamodels.check(directory),
+                ["conf.service.octonas: does not repeat the properties of conf.service.octonas.experiment"],
+            )
+
+
+class SaltStates(unittest.TestCase):
+    maxDiff = None
+
+    def test_states_are_those_of_the_golden_files(self):
+        for name in MACHINES:
+            with self.subTest(name):
+                text = json.dumps(states(name), indent=1, sort_keys=True) + "\n"
+                golden = HERE / "golden" / f"{name}.json"
+                if os.environ.get("OCTONAS_UPDATE_GOLDEN"):
+                    golden.parent.mkdir(exist_ok=True)
+                    golden.write_text(text)
+                self.assertEqual(text, golden.read_text())
+
+    def test_where_all_stands_nothing_is_reloaded_enabled_started_or_stopped(self):
+        walls = states("settled")["10walls.sls"]
+        self.assertEqual(set(walls), {"configure_octonas_wall_lake", "octonas_walls_systemctl_daemon_reload"})
+        reload = walls["octonas_walls_systemctl_daemon_reload"]["module.run"]
+        self.assertEqual(reload["onchanges"], [{"file": "configure_octonas_wall_lake"}])
+
+    def test_closing_an_experiment_changes_its_unit_and_restarts_nothing(self):
+        before, after = states("settled")["10walls.sls"], states("closed")["10walls.sls"]
+        options = [line for line in after["configure_octonas_wall_lake"]["file.managed"]["text"] if "Options=" in line]
+        self.assertEqual(options, ["Options=bind,private,nosuid,nodev,nosymfollow,nofail,ro"])
+        self.assertEqual(set(before), set(after))
+
+    def test_a_missing_base_keeps_nobody_else_from_starting(self):
+        walls = states("base-missing")["10walls.sls"]
+        self.assertIn("octonas_wall_sea_waits", walls)
+        self.assertIn("configure_octonas_wall_sea", walls)
+        self.assertEqual(walls["start_octonas_walls"]["cmd.run"]["name"], f"systemctl start '{LAKE_UNIT}'")
+
+    def test_only_units_without_an_experiment_are_stopped(self):
+        text = json.dumps(states("stale")["10walls.sls"])
+        self.assertEqual(text.count("systemctl disable"), 1)
+        self.assertEqual(states("stale")["10walls.sls"]["remove_octonas_wall_1"]["file.absent"]["name"],
+                         f"/etc/systemd/system/{STALE_UNIT}")
+
+    def test_jails_hold_those_with_a_door_through_ssh_and_a_writer_who_reads_writes(self):
+        salt = Salt(PROJECT / "salt", machine())
+        both = [experiment("lake", writers="alice", readers="alice,bob"), experiment("quiet", sftp=False, rsync=False)]
+        jails = json.loads(salt.render("files/jails.json.j2", experiments=both))
+        self.assertEqual(jails["people"], {"alice": {"lake": "write"}, "bob": {"lake": "read"}})
+        self.assertEqual(set(jails["experiments"]), {"lake"})
+
+    def test_systemd_accepts_the_units(self):
+        with tempfile.TemporaryDirectory() as directory:
+            for name in ("several", "closed"):
+                for state in states(name)["10walls.sls"].values():
+                    if "file.managed" in state:
+                        unit = Path(directory, Path(state["file.managed"]["name"]).name)
+                        unit.write_text("\n".join(state["file.managed"]["text"]) + "\n")
+            for unit in (PROJECT / "debian").glob("octonas.octonas-*"):
+                shutil.copy(unit, Path(directory, unit.name.removeprefix("octonas.")))
+            # The program is not installed here; tests/packages verifies the units where it is.
+            jails = Path(directory, "octonas-jails.service")
+            jails.write_text(jails.read_text().replace("/usr/bin/octonas", "/bin/true"))
+            units = sorted(str(path) for path in Path(directory).iterdir())
+            done = subprocess.run(["systemd-analyze", "verify", "--man=no", *units], capture_output=True, text=True,
+                                  env={**os.environ, "SYSTEMD_UNIT_PATH": f"{directory}:"})
+            ours = [line for line in done.stderr.splitlines() if "octonas" in line]
+            self.assertEqual((ours, done.returncode), ([], 0))
+
+
+class SshRules(unittest.TestCase):
+    """The script that puts them in force, with an sshd that refuses what contains 'bad'."""
+
+    def run_script(self, directory, running=True, dies=False):
+        programs = Path(directory, "bin")
+        programs.mkdir(exist_ok=True)
+        log = Path(directory, "log")
+        log.write_text("")
+        fake = {
+            "sshd": f"echo sshd >>{log}; ! grep -qs bad {directory}/target.conf",
+            "systemctl": f"echo \"$@\" >>{log}; case $1 in reload) {'kill -9 $PPID' if dies else ':'};;"
+            f" *) {'true' if running else 'false'};; esac",
+        }
+        for name, body in fake.items():
+            Path(programs, name).write_text(f"#!/bin/sh\n{body}\n")
+            Path(programs, name).chmod(0o755)
+        done = subprocess.run(
+            ["sh", PROJECT / "salt/files/sshd-drop-in", f"{directory}/source", f"{directory}/target.conf"],
+            env={"PATH": f"{programs}:{os.environ['PATH']}"}, capture_output=True, text=True)
+        files = {path.name: path.read_text() for path in Path(directory).iterdir() if path.name.startswith("target")}
+        return done.returncode, files, log.read_text().splitlines()
+
+    def test_accepted_rules_are_put_in_force_by_a_reload(self):
+        with tempfile.TemporaryDirectory() as directory:
+            Path(directory, "source").write_text("good")
+            code, files, log = self.run_script(directory)
+            self.assertEqual((code, files), (0, {"target.conf": "good"}))
+            self.assertEqual(log[-1], "reload ssh.service")
+
+    def test_refused_rules_leave_what_was_there(self):
+        for before in [{}, {"target.conf": "old"}]:
+            with tempfile.TemporaryDirectory() as directory:
+                for name, text in before.items():
+                    Path(directory, name).write_text(text)
+                Path(directory, "source").write_text("bad")
+                code, files, log = self.run_script(directory)
+                self.assertEqual((code, files, log), (1, before, ["sshd"]))
+
+    def test_a_run_that_died_before_the_reload_is_finished_by_the_next(self):
+        with tempfile.TemporaryDirectory() as directory:
+            Path(directory, "target.conf").write_text("old")
+            Path(directory, "source").write_text("good")
+            code, files, _ = self.run_script(directory, dies=True)
+            self.assertEqual((code, files), (-9, {"target.conf": "good", "target.conf.previous": "old"}))
+            code, files, log = self.run_script(directory)
+            self.assertEqual((code, files), (0, {"target.conf": "good"}))
+            self.assertEqual(log[-1], "reload ssh.service")
+
+    def test_rules_in_force_are_left_alone(self):
+        with tempfile.TemporaryDirectory() as directory:
+            for name in ("source", "target.conf"):
+                Path(directory, name).write_text("good")
+            self.assertEqual(self.run_script(directory), (0, {"target.conf": "good"}, []))
+
+    def test_a_server_that_is_off_stays_off(self):
+        with tempfile.TemporaryDirectory() as directory:
+            Path(directory, "source").write_text("good")
+            code, _, log = self.run_script(directory, running=False)
+            self.assertEqual((code, log), (0, ["sshd", "--quiet is-active ssh.service"]))
+
+
+class EngineModule(unittest.TestCase):
+    def test_php_accepts_it(self):
+        for path in sorted(OMV.rglob("*.inc")):
+            done = subprocess.run(["php", "-l", path], capture_output=True, text=True)
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+    def test_everything_but_the_shared_folder_makes_it_dirty(self):
+        done = subprocess.run(["php", HERE / "listener.php", OMV / "engined/module/octonas.inc"], check=True,
+                              capture_output=True, text=True)
+        dirty = dict(line.split(": ") for line in done.stdout.splitlines())
+        self.assertEqual(dirty, {
+            "created": "1", "deleted": "1", "closed": "1", "other people": "1", "shared folder and people": "1",
+            "shared folder alone": "0", "nothing, in another order": "0", "without what was": "1",
+            "about to be deleted": "0", "another object": "0",
+        })
+
+
+class Scripts(unittest.TestCase):
+    def test_shellcheck_has_nothing_to_say(self):
+        scripts = [
+            *PROJECT.glob("debian/*.post*"), *PROJECT.glob("debian/*.pre*"), PROJECT / "debian/build",
+            PROJECT / "salt/files/sshd-drop-in", *OMV.glob("confdb/*/*.sh"), PROJECT / "tests/packages/run",
+            PROJECT / "tests/packages/inside", PROJECT / "tests/packages/fake-openmediavault", HERE / "check",
+        ]
+        # OpenMediaVault's own files are not here to be followed.
+        done = subprocess.run(["shellcheck", "--exclude=SC1091", *scripts], capture_output=True, text=True)
+        self.assertEqual(done.stdout, "")
+
+    def test_scripts_of_the_configuration_database_are_executable(self):
+        for path in OMV.glob("confdb/*/*"):
+            self.assertTrue(os.access(path, os.X_OK), path)
+            if path.parent.name == "migrations.d":
+                self.assertEqual(path.name.count("_"), 1, path)
+
+
+if __name__ == "__main__":
+    result = unittest.main(exit=False).result
+    failed = len(result.failures) + len(result.errors)
+    print(f"plugin: {result.testsRun - failed} passed, {failed} failed")
+    sys.exit(1 if failed else 0)
