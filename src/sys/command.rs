@@ -35,6 +35,8 @@ pub enum Program {
     Smbstatus,
     /// Tells smbd processes what to do.
     Smbcontrol,
+    /// Lists accounts and groups.
+    Getent,
     /// Lists Samba's accounts.
     Pdbedit,
     /// Checks Samba's configuration.
@@ -59,6 +61,7 @@ impl Program {
             Self::Sshd => "/usr/sbin/sshd",
             Self::Smbstatus => "/usr/bin/smbstatus",
             Self::Smbcontrol => "/usr/bin/smbcontrol",
+            Self::Getent => "/usr/bin/getent",
             Self::Pdbedit => "/usr/bin/pdbedit",
             Self::Testparm => "/usr/bin/testparm",
             Self::Mount => "/usr/bin/mount",
@@ -80,6 +83,7 @@ impl Program {
             Self::Sshd => "command.sshd",
             Self::Smbstatus => "command.smbstatus",
             Self::Smbcontrol => "command.smbcontrol",
+            Self::Getent => "command.getent",
             Self::Pdbedit => "command.pdbedit",
             Self::Testparm => "command.testparm",
             Self::Mount => "command.mount",

@@ -1,11 +1,13 @@
 #!/usr/bin/python3
 """A double of omv-engined for tests: same socket, same words, same habits, and it can fail, hang or die.
 
-    engined.py --socket PATH --state FILE [--dirty FILE] [--jails FILE] [--octonas PROGRAM] [--mounts]
+    engined.py --socket PATH --state FILE [--dirty FILE] [--jails FILE] [--octonas PROGRAM] [--people DIR]
+        [--mounts]
 
 It keeps accounts, groups and configuration objects in FILE (JSON), so that it survives its own death; it never touches
 the accounts of this machine. `--mounts`: deploying the module `octonas` mounts what it says, in the mount namespace
-that the double runs in. What it writes for OctoNAS goes where `--jails` says; `--octonas PROGRAM` then runs
+that the double runs in. `--people`: accounts and groups, in the forms of
+passwd(5) and group(5), in DIR. What it writes for OctoNAS goes where `--jails` says; `--octonas PROGRAM` then runs
 `PROGRAM jails sync`.
 
 Faults: `faults` in the state, a list of {"method": "UserMgmt.setGroup"|"*", "at": "before"|"after"|STEP, "skip": N,
@@ -75,9 +77,24 @@ class Engined:
         beside = self.path.with_suffix(".new")
         beside.write_text(json.dumps(self.state, indent=1))
         beside.replace(self.path)
+        if self.options.people:
+            people = pathlib.Path(self.options.people)
+            passwd = "".join(f"{u['name']}:x:{u['uid']}:100::/home/{u['name']}:/bin/sh\n" for u in self.state["users"])
+            group = "".join(f"{g['name']}:x:{g['gid']}:{','.join(g['members'])}\n" for g in self.state["groups"])
+            for name, text in (("passwd", passwd), ("group", group)):
+                (people / f"{name}.new").write_text(text)
+                (people / f"{name}.new").replace(people / name)
         if self.options.dirty:
             # Rewritten in place, as the real one does.
             pathlib.Path(self.options.dirty).write_text(json.dumps(self.state["dirty"]))
+
+    def take_edit(self):
+        """A test may change what we know: `<state>.edit` is taken, whole, before the next call."""
+        edit = self.path.with_suffix(".edit")
+        if edit.exists():
+            self.state = json.loads(edit.read_text())
+            self.save()
+            edit.unlink()
 
     def fault(self, method, at):
         """Does what a test asked for at this place."""
@@ -484,7 +501,9 @@ class Engined:
     # --- the wire -------------------------------------------------------------------------------------------------
 
     def answer(self, request):
-        service, method = request["service"], request["method"]
+        with self.lock:
+            self.take_edit()
+        service, method = request.get("service", ""), request.get("method", "")
         name = f"{service}.{method}"
         params = request.get("params")
         key = name.lower()
@@ -552,6 +571,7 @@ def main():
     parser.add_argument("--dirty")
     parser.add_argument("--jails")
     parser.add_argument("--octonas")
+    parser.add_argument("--people")
     parser.add_argument("--mounts", action="store_true")
     parser.add_argument("--deploy-seconds", type=float, default=0.0)
     options = parser.parse_args()

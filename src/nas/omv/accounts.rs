@@ -4,11 +4,9 @@
 //! the Unix side is locked (tried on 8.5.7). So no path here sends an empty password.
 
 use serde::Serialize;
-use serde_json::json;
 use zeroize::{Zeroize as _, Zeroizing};
 
-use super::engined::Engined;
-use super::model::User;
+use super::Omv;
 use crate::error::{Error, Result};
 use crate::sys::command::{Command, Program};
 
@@ -30,13 +28,12 @@ struct NewUser<'a> {
 
 /// Creates an account that does not exist yet, and gives its initial password.
 pub(super) fn create(
-    engined: &Engined,
+    omv: &Omv,
     name: &str,
     comment: &str,
     email: Option<&str>,
 ) -> Result<Zeroizing<String>> {
-    let users: Vec<User> = engined.read("UserMgmt", "enumerateAllUsers", json!({}))?;
-    if users.iter().any(|u| u.name == name) {
+    if omv.people()?.user(name).is_some() {
         return Err(Error::new(
             "nas.account-exists",
             format!("the account {name} exists already"),
@@ -54,7 +51,7 @@ pub(super) fn create(
             }
         })
         .collect();
-    engined.change_with_secret(
+    omv.engined().change_with_secret(
         "UserMgmt",
         "setUser",
         NewUser {

@@ -118,14 +118,10 @@ fn remaining(place: &Place, experiment: &Path) -> Result<Vec<Session>> {
             .iter()
             .filter(|m| is_writable(m, place) || exposes(m, &namespace, place));
         for mount in open {
-            let process = Process::get(namespace.pid);
+            let whose = Process::get(namespace.pid).map_or_else(String::new, |p| p.name);
             left.push(Session {
                 account: String::new(),
-                door: format!(
-                    "mount {} ({})",
-                    mount.point.display(),
-                    process.map_or("a process", |_| "seen by a process")
-                ),
+                door: format!("mount {} seen by {whose}", mount.point.display()),
                 pid: namespace.pid,
             });
         }

@@ -10,6 +10,8 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::time::Duration;
 
+use nix::mount::MsFlags;
+
 use super::mounting::{self, topmost};
 use crate::error::{Error, Result};
 use crate::sys::dir::{Dir, Made, Permissions};
@@ -82,7 +84,7 @@ pub fn sync(root: &Path, wanted: &Path, numbers: &dyn Numbers) -> Result<Synced>
             );
         }
     };
-    let _lock = prepare(root)?;
+    let _held = prepare(root)?;
     let mut done = Synced::default();
     let top = Dir::open_absolute(root)?;
 
@@ -121,6 +123,15 @@ pub fn sync(root: &Path, wanted: &Path, numbers: &dyn Numbers) -> Result<Synced>
     clear(&top, &kept, &all)?;
     done.people = persons.len();
     Ok(done)
+}
+
+/// Mounts a directory upon itself with `flags`. Made in the jails' root and moved: services with a mount namespace of
+/// their own get a copy at the moment when a mount appears in its place, with the flags that it then has.
+pub(super) fn mount_upon_itself(root: &Path, path: &Path, flags: MsFlags) -> Result<()> {
+    let _held = prepare(root)?;
+    let staging = root.join(STAGING).join("dir");
+    unmount_lazily(&staging)?;
+    mounting::bind_staged(path, &staging, path, flags)
 }
 
 /// Makes the root: a tmpfs of our own, private, for root alone; and takes the lock.

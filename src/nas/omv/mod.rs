@@ -12,6 +12,7 @@ mod model;
 mod mounting;
 mod mounts;
 mod observe;
+mod people;
 mod put;
 mod sessions;
 mod settings;
@@ -30,7 +31,10 @@ use crate::nas::{Base, Identity, Interruption, Nas, Observation, Session};
 use crate::object::{Attributes, Found, Kind, ObjectId, Reference};
 use crate::report::{Hidden, Progress};
 
+use people::People;
+
 pub use engined::{Engined, Limits};
+pub use people::Source;
 pub use settings::Settings;
 
 /// The kinds of objects, in the order of creation.
@@ -97,6 +101,11 @@ impl Omv {
     /// Where everything is.
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// Accounts and groups, read now.
+    fn people(&self) -> Result<People> {
+        People::read(&self.settings.people)
     }
 
     /// The modules that wait.
@@ -186,10 +195,10 @@ impl Nas for Omv {
     ) -> Result<Reference> {
         let key = object.key.as_str();
         self.changing(|| match object.kind {
-            Kind::Group => put::group(&self.engined, key, attributes, found),
+            Kind::Group => put::group(self, key, attributes, found),
             Kind::Entry => put::entry(&self.engined, key, attributes),
             Kind::SharedFolder => put::shared_folder(&self.engined, key, attributes),
-            Kind::Privileges => put::privileges(&self.engined, key, attributes, found),
+            Kind::Privileges => put::privileges(self, key, attributes, found),
             Kind::SmbShare => smb::share(&self.engined, key, attributes),
             _ => Ok(None),
         })
@@ -204,11 +213,11 @@ impl Nas for Omv {
     fn delete(&self, object: &ObjectId, found: &Found) -> Result<()> {
         let key = object.key.as_str();
         self.changing(|| match object.kind {
-            Kind::Group => put::delete_group(&self.engined, key),
+            Kind::Group => put::delete_group(self, key),
             Kind::Entry => put::delete_entry(&self.engined, key),
             Kind::Mounts => mounts::delete(self, key),
             Kind::SharedFolder => put::delete_shared_folder(&self.engined, key, found),
-            Kind::Privileges => put::delete_privileges(&self.engined, key, found),
+            Kind::Privileges => put::delete_privileges(self, key, found),
             Kind::SmbShare => smb::delete_share(&self.engined, found),
             _ => Ok(()),
         })
@@ -257,7 +266,7 @@ impl Nas for Omv {
         comment: &str,
         email: Option<&str>,
     ) -> Result<Option<Zeroizing<String>>> {
-        self.changing(|| accounts::create(&self.engined, account.as_str(), comment, email))
+        self.changing(|| accounts::create(self, account.as_str(), comment, email))
             .map(Some)
     }
 

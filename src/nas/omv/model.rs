@@ -38,26 +38,6 @@ pub struct Page<T> {
     pub data: Vec<T>,
 }
 
-#[derive(Deserialize)]
-pub struct User {
-    pub name: String,
-    pub uid: u32,
-    #[serde(default)]
-    pub groups: Vec<String>,
-    #[serde(default)]
-    pub system: bool,
-}
-
-#[derive(Deserialize)]
-pub struct Group {
-    pub name: String,
-    pub gid: u32,
-    #[serde(default)]
-    pub members: Vec<String>,
-    #[serde(default)]
-    pub system: bool,
-}
-
 /// What OpenMediaVault itself remembers of a group.
 #[derive(Deserialize)]
 pub struct GroupRecord {

@@ -117,8 +117,8 @@ pub(super) fn bind_staged(
     })
 }
 
-/// Shows `source` at `target` with `flags`.
-pub(super) fn bind(source: &Path, target: &Path, flags: MsFlags) -> Result<()> {
+/// Shows `source` at `target` with `flags`, which it gets only after it appeared.
+fn bind(source: &Path, target: &Path, flags: MsFlags) -> Result<()> {
     fault::point("mount")?;
     let source_fd = held(source)?;
     mount(

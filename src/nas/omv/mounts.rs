@@ -97,7 +97,7 @@ pub(super) fn put(omv: &Omv, code: &str) -> Result<()> {
         )
         .hint("run `octonas experiment apply`"));
     };
-    wall(&entry)?;
+    wall(&omv.settings().jails, &entry)?;
     jails::sync(
         &omv.settings().jails,
         &omv.settings().jails_wanted,
@@ -107,13 +107,13 @@ pub(super) fn put(omv: &Omv, code: &str) -> Result<()> {
 }
 
 /// Mounts an experiment upon itself, or gives that mount its flags.
-fn wall(entry: &Entry) -> Result<()> {
+fn wall(root: &Path, entry: &Entry) -> Result<()> {
     let path = Path::new(&entry.path);
     let mut flags = WALL;
     flags.set(MsFlags::MS_RDONLY, entry.readonly);
     let table = here()?;
     let Some(own) = topmost(&table, path) else {
-        return mounting::bind(path, path, flags);
+        return jails::mount_upon_itself(root, path, flags);
     };
     if !own.propagation.is_empty() {
         mounting::make_private(path)?;

@@ -1,11 +1,10 @@
-//! One bulk snapshot: seven calls, whatever the number of experiments.
+//! One bulk snapshot: five calls, whatever the number of experiments.
 
 use std::collections::BTreeMap;
 
-use serde_json::json;
-
 use super::Omv;
-use super::model::{Group, GroupRecord, Page, User, absolute, all};
+use super::model::{GroupRecord, Page, absolute, all};
+use super::people::Group;
 use super::{mounts, put, smb};
 use crate::error::Result;
 use crate::nas::{Account, Observation};
@@ -17,19 +16,18 @@ pub(super) fn observe(omv: &Omv) -> Result<Observation> {
     let engined = omv.engined();
     let mut seen = Observation::default();
 
-    let users: Vec<User> = engined.read("UserMgmt", "enumerateAllUsers", json!({}))?;
-    for user in users {
+    let people = omv.people()?;
+    for user in &people.users {
         seen.accounts.insert(
-            user.name,
+            user.name.clone(),
             Account {
                 uid: Some(user.uid),
-                system: user.system,
-                groups: user.groups.into_iter().collect(),
+                system: user.is_system,
+                groups: people.groups_of(user),
             },
         );
     }
 
-    let groups: Vec<Group> = engined.read("UserMgmt", "enumerateAllGroups", json!({}))?;
     let records: Page<GroupRecord> =
         engined.read("Config", "getlist", all("conf.system.usermngmnt.group"))?;
     let records: BTreeMap<String, GroupRecord> = records
@@ -37,15 +35,15 @@ pub(super) fn observe(omv: &Omv) -> Result<Observation> {
         .into_iter()
         .map(|record| (record.name.clone(), record))
         .collect();
-    for group in groups {
+    for group in &people.groups {
         seen.group_ids.insert(group.name.clone(), group.gid);
-        if !group.system {
+        if !group.is_system {
             let record = records.get(&group.name);
             insert(
                 &mut seen,
                 ObjectId::new(Kind::Group, &group.name),
                 record.map(|r| r.uuid.clone()),
-                group_attributes(&group, record),
+                group_attributes(group, record),
             );
         }
     }

@@ -9,11 +9,12 @@ use std::path::{Path, PathBuf};
 use serde::de::IgnoredAny;
 use serde_json::json;
 
+use super::Omv;
 use super::engined::Engined;
 use super::model::{
-    self, Entry, Group, GroupRecord, MountPoint, NEW, Page, Privilege, SharedFolder, User, all,
-    located,
+    self, Entry, GroupRecord, MountPoint, NEW, Page, Privilege, SharedFolder, all, located,
 };
+use super::people::Group;
 use crate::error::{Error, Result};
 use crate::object::{Attributes, Found, Reference};
 
@@ -53,17 +54,17 @@ fn members(attributes: &Attributes) -> BTreeSet<String> {
 
 /// Makes a group, and its members what they should be.
 pub(super) fn group(
-    engined: &Engined,
+    omv: &Omv,
     name: &str,
     attributes: &Attributes,
     found: Option<&Found>,
 ) -> Result<Reference> {
-    let now: BTreeSet<String> = current_group(engined, name)?
-        .map(|g| g.members.into_iter().collect())
+    let now = current_group(omv, name)?
+        .map(|g| g.members)
         .unwrap_or_default();
     let seen = found.map(|f| members(&f.attributes)).unwrap_or_default();
     let members = merged(&members(attributes), &seen, &now);
-    let stored: Stored = engined.change(
+    let stored: Stored = omv.engined().change(
         "UserMgmt",
         "setGroup",
         json!({
@@ -75,10 +76,9 @@ pub(super) fn group(
     Ok(Some(stored.uuid))
 }
 
-fn current_group(engined: &Engined, name: &str) -> Result<Option<Group>> {
-    let groups: Vec<Group> = engined.read("UserMgmt", "enumerateAllGroups", json!({}))?;
-    let group = named(groups, name, |g| &g.name);
-    if group.as_ref().is_some_and(|g| g.system) {
+fn current_group(omv: &Omv, name: &str) -> Result<Option<Group>> {
+    let group = omv.people()?.group(name).cloned();
+    if group.as_ref().is_some_and(|g| g.is_system) {
         return Err(Error::new(
             "nas.system-group",
             format!("the group {name} exists as a system group"),
@@ -89,8 +89,9 @@ fn current_group(engined: &Engined, name: &str) -> Result<Option<Group>> {
 }
 
 /// Takes a group away, its members first: OpenMediaVault refuses to delete one that has any.
-pub(super) fn delete_group(engined: &Engined, name: &str) -> Result<()> {
-    if let Some(group) = current_group(engined, name)? {
+pub(super) fn delete_group(omv: &Omv, name: &str) -> Result<()> {
+    let engined = omv.engined();
+    if let Some(group) = current_group(omv, name)? {
         if !group.members.is_empty() {
             engined.change::<IgnoredAny>(
                 "UserMgmt",
@@ -220,12 +221,12 @@ fn rows(attributes: &Attributes) -> Vec<Privilege> {
 
 /// Makes the privileges of a shared folder what they should be; rows that appeared since the snapshot stay.
 pub(super) fn privileges(
-    engined: &Engined,
+    omv: &Omv,
     folder: &str,
     attributes: &Attributes,
     found: Option<&Found>,
 ) -> Result<Reference> {
-    let folder = folder_named(engined, folder)?;
+    let folder = folder_named(omv.engined(), folder)?;
     let mut privileges = rows(attributes);
     let known =
         |row: &Privilege, attributes: &Attributes| attributes.contains_key(&row.attribute().0);
@@ -233,13 +234,14 @@ pub(super) fn privileges(
         let seen = found.is_some_and(|f| known(row, &f.attributes));
         !seen && !known(row, attributes)
     });
-    privileges.extend(living(engined, others.collect())?);
-    set_privileges(engined, &folder.uuid, &privileges)?;
+    privileges.extend(living(omv, others.collect())?);
+    set_privileges(omv.engined(), &folder.uuid, &privileges)?;
     Ok(Some(folder.uuid))
 }
 
 /// Takes our rows away; others stay. Without any row SMB lets everybody try, so this comes after the share is gone.
-pub(super) fn delete_privileges(engined: &Engined, folder: &str, found: &Found) -> Result<()> {
+pub(super) fn delete_privileges(omv: &Omv, folder: &str, found: &Found) -> Result<()> {
+    let engined = omv.engined();
     let Some(folder) = named(shared_folders(engined)?, folder, |f| &f.name) else {
         return Ok(());
     };
@@ -253,20 +255,19 @@ pub(super) fn delete_privileges(engined: &Engined, folder: &str, found: &Found) 
     if ours.is_empty() {
         return Ok(());
     }
-    set_privileges(engined, &folder.uuid, &living(engined, others)?)
+    set_privileges(engined, &folder.uuid, &living(omv, others)?)
 }
 
 /// Rows whose account or group exists. `OpenMediaVault` leaves the rows of a deleted account where they are and then
 /// refuses the whole list for them; dropped, they cannot fall to a later account of the same name.
-fn living(engined: &Engined, rows: Vec<Privilege>) -> Result<Vec<Privilege>> {
+fn living(omv: &Omv, rows: Vec<Privilege>) -> Result<Vec<Privilege>> {
     if rows.is_empty() {
         return Ok(rows);
     }
-    let users: Vec<User> = engined.read("UserMgmt", "enumerateAllUsers", json!({}))?;
-    let groups: Vec<Group> = engined.read("UserMgmt", "enumerateAllGroups", json!({}))?;
+    let people = omv.people()?;
     let lives = |row: &Privilege| match row.holder.as_str() {
-        "user" => users.iter().any(|u| u.name == row.name),
-        _ => groups.iter().any(|g| g.name == row.name),
+        "user" => people.user(&row.name).is_some(),
+        _ => people.group(&row.name).is_some(),
     };
     Ok(rows.into_iter().filter(lives).collect())
 }

@@ -7,10 +7,8 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
-use serde_json::json;
 
 use super::Omv;
-use super::model::{Group, User};
 use crate::error::{Error, Result};
 use crate::nas::Session;
 use crate::sys::command::{Command, Program};
@@ -23,30 +21,27 @@ const SMB: &str = "smb";
 const END: Duration = Duration::from_secs(10);
 
 /// The sessions of these accounts that can reach an experiment: processes that hold one of its groups, and every SMB
-/// session (smbd keeps groups per session, out of sight). Two calls.
+/// session (smbd keeps groups per session, out of sight).
 pub(super) fn sessions(
     omv: &Omv,
     accounts: &BTreeSet<String>,
     experiment: &Path,
 ) -> Result<Vec<Session>> {
-    let users: Vec<User> = omv
-        .engined()
-        .read("UserMgmt", "enumerateAllUsers", json!({}))?;
-    let groups: Vec<Group> = omv
-        .engined()
-        .read("UserMgmt", "enumerateAllGroups", json!({}))?;
-    let uids: BTreeMap<u32, String> = users
-        .into_iter()
-        .filter(|u| accounts.contains(&u.name) && !u.system)
-        .map(|u| (u.uid, u.name))
+    let people = omv.people()?;
+    let uids: BTreeMap<u32, &str> = people
+        .users
+        .iter()
+        .filter(|u| accounts.contains(&u.name) && !u.is_system)
+        .map(|u| (u.uid, u.name.as_str()))
         .collect();
     let code = experiment
         .file_name()
         .map(|n| n.to_string_lossy().into_owned())
         .unwrap_or_default();
     let own = [format!("exp-{code}-w"), format!("exp-{code}-r")];
-    let gids: BTreeSet<u32> = groups
-        .into_iter()
+    let gids: BTreeSet<u32> = people
+        .groups
+        .iter()
         .filter(|g| own.contains(&g.name))
         .map(|g| g.gid)
         .collect();
@@ -57,7 +52,7 @@ pub(super) fn sessions(
         .filter_map(|p| {
             let account = p.uids.iter().find_map(|uid| uids.get(uid))?;
             holds_any(p.pid, &gids).then(|| Session {
-                account: account.clone(),
+                account: (*account).to_owned(),
                 door: door(&p.name).to_owned(),
                 pid: p.pid,
             })

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::engined::Limits;
+use super::people::Source;
 
 /// Where everything is. The defaults are those of an installed package.
 #[derive(Debug, Clone)]
@@ -15,6 +16,8 @@ pub struct Settings {
     pub jails: PathBuf,
     /// What the Salt module wants the jails to be.
     pub jails_wanted: PathBuf,
+    /// Where accounts and groups are read.
+    pub people: Source,
     /// Time and size limits of calls.
     pub limits: Limits,
 }
@@ -41,6 +44,7 @@ impl Settings {
             ),
             jails: PathBuf::from("/run/octonas/jail"),
             jails_wanted: PathBuf::from("/etc/octonas/jails.json"),
+            people: Source::System,
             limits: Limits::default(),
         }
     }

@@ -1,0 +1,269 @@
+//! The double of omv-engined as a guest of a test: started, looked into, told to fail, ended.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use octonas::nas::Attributes;
+use octonas::nas::omv::{Limits, Omv, Settings, Source};
+use serde_json::{Value, json};
+
+/// A running double, with its own directory.
+pub struct Double {
+    dir: tempfile::TempDir,
+    child: Child,
+}
+
+impl Double {
+    /// With a disk, and a few accounts that every Debian has.
+    pub fn start() -> Self {
+        let dir = tempfile::Builder::new()
+            .prefix("octonas-omv-")
+            .tempdir()
+            .unwrap();
+        let disk = dir.path().join("disk");
+        std::fs::create_dir(&disk).unwrap();
+        if is_in_namespace() {
+            // A disk that nobody outside this namespace sees.
+            run(Command::new("mount")
+                .args(["-t", "tmpfs", "disk"])
+                .arg(&disk));
+        }
+        std::fs::create_dir(disk.join("octonas")).unwrap();
+        let user = |name: &str, uid: u32| json!({"name": name, "uid": uid, "system": false});
+        let state = json!({
+            "users": [user("games", 5), user("news", 9), user("irc", 39),
+                      {"name": "root", "uid": 0, "system": true}],
+            "groups": [{"name": "users", "gid": 100, "members": [], "system": true}],
+            "mountpoints": [{"uuid": "6d1c3bd0-5c1b-4f9a-9f5e-2f0b8a0c1d2e", "fsname": "/dev/disk/by-uuid/x",
+                             "dir": disk, "type": "ext4", "opts": "defaults,nofail", "freq": 0, "passno": 2,
+                             "hidden": false, "usagewarnthreshold": 85, "comment": ""}],
+        });
+        std::fs::write(dir.path().join("state.json"), state.to_string()).unwrap();
+        let child = spawn(dir.path());
+        Self { dir, child }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// The folder of experiments on its disk.
+    pub fn base(&self) -> PathBuf {
+        self.path("disk/octonas")
+    }
+
+    /// Where jails are.
+    pub fn jails(&self) -> PathBuf {
+        self.path("jail")
+    }
+
+    /// A directory in the base.
+    pub fn directory(&self, code: &str) -> PathBuf {
+        let path = self.base().join(code);
+        std::fs::create_dir_all(&path).unwrap();
+        path
+    }
+
+    /// A NAS that talks to it.
+    pub fn connect(&self) -> Omv {
+        Omv::connect(Settings {
+            socket: self.path("engined.sock"),
+            dirty_modules: self.path("dirtymodules.json"),
+            jails: self.jails(),
+            jails_wanted: self.path("jails.json"),
+            people: Source::Files {
+                passwd: self.path("passwd"),
+                group: self.path("group"),
+            },
+            limits: Limits {
+                send: Duration::from_secs(5),
+                read: Duration::from_secs(5),
+                change: Duration::from_secs(2),
+                answer: 1 << 20,
+            },
+        })
+        .unwrap()
+    }
+
+    /// All that it knows.
+    pub fn state(&self) -> Value {
+        serde_json::from_slice(&std::fs::read(self.path("state.json")).unwrap()).unwrap()
+    }
+
+    /// Changes what it knows, behind everybody's back.
+    pub fn edit(&self, change: impl FnOnce(&mut Value)) {
+        let mut state = self.state();
+        change(&mut state);
+        std::fs::write(self.path("state.edit"), state.to_string()).unwrap();
+        let asked = self.path("state.edit");
+        let end = Instant::now() + Duration::from_secs(5);
+        // It takes the file at the next call, and removes it.
+        let _ = std::os::unix::net::UnixStream::connect(self.path("engined.sock"))
+            .map(|mut s| std::io::Write::write_all(&mut s, b"{}\0"));
+        while asked.exists() {
+            assert!(Instant::now() < end, "the double does not take an edit");
+            sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Lets something go wrong once.
+    pub fn fault(&self, fault: Value) {
+        self.edit(|state| state["faults"].as_array_mut().unwrap().push(fault));
+    }
+
+    /// After its death.
+    pub fn restart(&mut self) {
+        self.child.wait().unwrap();
+        self.child = spawn(self.dir.path());
+    }
+}
+
+impl Drop for Double {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn spawn(dir: &Path) -> Child {
+    let socket = dir.join("engined.sock");
+    let _ = std::fs::remove_file(&socket);
+    let mut command = Command::new("python3");
+    command
+        .arg(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/tests/engined/engined.py"
+        ))
+        .arg("--socket")
+        .arg(&socket)
+        .arg("--state")
+        .arg(dir.join("state.json"))
+        .arg("--dirty")
+        .arg(dir.join("dirtymodules.json"))
+        .arg("--jails")
+        .arg(dir.join("jails.json"))
+        .arg("--people")
+        .arg(dir)
+        .env("PYTHONDONTWRITEBYTECODE", "1");
+    if is_in_namespace() {
+        command.arg("--mounts");
+    }
+    let child = command
+        .spawn()
+        .expect("python3 is needed for the double of omv-engined");
+    let end = Instant::now() + Duration::from_secs(20);
+    while !socket.exists() {
+        assert!(Instant::now() < end, "the double does not start");
+        sleep(Duration::from_millis(5));
+    }
+    child
+}
+
+/// Attributes from pairs.
+pub fn attributes(pairs: &[(&str, &str)]) -> Attributes {
+    pairs
+        .iter()
+        .map(|&(k, v)| (k.to_owned(), v.to_owned()))
+        .collect()
+}
+
+const MARK: &str = "OCTONAS_TEST_NAMESPACE";
+
+fn is_in_namespace() -> bool {
+    std::env::var_os(MARK).is_some()
+}
+
+/// Runs the test `name` in a private mount namespace: this same program again, for that test alone.
+pub fn in_namespace(name: &str, test: impl FnOnce()) {
+    if is_in_namespace() {
+        return test();
+    }
+    let ways: [&[&str]; 2] = [
+        &["--mount", "--propagation", "private"],
+        &[
+            "--user",
+            "--map-root-user",
+            "--map-auto",
+            "--mount",
+            "--propagation",
+            "private",
+        ],
+    ];
+    let way = ways.into_iter().find(|way| {
+        Command::new("unshare")
+            .args(*way)
+            .args(["mount", "-t", "tmpfs", "none", "/mnt"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .is_ok_and(|s| s.success())
+    });
+    let Some(way) = way else {
+        eprintln!("SKIPPED {name}: this machine allows no mount namespace");
+        return;
+    };
+    let output = Command::new("unshare")
+        .args(way)
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", name, "--nocapture", "--test-threads", "1"])
+        .env(MARK, "1")
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "in a mount namespace:\n{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+/// Puts a program in sshd's place, in this namespace alone, that confines everybody to `jails`.
+pub fn confining_sshd(jails: &Path) {
+    if !Path::new("/usr/sbin/sshd").exists() {
+        eprintln!("SKIPPED in part: there is no sshd here to stand in for");
+        return;
+    }
+    let script = jails.with_file_name("sshd");
+    let text = format!(
+        "#!/bin/sh\ncat <<'END'\nchrootdirectory {}/%u\nforcecommand /usr/lib/octonas/gate\nallowtcpforwarding no\n\
+         allowagentforwarding no\nallowstreamlocalforwarding no\nx11forwarding no\npermittty no\npermittunnel no\n\
+         permituserrc no\nEND\n",
+        jails.display()
+    );
+    std::fs::write(&script, text).unwrap();
+    run(Command::new("chmod").arg("755").arg(&script));
+    run(Command::new("mount")
+        .arg("--bind")
+        .arg(&script)
+        .arg("/usr/sbin/sshd"));
+}
+
+/// A process that keeps `file` open for writing, perhaps in a mount namespace of its own.
+pub fn writer(file: &Path, alone: bool) -> Child {
+    let script = "exec 3>\"$0\"; echo ready >&3; trap '' TERM; while :; do sleep 0.1; done";
+    let mut command = if alone {
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "--propagation", "private", "sh"]);
+        command
+    } else {
+        Command::new("sh")
+    };
+    let child = command.arg("-c").arg(script).arg(file).spawn().unwrap();
+    let end = Instant::now() + Duration::from_secs(10);
+    while std::fs::read(file).unwrap_or_default().is_empty() {
+        assert!(Instant::now() < end);
+        sleep(Duration::from_millis(10));
+    }
+    child
+}
+
+fn run(command: &mut Command) {
+    let output = command.output().unwrap();
+    assert!(
+        output.status.success(),
+        "{command:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
