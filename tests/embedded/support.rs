@@ -291,7 +291,7 @@ fn applied(text: &str) -> String {
     let mut done: BTreeMap<String, String> = BTreeMap::new();
     let mut intents: BTreeMap<String, String> = BTreeMap::new();
     for line in text.lines() {
-        let line: Value = serde_json::from_str(line).unwrap();
+        let line: Value = serde_json::from_str(&neutral(line)).unwrap();
         if let Some(id) = line.get("intend") {
             intents.insert(id.to_string(), line["attributes"].to_string());
         } else if let Some(id) = line.get("done") {
@@ -305,16 +305,34 @@ fn applied(text: &str) -> String {
     format!("    done {done:#?}\n    intents {intents:#?}")
 }
 
-/// Every byte and every time of a tree: what "writes nothing" is measured by. Locks are left out (they are taken).
+/// Every byte and every time of a tree: what "writes nothing" is measured by. Locks (they are taken) and the cache
+/// (`SQLite` keeps its own books) are left out.
 pub fn exact(top: &Path) -> BTreeMap<String, String> {
     let mut all = BTreeMap::new();
     for path in all_paths(top) {
-        if path.contains("/.octonas/run") {
+        if path.contains("/.octonas/run") || path.contains("/.octonas/cache") || path.ends_with("/ledger.lock") {
             continue;
         }
         all.insert(path.clone(), exact_one(Path::new(&path)));
     }
     all
+}
+
+/// What differs between two states of a tree.
+pub fn changes(before: &BTreeMap<String, String>, after: &BTreeMap<String, String>) -> Vec<String> {
+    let paths: std::collections::BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    paths
+        .into_iter()
+        .filter(|path| before.get(*path) != after.get(*path))
+        .map(|path| format!("{path}:\n  {:?}\n  {:?}", before.get(path), after.get(path)))
+        .collect()
+}
+
+/// Nothing at all happened to a tree since `before` was taken.
+#[track_caller]
+pub fn untouched(top: &Path, before: &BTreeMap<String, String>, by: &dyn std::fmt::Debug) {
+    let changes = changes(before, &exact(top));
+    assert!(changes.is_empty(), "{by:?} changed\n{}", changes.join("\n"));
 }
 
 /// Everything that lstat(2) and xattr(7) tell of one path, and its content.
@@ -392,7 +410,8 @@ fn neutral(text: &str) -> String {
             at += 1;
         }
     }
-    String::from_utf8(out).unwrap()
+    // YAML quotes the ids that it could take for numbers.
+    String::from_utf8(out).unwrap().replace("id: \"[UUID]\"", "id: [UUID]")
 }
 
 /// The length of `pattern` where `text` begins with its like: `h` a hexadecimal digit, `d` a decimal one.
