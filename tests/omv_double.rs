@@ -2,7 +2,12 @@
 //! mount namespace, and says so aloud where the machine does not allow one.
 #![allow(
     clippy::disallowed_methods,
-    reason = "tests make their own files and processes"
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    dead_code,
+    reason = "a test makes its own files and processes, and may fail"
 )]
 
 mod omv;

@@ -1,4 +1,4 @@
-//! Bind mounts, made and unmade (mount(2), mount_namespaces(7)).
+//! Bind mounts, made and unmade (mount(2), `mount_namespaces(7)`).
 //!
 //! A mount is made complete in a place that nobody sees and then moved to where it belongs, so that a reader's jail is
 //! never writable for a moment. All of ours are private: a mount made beneath one never appears elsewhere.
