@@ -93,7 +93,13 @@ remove_octonas_wall_{{ loop.index }}:
 {% do changes.append('remove_octonas_wall_' ~ loop.index) %}
 {% endfor %}
 
-{% if changes %}
+{% if enable %}
+enable_octonas_walls:
+  cmd.run:
+    - name: {{ ("systemctl enable --no-reload --quiet '" ~ enable | join("' '") ~ "'") | yaml_dquote }}
+{% endif %}
+
+{% if changes or enable %}
 octonas_walls_systemctl_daemon_reload:
   module.run:
     - service.systemctl_reload:
@@ -101,12 +107,9 @@ octonas_walls_systemctl_daemon_reload:
 {% for id in changes %}
       - file: {{ id }}
 {% endfor %}
-{% endif %}
-
 {% if enable %}
-enable_octonas_walls:
-  cmd.run:
-    - name: {{ ("systemctl enable --no-reload --quiet '" ~ enable | join("' '") ~ "'") | yaml_dquote }}
+      - cmd: enable_octonas_walls
+{% endif %}
 {% endif %}
 
 # All in one call: one that fails does not keep the others from starting.

@@ -25,6 +25,6 @@ configure_octonas_sshd:
 install_octonas_sshd:
   cmd.run:
     - name: "sh /srv/salt/{{ tpldir }}/files/sshd-drop-in '{{ source }}' '{{ drop_in }}'"
-    - unless: "cmp --silent '{{ source }}' '{{ drop_in }}' && test ! -e '{{ drop_in }}.previous'"
+    - stateful: True
     - require:
       - file: configure_octonas_sshd

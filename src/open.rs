@@ -8,6 +8,7 @@ use crate::experiment::Date;
 use crate::layout::Layouts;
 use crate::nas::Nas;
 use crate::nas::local::Local;
+use crate::nas::omv::{self, Omv, jails};
 use crate::provision::site::Site;
 use crate::report::{Hidden, JsonLines, Lines, Progress};
 use crate::settings::{Choice, Settings};
@@ -26,6 +27,18 @@ pub enum Show {
     Lines,
     /// A JSON object a line, on standard output.
     Json,
+}
+
+impl Show {
+    /// Lines, or nothing.
+    pub fn lines(wanted: bool) -> Self {
+        if wanted { Self::Lines } else { Self::Nothing }
+    }
+
+    /// JSON, or nothing.
+    pub fn json(wanted: bool) -> Self {
+        if wanted { Self::Json } else { Self::Nothing }
+    }
 }
 
 /// Who calls, for the ledger: the account behind sudo, otherwise our own.
@@ -84,7 +97,7 @@ pub fn site(
                 let locks = Dir::open_or_create_absolute(&run, 0o755)?;
                 let cache = Dir::open_or_create_absolute(&cache, 0o700)?;
                 (
-                    Box::new(crate::nas::omv::Omv::open(&settings.omv())?),
+                    Box::new(Omv::connect(omv_settings(settings))?),
                     locks,
                     cache,
                 )
@@ -98,8 +111,25 @@ pub fn site(
         layouts: layouts(settings)?,
         parsed: RefCell::default(),
         caller: caller.to_owned(),
-        today: Date::from(clock::today()),
+        today: Date::parse(&clock::today().to_string())?,
     })
+}
+
+/// Where OpenMediaVault is: its own variables say it, unless our configuration does.
+fn omv_settings(settings: &Settings) -> omv::Settings {
+    let mut places = omv::Settings::installed();
+    let given = &settings.omv;
+    for (place, given) in [
+        (&mut places.socket, &given.socket),
+        (&mut places.dirty_modules, &given.dirty_modules),
+        (&mut places.jails, &given.jails),
+        (&mut places.jails_wanted, &given.jails_wanted),
+    ] {
+        if let Some(given) = given {
+            place.clone_from(given);
+        }
+    }
+    places
 }
 
 /// The built-in layouts, and those of the administrator in their place. A directory that others than root may write is
@@ -168,5 +198,6 @@ fn layouts(settings: &Settings) -> Result<Layouts> {
 
 /// Makes the chroots of people match their description.
 pub fn jails(root: &Path, file: &Path) -> Result<()> {
-    crate::nas::omv::jails::sync(root, file)
+    jails::sync(root, file, &jails::System)?;
+    Ok(())
 }

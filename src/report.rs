@@ -84,6 +84,15 @@ pub fn stderr(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
+/// An error as people see it: what happened to what, its code, and what to do.
+pub fn complain(error: &crate::error::Error) {
+    let text = printable_lines(&error.to_string());
+    stderr(&format!("error: {text} [{}]", error.code()));
+    if let Some(hint) = error.hint_text() {
+        stderr(&format!("hint: {}", printable(hint)));
+    }
+}
+
 /// Text on standard output. A closed pipe ends the output quietly, any other failure is reported.
 pub fn stdout(text: &str) -> crate::error::Result<()> {
     let mut out = std::io::stdout().lock();
@@ -123,6 +132,11 @@ pub fn printable(text: &str) -> String {
         }
     }
     out
+}
+
+/// The same for a text of several lines, which stay lines.
+pub fn printable_lines(text: &str) -> String {
+    text.lines().map(printable).collect::<Vec<_>>().join("\n")
 }
 
 /// Columns aligned for a terminal, cells escaped; the first row is the heading.

@@ -26,16 +26,28 @@ pub enum Choice {
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Settings {
     nas: Option<String>,
-    /// Where OpenMediaVault's engine listens; only tests need another place than its own.
-    pub engined_socket: Option<PathBuf>,
-    /// Locks and jails.
+    /// Where OpenMediaVault is, in another place than its own.
+    pub omv: Places,
+    /// Locks.
     pub run: Option<PathBuf>,
     /// What can be lost.
     pub cache: Option<PathBuf>,
     /// Layouts and documents that replace the built-in ones.
     pub templates: Option<PathBuf>,
-    /// The configuration that sshd is asked about.
-    pub sshd_config: Option<PathBuf>,
+}
+
+/// Where OpenMediaVault is; only tests need another place than its own.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Places {
+    /// The socket of omv-engined.
+    pub socket: Option<PathBuf>,
+    /// The list of modules that wait to be applied.
+    pub dirty_modules: Option<PathBuf>,
+    /// The root of the jails behind sshd.
+    pub jails: Option<PathBuf>,
+    /// What the jails should be.
+    pub jails_wanted: Option<PathBuf>,
 }
 
 impl Settings {

@@ -4,217 +4,17 @@
 //! bubblewrap as an ordinary user; a program in place of ssh hands it `SSH_ORIGINAL_COMMAND` as sshd would.
 //! `a_real_sshd…` does it all with sshd, chroots, mounts and ACLs, as root.
 
+#![allow(clippy::unwrap_used, clippy::print_stderr, clippy::disallowed_methods)]
+
+#[path = "gate/jail.rs"]
+mod jail;
+
 use std::fs;
 use std::io::{Read, Write};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::path::Path;
+use std::process::{Child, Stdio};
 
-use tempfile::TempDir;
-
-const GATE: &str = env!("CARGO_BIN_EXE_octonas-gate");
-
-/// A jail of one member of the experiment `eco`, whose `raw` is a leaf and whose top is not writable.
-struct Jail {
-    directory: TempDir,
-}
-
-impl Jail {
-    /// `None`, aloud, where this machine cannot do it.
-    fn new(doors: Option<&str>) -> Option<Self> {
-        for needed in [
-            "/usr/bin/bwrap",
-            "/usr/bin/rsync",
-            "/usr/bin/sftp",
-            "/usr/lib/openssh/sftp-server",
-        ] {
-            if !Path::new(needed).exists() {
-                eprintln!("SKIPPED: {needed} is not installed");
-                return None;
-            }
-        }
-        let jail = Self {
-            directory: TempDir::new().unwrap(),
-        };
-        for directory in ["etc", "local", "experiments/eco/raw"] {
-            fs::create_dir_all(jail.path(directory)).unwrap();
-        }
-        jail.chmod("experiments/eco/raw", 0o2770);
-        jail.write(
-            "etc/passwd",
-            "root:x:0:0::/:/bin/sh\nalice:x:1000:1000::/experiments:/bin/sh\n",
-        );
-        if let Some(doors) = doors {
-            jail.write("etc/octonas-doors", doors);
-        }
-        jail.write("gate", &jail.entry());
-        jail.write("ssh", &jail.ssh());
-        jail.chmod("gate", 0o755);
-        jail.chmod("ssh", 0o755);
-        jail.chmod("experiments/eco", 0o2550);
-        let probe = jail.gate("", &[]);
-        if !String::from_utf8_lossy(&probe.stderr).contains("octonas:") {
-            eprintln!("SKIPPED: bubblewrap cannot make a user namespace here: {probe:?}");
-            return None;
-        }
-        Some(jail)
-    }
-
-    /// Runs the gate in the jail; the command is `SSH_ORIGINAL_COMMAND`, the arguments are the gate's.
-    fn entry(&self) -> String {
-        let root = self.directory.path().display();
-        format!(
-            "#!/bin/sh\n\
-             # $1: SSH_ORIGINAL_COMMAND; the rest: arguments of the gate\n\
-             command=$1; shift\n\
-             exec bwrap --unshare-user --uid 1000 --gid 1000 --die-with-parent \\\n\
-               --ro-bind /usr /usr --symlink usr/bin /bin --symlink usr/lib /lib --symlink usr/lib64 /lib64 \\\n\
-               --dev /dev --bind {root}/experiments /experiments --bind {root}/experiments/eco/raw /in \\\n\
-               --ro-bind {root}/etc /etc --ro-bind {GATE} /gate --clearenv --setenv LOGNAME alice --setenv USER alice \\\n\
-               --setenv RSYNC_PARTIAL_DIR /stray --setenv SSH_ORIGINAL_COMMAND \"$command\" -- /gate \"$@\"\n"
-        )
-    }
-
-    /// What ssh does with its arguments: `-s` asks for the subsystem, words after the host are joined with blanks.
-    fn ssh(&self) -> String {
-        let root = self.directory.path().display();
-        format!(
-            "#!/bin/sh\n\
-             subsystem=\n\
-             while [ $# -gt 0 ]; do\n\
-               case $1 in\n\
-                 -s) subsystem=yes ;;\n\
-                 -l|-o|-p|-i|-F) shift ;;\n\
-                 --) shift; break ;;\n\
-                 -*) ;;\n\
-                 *) break ;;\n\
-               esac\n\
-               shift\n\
-             done\n\
-             host=$1; shift\n\
-             [ \"$subsystem\" ] && set -- /usr/lib/openssh/sftp-server\n\
-             if [ \"$host\" = source ]; then exec {root}/gate \"$*\" --source; fi\n\
-             exec {root}/gate \"$*\"\n"
-        )
-    }
-
-    fn path(&self, below: &str) -> PathBuf {
-        self.directory.path().join(below)
-    }
-
-    #[allow(clippy::disallowed_methods)]
-    fn write(&self, below: &str, text: &str) {
-        fs::create_dir_all(self.path(below).parent().unwrap()).unwrap();
-        fs::write(self.path(below), text).unwrap();
-    }
-
-    fn chmod(&self, below: &str, mode: u32) {
-        fs::set_permissions(self.path(below), fs::Permissions::from_mode(mode)).unwrap();
-    }
-
-    fn local(&self, name: &str, mode: u32) {
-        self.write(&format!("local/{name}"), name);
-        self.chmod(&format!("local/{name}"), mode);
-    }
-
-    fn mode(&self, below: &str) -> u32 {
-        fs::metadata(self.path("experiments/eco").join(below))
-            .unwrap()
-            .mode()
-            & 0o7777
-    }
-
-    fn exists(&self, below: &str) -> bool {
-        self.path("experiments/eco").join(below).exists()
-    }
-
-    fn gate(&self, command: &str, arguments: &[&str]) -> Output {
-        run(program(&self.path("gate")).arg(command).args(arguments), "")
-    }
-
-    fn session(&self, command: &str) -> Child {
-        program(&self.path("gate"))
-            .arg(command)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap()
-    }
-
-    fn sftp(&self, batch: &str) -> Output {
-        let ssh = self.path("ssh");
-        let mut command = program("/usr/bin/sftp");
-        command.args(["-q", "-b", "-", "-S"]).arg(ssh).arg("nas");
-        run(command.current_dir(self.path("local")), batch)
-    }
-
-    fn scp(&self, arguments: &[&str]) -> Output {
-        let ssh = self.path("ssh");
-        run(
-            program("/usr/bin/scp")
-                .arg("-S")
-                .arg(ssh)
-                .args(arguments)
-                .current_dir(self.path("local")),
-            "",
-        )
-    }
-
-    fn rsync(&self, arguments: &[&str]) -> Output {
-        let ssh = self.path("ssh");
-        run(
-            program("/usr/bin/rsync")
-                .arg("-e")
-                .arg(ssh)
-                .args(arguments)
-                .current_dir(self.path("local")),
-            "",
-        )
-    }
-}
-
-impl Drop for Jail {
-    fn drop(&mut self) {
-        // An ordinary user cannot empty a directory that is not writable.
-        let _ = fs::set_permissions(
-            self.path("experiments/eco"),
-            fs::Permissions::from_mode(0o700),
-        );
-    }
-}
-
-#[allow(clippy::disallowed_methods)]
-fn program(path: impl AsRef<std::ffi::OsStr>) -> Command {
-    Command::new(path)
-}
-
-fn run(command: &mut Command, input: &str) -> Output {
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    // A program that refuses at once may be gone before it reads.
-    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-    child.wait_with_output().unwrap()
-}
-
-#[track_caller]
-fn done(output: &Output) {
-    assert!(output.status.success(), "{output:?}");
-}
-
-#[track_caller]
-fn refused(output: &Output, why: &str) {
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(!output.status.success(), "{output:?}");
-    assert!(
-        stderr.contains("octonas: ") && stderr.contains(why),
-        "{stderr}"
-    );
-}
+use jail::{GATE, Jail, done, program, refused, skipped};
 
 macro_rules! jail {
     ($doors:expr) => {
@@ -614,6 +414,25 @@ fn nothing_of_what_the_gate_inherits_reaches_the_server() {
     assert!(child.wait().unwrap().success());
 }
 
+#[test]
+fn the_server_is_started_with_our_arguments_and_nobody_else_s() {
+    let jail = jail!();
+    let ours = "-u 0007 -d /experiments -f AUTH -l INFO -P symlink,hardlink";
+    for (command, arguments) in [
+        ("internal-sftp -u 0000 -d / -e", ours.to_owned()),
+        ("/usr/lib/openssh/sftp-server -R", format!("{ours} -R")),
+    ] {
+        let mut child = jail.session(command);
+        greeted(&mut child);
+        let server = descendant(child.id(), "sftp-server").unwrap();
+        let line = fs::read_to_string(format!("/proc/{server}/cmdline")).unwrap();
+        let words: Vec<&str> = line.split_terminator('\0').skip(1).collect();
+        assert_eq!(words.join(" "), arguments);
+        drop(child.stdin.take());
+        assert!(child.wait().unwrap().success());
+    }
+}
+
 /// The process of that name below `parent`.
 fn descendant(parent: u32, name: &str) -> Option<u32> {
     let children = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).ok()?;
@@ -660,7 +479,7 @@ fn the_gate_links_nothing_but_the_system_s_c_library() {
 #[test]
 fn a_real_sshd_with_jails_and_acls_holds_the_wall() {
     if !nix::unistd::geteuid().is_root() {
-        eprintln!("SKIPPED: a real sshd with chroots and ACLs needs root");
+        skipped("a real sshd with chroots and ACLs needs root");
         return;
     }
     for needed in [
@@ -670,28 +489,30 @@ fn a_real_sshd_with_jails_and_acls_holds_the_wall() {
         "/usr/sbin/mkfs.ext4",
     ] {
         if !Path::new(needed).exists() {
-            eprintln!("SKIPPED: {needed} is not installed");
+            skipped(&format!("{needed} is not installed"));
             return;
         }
     }
+    let own = ["--mount", "--net", "--propagation", "private"];
+    let probe = program("/usr/bin/unshare")
+        .args(own)
+        .arg("/bin/true")
+        .output();
+    if !probe.unwrap().status.success() {
+        skipped("root cannot make namespaces here");
+        return;
+    }
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/gate/sshd.sh");
     let output = program("/usr/bin/unshare")
-        .args([
-            "--mount",
-            "--net",
-            "--propagation",
-            "private",
-            "bash",
-            script,
-            GATE,
-        ])
+        .args(own)
+        .args(["bash", script, GATE])
         .stdin(Stdio::null())
         .output()
         .unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     eprintln!("{text}{}", String::from_utf8_lossy(&output.stderr));
     if output.status.code() == Some(77) {
-        eprintln!("SKIPPED: {}", text.lines().last().unwrap_or_default());
+        skipped(text.lines().last().unwrap_or_default());
         return;
     }
     assert!(output.status.success(), "see above");

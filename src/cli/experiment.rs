@@ -434,7 +434,7 @@ fn print_check(desk: &Desk<'_>, code: Option<&str>) -> Result<Exit> {
             each.status
         );
         if let Some(error) = &each.error {
-            let _ = writeln!(out, "  {}", report::printable(error));
+            let _ = writeln!(out, "  {}", report::printable_lines(error));
         }
         for step in &each.pending {
             let _ = writeln!(

@@ -24,6 +24,13 @@ pub enum Command {
     },
 }
 
+/// One shell's completions, on standard output.
+pub fn completion(shell: clap_complete::Shell) -> Result<()> {
+    let mut bytes = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "octonas", &mut bytes);
+    crate::report::stdout(&String::from_utf8_lossy(&bytes))
+}
+
 /// Generates into a directory, making it where it is not.
 pub fn run(command: &Command, cwd: &Path) -> Result<()> {
     let (Command::Man { dir } | Command::Completions { dir }) = command;

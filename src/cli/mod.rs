@@ -1,11 +1,12 @@
 //! The command line: one file per group of commands; arguments and printing, no logic.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Parser, Subcommand};
 
 use crate::error::{Exit, Result};
 use crate::provision::site::Site;
+use crate::settings;
 
 pub mod base;
 pub mod doctor;
@@ -42,6 +43,17 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Cli {
+    /// The configuration file that counts.
+    pub fn settings_file(&self, cwd: &Path) -> PathBuf {
+        self.config
+            .as_ref()
+            .map_or(PathBuf::from(settings::FILE), |file| {
+                settings::absolute(file, cwd)
+            })
+    }
 }
 
 /// The groups of commands.

@@ -11,6 +11,7 @@ use super::identifier::{Email, Licence, Orcid, Ror};
 use super::name::{AccountName, Code, ExperimentId, LayoutName, SourceId};
 use super::path::{AbsPath, RelPath};
 use super::quantity::{Date, Interval, Size, Timezone};
+use super::write;
 use crate::error::{Error, Result};
 
 /// The version of the format that this program writes.
@@ -288,7 +289,7 @@ pub struct Retention {
 impl Definition {
     /// The definition as canonical YAML: the same definition gives the same bytes.
     pub fn to_yaml(&self) -> Result<String> {
-        serde_yaml::to_string(self).map_err(|e| {
+        let value = serde_yaml::to_value(self).map_err(|e| {
             Error::new(
                 "definition.unwritable",
                 format!(
@@ -297,7 +298,8 @@ impl Definition {
                 ),
             )
             .source(e)
-        })
+        })?;
+        Ok(write::yaml(&value))
     }
 
     /// SHA-256 of the canonical YAML, 64 hexadecimal digits. An edit carries it, so that two do not overwrite each other.

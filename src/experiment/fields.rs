@@ -218,6 +218,10 @@ impl<'n, 'f> Fields<'n, 'f> {
                 unknown.insert(entry.key.clone(), json(&entry.node));
                 continue;
             }
+            if self.findings.problems.len() >= MOST {
+                self.findings.omitted += 1;
+                continue;
+            }
             let hint = match did_you_mean(&entry.key, self.known.iter().copied()) {
                 Some(key) => format!("did you mean `{key}`?"),
                 None => format!("here belong {}", self.known.join(", ")),

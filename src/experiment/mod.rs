@@ -13,6 +13,7 @@ mod problem;
 mod quantity;
 mod read;
 pub(crate) mod text;
+mod write;
 
 pub use choice::{Access, Language, Role, SourceKind, Status};
 pub use definition::{

@@ -3,6 +3,7 @@
 //! `provision` is the only caller that changes anything; `cli` and `rpc` read. A NAS knows no experiment: it
 //! stores and observes objects (`crate::object`).
 
+pub mod local;
 pub mod omv;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -82,8 +83,6 @@ pub struct Interruption {
     /// What restarts, and whom that cuts; one sentence each.
     pub effects: Vec<String>,
 }
-
-pub mod local;
 
 /// What holds accounts, shares and rights.
 ///

@@ -14,6 +14,7 @@ use crate::experiment::{Code, Status};
 use crate::nas::Observation;
 use crate::object::Kind;
 use crate::store::claim::Claim;
+use crate::store::ledger;
 use crate::store::tombstone::Tombstone;
 use crate::sys::fault;
 
@@ -97,16 +98,36 @@ pub fn adopt(site: &Site, dir: &Path, options: &Options) -> Result<Adoption> {
     }
     let outcome = apply::converge(site, &mut opened, false)?;
     Tombstone::clear(&opened.base.dir, &opened.identity()?)?;
-    let detail = serde_json::json!({"code": code.to_string(), "granted": options.grant});
-    site.record(&opened.base, &opened.id(), "adopt", "done", detail)?;
+    let detail = [
+        ("code", code.to_string()),
+        ("granted", options.grant.join(",")),
+    ];
+    site.record(
+        &opened.base,
+        &opened.id(),
+        "adopt",
+        ledger::Outcome::Done,
+        &detail,
+    )?;
     site.note(&opened);
     Ok(Adoption { map, outcome })
 }
 
 /// The definition and the intent to sweep are what an interrupted adoption goes on from.
 fn begin(site: &Site, opened: &mut Opened, options: &Options, map: &[Mapped]) -> Result<()> {
-    let detail = serde_json::json!({"code": opened.definition.code.to_string(), "map": map});
-    site.record(&opened.base, &opened.id(), "adopt", "begun", detail)?;
+    let accounts: Vec<&str> = map.iter().map(|line| line.account.as_str()).collect();
+    let detail = [
+        ("code", opened.definition.code.to_string()),
+        ("accounts", accounts.join(",")),
+        ("granted", options.grant.join(",")),
+    ];
+    site.record(
+        &opened.base,
+        &opened.id(),
+        "adopt",
+        ledger::Outcome::Begun,
+        &detail,
+    )?;
     opened
         .applied
         .intend(&sweep::intent(), &sweep::with_owners())?;
@@ -146,6 +167,7 @@ fn settle_people(opened: &mut Opened, options: &Options) {
         if !granted {
             person.account = None;
             person.access = None;
+            person.until = None;
         }
     }
 }
@@ -222,12 +244,7 @@ fn take(site: &Site, path: &Path, options: &Options) -> Result<OpenBase> {
         path.display(),
         identity.name
     ));
-    site.record(
-        &base,
-        "",
-        "take-over",
-        "done",
-        serde_json::json!({"path": path}),
-    )?;
+    let detail = [("path", path.display().to_string())];
+    site.record(&base, "", "take-over", ledger::Outcome::Done, &detail)?;
     Ok(base)
 }

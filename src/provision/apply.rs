@@ -443,8 +443,6 @@ fn who(sessions: &[Session]) -> String {
 
 fn activate(site: &Site, opened: &mut Opened, stage: usize) -> Result<()> {
     let kinds: BTreeSet<Kind> = STAGES[stage].iter().copied().collect();
-    site.progress
-        .note(&format!("applying: {}", activation(stage).key));
     site.nas.activate(&kinds, &*site.progress)?;
     fault::point("activated")?;
     opened.applied.forget(&activation(stage))

@@ -25,9 +25,25 @@ pub struct BaseReport {
     pub abilities: Option<Abilities>,
 }
 
+/// The directory of an embedded NAS is its base from the first experiment on, without being asked for.
+pub fn claim_embedded(site: &Site, path: &Path) -> Result<()> {
+    let known = site.nas.bases()?.iter().any(|base| base.path == path);
+    if site.nas.identity().enforces_rights
+        || !known
+        || Claim::read(&Dir::open_absolute(path)?)?.is_some()
+    {
+        return Ok(());
+    }
+    accept(site, path).map(|_| ())
+}
+
 /// Tries a folder, claims it, and registers it with the NAS.
 pub fn add(site: &Site, path: &Path) -> Result<BaseReport> {
     let _nas = site.lock_nas()?;
+    accept(site, path)
+}
+
+fn accept(site: &Site, path: &Path) -> Result<BaseReport> {
     let identity = site.nas.identity();
     let dir = Dir::open_or_create_absolute(path, 0o711)?;
     refuse_nested(site, path)?;

@@ -2,15 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::accounts;
 use super::apply::{self, Outcome, Subject};
 use super::plan::Memory;
 use super::site::{self, OpenBase, Opened, Site};
-use crate::error::{Error, Result};
+use super::{accounts, base};
+use crate::error::{Error, Exit, Result};
 use crate::experiment::{self, AbsPath, Definition, ExperimentId, Status, Strictness};
 use crate::nas::{Account, Observation};
-use crate::store;
 use crate::store::tombstone::Tombstone;
+use crate::store::{self, ledger};
 use crate::sys::dir::Permissions;
 use crate::sys::fault;
 
@@ -35,6 +35,7 @@ pub fn create(site: &Site, text: &[u8], options: Options) -> Result<Outcome> {
     definition.storage.base = Some(base_path.clone());
     site.layout(&definition)?.expand(&definition)?;
     let _nas = site.lock_nas()?;
+    base::claim_embedded(site, base_path.as_path())?;
     let base = site.base(base_path.as_path())?;
     refuse_twins(site, &definition, &base)?;
     if let Some(mut opened) = site::open_in(site.base(base_path.as_path())?, &definition.code)? {
@@ -163,15 +164,31 @@ fn settle(site: &Site, opened: &mut Opened, options: Options, operation: &str) -
                     password.as_str()
                 ));
             }
-            let detail = serde_json::json!({"error": error.code()});
-            site.record(&opened.base, &opened.id(), operation, "failed", detail)?;
+            let detail = [("error", error.code().to_owned())];
+            site.record(
+                &opened.base,
+                &opened.id(),
+                operation,
+                ended(&error),
+                &detail,
+            )?;
             return Err(error);
         }
     };
     outcome.passwords = passwords;
     if outcome.changed() {
-        let detail = serde_json::json!({"code": outcome.code, "digest": opened.digest, "steps": outcome.steps.len()});
-        site.record(&opened.base, &opened.id(), operation, "done", detail)?;
+        let detail = [
+            ("code", outcome.code.clone()),
+            ("digest", opened.digest.clone()),
+            ("steps", outcome.steps.len().to_string()),
+        ];
+        site.record(
+            &opened.base,
+            &opened.id(),
+            operation,
+            ledger::Outcome::Done,
+            &detail,
+        )?;
     }
     site.note(opened);
     Ok(outcome)
@@ -319,4 +336,12 @@ fn inherit_status(new: &mut Definition, old: &Definition) -> Result<()> {
     )
     .hint("use `octonas experiment close`, `reopen` or `remove`")
     .field("status"))
+}
+
+fn ended(error: &Error) -> ledger::Outcome {
+    if error.exit_status() == Exit::Interrupted {
+        ledger::Outcome::Interrupted
+    } else {
+        ledger::Outcome::Failed
+    }
 }

@@ -40,7 +40,10 @@ pub fn examine(site: &Site) -> Vec<Finding> {
     let mut findings = vec![
         finding("version", Ok(env!("CARGO_PKG_VERSION").to_owned())),
         finding("NAS", Ok(format!("{}; rights are {rights}", identity.name))),
-        finding("clock", clock::examine()),
+        finding(
+            "clock",
+            clock::doubt(clock::now(), None).map_or_else(|| Ok(clock::now_text()), Err),
+        ),
     ];
     match site.nas.observe() {
         Ok(observation) => {

@@ -6,6 +6,7 @@ use super::site::{self, Opened, Site};
 use crate::error::{Error, Result};
 use crate::experiment::{Code, ExperimentId, Status};
 use crate::object::Kind;
+use crate::store::ledger::Outcome::Done;
 use crate::store::tombstone::Tombstone;
 use crate::store::trash;
 use crate::sys::fault;
@@ -24,8 +25,12 @@ pub fn apply(site: &Site, code: &Code, mend: bool) -> Result<Outcome> {
     }
     let outcome = finish(site, &mut opened, mend)?;
     if outcome.changed() {
-        let detail = serde_json::json!({"mend": mend, "steps": outcome.steps.len(), "repaired": outcome.repaired});
-        site.record(&opened.base, &opened.id(), "apply", "done", detail)?;
+        let detail = [
+            ("mend", mend.to_string()),
+            ("steps", outcome.steps.len().to_string()),
+            ("repaired", outcome.repaired.to_string()),
+        ];
+        site.record(&opened.base, &opened.id(), "apply", Done, &detail)?;
     }
     Ok(outcome)
 }
@@ -38,8 +43,8 @@ fn finish(site: &Site, opened: &mut Opened, mend: bool) -> Result<Outcome> {
         opened.save()?;
         outcome.status = opened.definition.status.to_string();
         outcome.digest.clone_from(&opened.digest);
-        let detail = serde_json::json!({"digest": opened.digest});
-        site.record(&opened.base, &opened.id(), "close", "done", detail)?;
+        let detail = [("digest", opened.digest.clone())];
+        site.record(&opened.base, &opened.id(), "close", Done, &detail)?;
     }
     site.note(opened);
     Ok(outcome)
@@ -93,8 +98,8 @@ fn change_status(
     }
     let outcome = finish(site, &mut opened, false)?;
     if wanted == Some(Status::Active) {
-        let detail = serde_json::json!({"digest": opened.digest});
-        site.record(&opened.base, &opened.id(), "reopen", "done", detail)?;
+        let detail = [("digest", opened.digest.clone())];
+        site.record(&opened.base, &opened.id(), "reopen", Done, &detail)?;
     }
     Ok(outcome)
 }
@@ -134,9 +139,11 @@ pub fn remove(
     forget_directories(&mut opened, false)?;
     let outcome = apply::converge(site, &mut opened, false)?;
     site.note(&opened);
-    let detail =
-        serde_json::json!({"code": code.to_string(), "delete_data": delete_data.is_some()});
-    site.record(&opened.base, &opened.id(), "remove", "done", detail)?;
+    let detail = [
+        ("code", code.to_string()),
+        ("delete-data", delete_data.is_some().to_string()),
+    ];
+    site.record(&opened.base, &opened.id(), "remove", Done, &detail)?;
     if delete_data.is_some() {
         delete(site, &opened)?;
     }

@@ -8,20 +8,20 @@ use super::site::{self, Opened, Site};
 use crate::error::Result;
 use crate::experiment::Status;
 use crate::store;
-use crate::store::registry::Row;
+use crate::store::registry::Known;
 
 /// The experiments of a NAS.
 #[derive(Debug, Serialize)]
 pub struct List {
     /// One row each, by code.
-    pub rows: Vec<Row>,
+    pub rows: Vec<Known>,
     /// Bases that could not be read, and why; their rows are as old as they say.
     pub unavailable: Vec<(PathBuf, String)>,
 }
 
 /// The list. With `refresh`, and where the cache is empty, it is read from the disks.
 pub fn list(site: &Site, refresh: bool) -> Result<List> {
-    let registry = site.registry()?;
+    let mut registry = site.registry()?;
     let rows = registry.list()?;
     if !refresh && !rows.is_empty() {
         return Ok(List {
@@ -42,7 +42,7 @@ pub fn list(site: &Site, refresh: bool) -> Result<List> {
     })
 }
 
-fn scan(site: &Site, path: &std::path::Path) -> Result<Vec<Row>> {
+fn scan(site: &Site, path: &std::path::Path) -> Result<Vec<Known>> {
     let base = site.base(path)?;
     let mut rows = Vec::new();
     for (code, _) in store::definition::list(&base.dir)? {

@@ -15,8 +15,8 @@ use crate::report::Progress;
 use crate::store;
 use crate::store::applied::Applied;
 use crate::store::claim::Claim;
-use crate::store::ledger::Ledger;
-use crate::store::registry::{Registry, Row};
+use crate::store::ledger::{Event, Ledger, Outcome};
+use crate::store::registry::{Known, Registry};
 use crate::sys::acl::{Perms, Which};
 use crate::sys::clock;
 use crate::sys::dir::{Dir, Permissions};
@@ -98,6 +98,8 @@ impl Opened {
     /// Writes the definition (durably) and keeps its new digest. Members may read it.
     pub fn save(&mut self) -> Result<()> {
         let text = self.definition.to_yaml()?;
+        // What cannot be read back must never replace what can.
+        experiment::read(text.as_bytes(), Strictness::Stored)?;
         self.digest =
             store::definition::write(&self.metadata, &text, &Permissions::PRIVATE)?.digest;
         self.show_definition()
@@ -210,7 +212,7 @@ impl Site {
 
     /// The registry cache; a damaged one starts anew.
     pub fn registry(&self) -> Result<Registry> {
-        Registry::open(&self.cache)
+        Ok(Registry::open(&self.cache)?.0)
     }
 
     /// Notes an experiment in the registry cache. A cache that fails costs a warning, never the operation.
@@ -225,7 +227,7 @@ impl Site {
 
     /// Takes an experiment out of the registry cache.
     pub fn forget(&self, id: &str) {
-        if let Err(error) = self.registry().and_then(|registry| registry.forget(id)) {
+        if let Err(error) = self.registry().and_then(|registry| registry.remove(id)) {
             self.progress.warn(&format!(
                 "the list of experiments could not be updated: {error}"
             ));
@@ -238,17 +240,28 @@ impl Site {
         base: &OpenBase,
         id: &str,
         operation: &str,
-        outcome: &str,
-        detail: serde_json::Value,
+        outcome: Outcome,
+        detail: &[(&str, String)],
     ) -> Result<()> {
-        Ledger::of(&base.dir)?.append(id, operation, &self.caller, outcome, detail)
+        let detail = detail
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.clone()))
+            .collect();
+        Ledger::open(&base.dir)?.append(Event {
+            experiment: id.to_owned(),
+            operation: operation.to_owned(),
+            by: self.caller.clone(),
+            outcome,
+            detail,
+        })?;
+        Ok(())
     }
 }
 
 /// What the registry keeps of an experiment.
-pub fn row(opened: &Opened) -> Row {
+pub fn row(opened: &Opened) -> Known {
     let definition = &opened.definition;
-    Row {
+    Known {
         id: opened.id(),
         code: definition.code.to_string(),
         title: definition.title.clone(),

@@ -169,7 +169,7 @@ fn examine(found: &walk::Found, wall: Option<Wall>, leaf: DirectoryKind) -> Resu
             "the layout has no directories here",
         )));
     }
-    if !matches!(kind, FileKind::Directory | FileKind::Regular) {
+    if !matches!(kind, FileKind::Directory | FileKind::File) {
         return Ok(None);
     }
     let Some(wall) = wall else { return Ok(None) };
@@ -195,7 +195,7 @@ fn examine(found: &walk::Found, wall: Option<Wall>, leaf: DirectoryKind) -> Resu
 
 /// A file with several names may be somebody else's elsewhere on the disk.
 fn is_linked(found: &walk::Found) -> bool {
-    found.metadata.kind == FileKind::Regular && found.metadata.nlink > 1
+    found.metadata.kind == FileKind::File && found.metadata.links > 1
 }
 
 /// The frame holds the layout and nothing else.
@@ -282,7 +282,7 @@ fn mend_below(site: &Site, dir: &Dir, wall: Wall, owners: bool, swept: &mut Swep
 
 fn mend_one(found: &walk::Found, wall: Wall, owners: bool) -> Result<bool> {
     let kind = found.metadata.kind;
-    if !matches!(kind, FileKind::Directory | FileKind::Regular) || is_linked(found) {
+    if !matches!(kind, FileKind::Directory | FileKind::File) || is_linked(found) {
         return Ok(false);
     }
     let Some(node) = found.node()? else {

@@ -21,7 +21,7 @@ impl Lines {
     /// Reads a file of at most `limit` bytes; one that does not exist has no lines. What follows the last line feed, or
     /// a last line that holds NUL bytes (blocks that a crash left unwritten), was never acknowledged: it is left
     /// out here, and cut off before the next line is added.
-    pub(super) fn load(dir: &Dir, name: &str, limit: u64) -> Result<(Self, Vec<String>)> {
+    pub(super) fn load(dir: &Dir, name: &str, limit: u64) -> Result<(Self, Vec<Vec<u8>>)> {
         let bytes = dir.read(name, limit)?.unwrap_or_default();
         let mut good = bytes.iter().rposition(|&b| b == b'\n').map_or(0, |i| i + 1);
         let last = bytes[..good.saturating_sub(1)]
@@ -31,22 +31,10 @@ impl Lines {
         if bytes[last..good].contains(&0) {
             good = last;
         }
-        let mut lines = Vec::new();
-        for line in bytes[..good].split_inclusive(|&b| b == b'\n') {
-            let line = std::str::from_utf8(line).map_err(|e| {
-                Error::new(
-                    "file.damaged",
-                    format!(
-                        "line {} of {} is not text",
-                        lines.len() + 1,
-                        dir.path_of(name).display()
-                    ),
-                )
-                .hint("restore the file from a backup or a replica")
-                .source(e)
-            })?;
-            lines.push(line.trim_end_matches('\n').to_owned());
-        }
+        let lines = bytes[..good]
+            .split_inclusive(|&b| b == b'\n')
+            .map(|line| line[..line.len() - 1].to_vec())
+            .collect();
         let file = Self {
             dir: dir.try_clone()?,
             name: name.to_owned(),

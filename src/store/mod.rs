@@ -10,6 +10,7 @@ pub mod ledger;
 mod lines;
 pub mod registry;
 pub mod tombstone;
+pub mod trash;
 
 use std::fmt::Write as _;
 

@@ -27,5 +27,8 @@ pub fn waiting(base: &Dir) -> Result<Vec<String>> {
         return Ok(Vec::new());
     };
     let entries = trash.entries()?;
-    Ok(entries.into_iter().filter_map(|entry| entry.name.into_string().ok()).collect())
+    Ok(entries
+        .into_iter()
+        .filter_map(|entry| entry.name.into_string().ok())
+        .collect())
 }

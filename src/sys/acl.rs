@@ -6,6 +6,8 @@ use std::str::FromStr;
 
 use crate::error::{Error, Result};
 
+#[cfg(test)]
+mod tests;
 mod text;
 mod wire;
 

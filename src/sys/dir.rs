@@ -22,7 +22,11 @@ use super::fault;
 use crate::error::{Error, Result};
 
 mod node;
+#[cfg(test)]
+mod races;
 mod remove;
+#[cfg(test)]
+mod tests;
 mod write;
 
 pub use node::{FileKind, Metadata, Node};
@@ -326,7 +330,8 @@ impl Dir {
             Err(Errno::ENOENT) => return Ok(None),
             Err(e) => return Err(failed("open", &path, e)),
         };
-        Ok(Some(Node::reopen(&place, path, OFlag::O_RDONLY)?))
+        let node = Node::reopen(&place, path, OFlag::O_RDONLY)?;
+        Ok(Some(node.named(self, name)?))
     }
 
     /// openat2(2) beneath this directory.
@@ -393,7 +398,8 @@ impl AsRef<Path> for crate::experiment::RelPath {
 
 /// How directories are opened.
 fn directory_flags() -> OFlag {
-    OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC
+    // No O_NOFOLLOW: RESOLVE_NO_SYMLINKS refuses a link in the last place too, and says so.
+    OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC
 }
 
 /// openat2(2) may ask to try again when somebody renames at the same time.

@@ -339,3 +339,6 @@ fn mount_id(dir: &Dir) -> nix::Result<u64> {
         .map(|stat| stat.stx_mnt_id)
         .map_err(|e| Errno::from_raw(e.raw_os_error()))
 }
+
+#[cfg(test)]
+mod tests;

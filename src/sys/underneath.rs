@@ -5,7 +5,9 @@ use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 use std::path::Path;
 
 use nix::errno::Errno;
+use nix::fcntl::{OFlag, openat};
 use nix::libc;
+use nix::sys::stat::Mode;
 
 use super::dir::Dir;
 use super::failure::failed;
@@ -22,9 +24,11 @@ pub fn underneath(path: &Path) -> Result<Dir> {
     }
     match clone_mount(dir.node().file().as_raw_fd()) {
         Ok(tree) => {
-            let view = Dir::from_fd(tree, path.to_owned());
             // The handle of open_tree(2) is a mere place (O_PATH): the directory is opened through it.
-            view.reopened()
+            let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+            let fd =
+                openat(&tree, ".", flags, Mode::empty()).map_err(|e| failed("open", path, e))?;
+            Ok(Dir::from_fd(fd, path.to_owned()))
         }
         // A container without the right to mount has none of our mounts either.
         Err(Errno::EPERM | Errno::ENOSYS) => Ok(dir),
@@ -34,7 +38,8 @@ pub fn underneath(path: &Path) -> Result<Dir> {
 
 #[allow(unsafe_code)]
 fn clone_mount(dir: libc::c_int) -> nix::Result<OwnedFd> {
-    let flags = libc::OPEN_TREE_CLONE | libc::OPEN_TREE_CLOEXEC | libc::AT_EMPTY_PATH as libc::c_uint;
+    let flags =
+        libc::OPEN_TREE_CLONE | libc::OPEN_TREE_CLOEXEC | libc::AT_EMPTY_PATH as libc::c_uint;
     // SAFETY: open_tree(2) reads a NUL-terminated string and gives a new descriptor that nobody else owns.
     let result = unsafe { libc::syscall(libc::SYS_open_tree, dir, c"".as_ptr(), flags) };
     let fd = Errno::result(result)?;

@@ -152,3 +152,76 @@ impl Iterator for Walk {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+    use std::os::unix::fs::symlink;
+
+    fn directory() -> (tempfile::TempDir, Dir) {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = Dir::open_absolute(temp.path()).unwrap();
+        (temp, dir)
+    }
+
+    #[test]
+    #[allow(clippy::disallowed_methods)]
+    fn everything_is_found_once_and_no_link_is_followed() {
+        let (temp, dir) = directory();
+        let at = |path: &str| temp.path().join(path);
+        std::fs::create_dir_all(at("a/b/c")).unwrap();
+        std::fs::create_dir_all(at("d")).unwrap();
+        std::fs::write(at("a/b/file"), "x").unwrap();
+        symlink("/etc", at("a/etc")).unwrap();
+        symlink("..", at("d/up")).unwrap();
+        nix::unistd::mkfifo(&at("d/fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let found: Vec<Found> = Walk::new(&dir).unwrap().map(Result::unwrap).collect();
+        let paths: BTreeSet<_> = found.iter().map(|f| f.path.to_str().unwrap()).collect();
+        assert_eq!(found.len(), paths.len());
+        let all = [
+            "a", "a/b", "a/b/c", "a/b/file", "a/etc", "d", "d/fifo", "d/up",
+        ];
+        assert_eq!(paths, BTreeSet::from(all));
+        for object in &found {
+            let can_be_opened =
+                matches!(object.metadata.kind, FileKind::File | FileKind::Directory);
+            assert_eq!(
+                object.node().unwrap().is_some(),
+                can_be_opened,
+                "{:?}",
+                object.path
+            );
+        }
+    }
+
+    #[test]
+    #[allow(clippy::disallowed_methods)]
+    fn something_that_took_the_place_of_what_was_found_is_not_opened() {
+        let (temp, dir) = directory();
+        std::fs::write(temp.path().join("file"), "x").unwrap();
+        let found = Walk::new(&dir).unwrap().next().unwrap().unwrap();
+        std::fs::write(temp.path().join("other"), "y").unwrap();
+        std::fs::rename(temp.path().join("other"), temp.path().join("file")).unwrap();
+        assert!(found.node().unwrap().is_none());
+        std::fs::remove_file(temp.path().join("file")).unwrap();
+        symlink("/etc/passwd", temp.path().join("file")).unwrap();
+        assert!(found.node().unwrap().is_none());
+    }
+
+    #[test]
+    fn a_tree_deeper_than_the_limit_is_reported_and_the_rest_is_walked() {
+        let (temp, dir) = directory();
+        let mut here = dir.try_clone().unwrap();
+        for _ in 0..DEPTH_LIMIT + 5 {
+            here.create_dir("d", 0o700).unwrap();
+            here = here.existing("d").unwrap();
+        }
+        dir.create_dir("other", 0o700).unwrap();
+        let (found, errors): (Vec<_>, Vec<_>) = Walk::new(&dir).unwrap().partition(Result::is_ok);
+        assert_eq!(found.len(), DEPTH_LIMIT + 2);
+        assert_eq!(errors.len(), 1);
+        assert_eq!(errors[0].as_ref().unwrap_err().code(), "tree.too-deep");
+        drop(temp);
+    }
+}

@@ -1,3 +1,4 @@
+#!/bin/bash
 # The whole way in, as root: OpenSSH's sshd, jails as docs describe them, ACLs on ext4, real clients.
 # Usage: unshare --mount --net --propagation private bash sshd.sh GATE
 # Everything is made below a tmpfs of this mount namespace and goes with it; sshd listens in a network of its own.
@@ -104,7 +105,8 @@ Match Group gt-sources
     ForceCommand /gate/gate --source
     $rules
 X
-mkdir -p /run/sshd
+mount -t tmpfs tmpfs /run
+mkdir /run/sshd
 /usr/sbin/sshd -t -f sshd_config
 /usr/sbin/sshd -D -e -f "$work/sshd_config" 2> sshd.log &
 sshd=$!

@@ -233,6 +233,12 @@ class SshRules(unittest.TestCase):
             self.assertEqual((code, files), (0, {"target.conf": "good"}))
             self.assertEqual(log[-1], "reload ssh.service")
 
+    def test_rules_in_force_are_left_alone(self):
+        with tempfile.TemporaryDirectory() as directory:
+            for name in ("source", "target.conf"):
+                Path(directory, name).write_text("good")
+            self.assertEqual(self.run_script(directory), (0, {"target.conf": "good"}, []))
+
     def test_a_server_that_is_off_stays_off(self):
         with tempfile.TemporaryDirectory() as directory:
             Path(directory, "source").write_text("good")

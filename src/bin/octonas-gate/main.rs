@@ -47,14 +47,14 @@ fn serve() -> Result<u8> {
         .unwrap_or_default()
         .into_vec();
     match (request::read(&command)?, role) {
-        (Request::Sftp, Role::Source) => {
+        (Request::Sftp { .. }, Role::Source) => {
             Err(Refusal::new("a source delivers by rsync, not by SFTP"))
         }
-        (Request::Sftp, Role::Person) => {
+        (Request::Sftp { read_only }, Role::Person) => {
             doors::check(Door::Sftp, Path::new(doors::PATH))?;
             enter(jail::START)?;
             journal::write(Severity::Info, "sftp");
-            sftp::serve::serve()
+            sftp::serve::serve(read_only)
         }
         (Request::Rsync(words), role) => {
             let start = match role {

@@ -7,7 +7,10 @@ use crate::words::{self, Word};
 #[derive(Debug, PartialEq, Eq)]
 pub enum Request {
     /// The SFTP subsystem; scp since OpenSSH 9 asks for it too.
-    Sftp,
+    Sftp {
+        /// sshd's `Subsystem` line has `-R`.
+        read_only: bool,
+    },
     /// `rsync …`, in words, `rsync` the first.
     Rsync(Vec<Word>),
 }
@@ -16,7 +19,7 @@ pub enum Request {
 const SFTP: [&[u8]; 2] = [b"internal-sftp", super::sftp::serve::PROGRAM.as_bytes()];
 
 /// Reads the command. Arguments after the SFTP subsystem come from the `Subsystem` line of sshd's configuration
-/// and are dropped: `sftp-server` is started with ours.
+/// and are dropped, but for `-R`: `sftp-server` is started with ours.
 pub fn read(command: &[u8]) -> Result<Request> {
     if command.is_empty() {
         return Err(Refusal::new("there is no shell here").hint("use sftp, scp or rsync"));
@@ -24,13 +27,15 @@ pub fn read(command: &[u8]) -> Result<Request> {
     let words = words::split(command)?;
     match words.first().map(Word::bytes) {
         Some(first) if SFTP.contains(&first) => {
-            match words.iter().skip(1).find(|word| !is_plain(word)) {
-                None => Ok(Request::Sftp),
-                Some(_) => Err(Refusal::new(format!(
+            let arguments = words.get(1..).unwrap_or_default();
+            if !arguments.iter().all(is_plain) {
+                return Err(Refusal::new(format!(
                     "not the SFTP subsystem: {}",
                     shown(command)
-                ))),
+                )));
             }
+            let read_only = arguments.iter().any(|word| word.bytes() == b"-R");
+            Ok(Request::Sftp { read_only })
         }
         Some(b"rsync" | b"/usr/bin/rsync") => Ok(Request::Rsync(words)),
         Some(b"scp") => Err(Refusal::new("the old scp protocol is not spoken here")
@@ -57,11 +62,13 @@ mod tests {
             "internal-sftp",
             "/usr/lib/openssh/sftp-server",
             "/usr/lib/openssh/sftp-server -l INFO",
+            "internal-sftp -l INFO -R",
             "internal-sftp -f AUTHPRIV -u 0022 -d /srv/%u",
         ] {
+            let read_only = command.contains("-R");
             assert_eq!(
                 read(command.as_bytes()).unwrap(),
-                Request::Sftp,
+                Request::Sftp { read_only },
                 "{command}"
             );
         }

@@ -32,6 +32,7 @@ fn json() -> impl Strategy<Value = serde_json::Value> {
         any::<f64>().prop_map(Into::into),
         text().prop_map(Into::into),
         any::<String>().prop_map(|s| s.replace('\0', "").into()),
+        "[\u{80}-\u{a0}\u{2000}-\u{2070}\u{fe00}-\u{feff} \n\t]{1,6}".prop_map(Into::into),
     ];
     leaf.prop_recursive(3, 16, 4, |inner| {
         prop_oneof![
@@ -84,7 +85,10 @@ proptest! {
             let written = first.to_yaml().unwrap();
             let second = given(&written).unwrap();
             prop_assert_eq!(&second, &first);
-            prop_assert_eq!(second.to_yaml().unwrap(), written);
+            prop_assert_eq!(&second.to_yaml().unwrap(), &written);
+            // Another reader, of YAML 1.1, understands the same.
+            let other: serde_yaml::Value = serde_yaml::from_str(&written).unwrap();
+            prop_assert_eq!(other, serde_yaml::to_value(&first).unwrap());
             prop_assert_eq!(second.digest().unwrap(), first.digest().unwrap());
             let json = serde_json::to_string(&first).unwrap();
             prop_assert_eq!(given(&json).unwrap(), first);

@@ -1,17 +1,18 @@
 //! A regular file or directory that is open: owner, mode and access lists, all on the descriptor.
 
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use nix::errno::Errno;
-use nix::fcntl::OFlag;
-use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat};
+use nix::fcntl::{AtFlags, OFlag};
+use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, fstatat};
 use nix::unistd::{Gid, Uid, fchown};
 use xattr::FileExt as _;
 
-use super::{magic_path, not_regular};
+use super::{Dir, magic_path, not_regular};
 use crate::error::{Error, Result};
 use crate::sys::acl::{Acl, Which};
 use crate::sys::failure::{errno_of, failed};
@@ -102,11 +103,27 @@ impl Metadata {
 pub struct Node {
     file: File,
     path: PathBuf,
+    /// The directory in which it was found, and its name there.
+    place: Option<(OwnedFd, OsString)>,
 }
 
 impl Node {
     pub(super) fn new(file: File, path: PathBuf) -> Self {
-        Self { file, path }
+        Self {
+            file,
+            path,
+            place: None,
+        }
+    }
+
+    /// Remembers where it was found, so that another name of the same file can be told from this one.
+    pub(super) fn named(mut self, dir: &Dir, name: &OsStr) -> Result<Self> {
+        let dir = dir
+            .as_fd()
+            .try_clone_to_owned()
+            .map_err(|e| failed("open", &self.path, errno_of(&e)))?;
+        self.place = Some((dir, name.to_owned()));
+        Ok(self)
     }
 
     /// Opens for real what `place` (`O_PATH`) stands for, if it is a regular file or a directory.
@@ -198,22 +215,47 @@ impl Node {
     }
 
     /// Refuses a regular file that has other names: one of them may lie outside what we were asked to change.
+    ///
+    /// No call tells at one instant that a file has a single name and that it is the one where we found it; somebody
+    /// who links and unlinks all the time would sometimes show us what we want to see. So both are asked often enough
+    /// that luck does not last. (A file of another experiment cannot be linked at all: each is a mount of its own,
+    /// and `fs.protected_hardlinks` allows only files that one may write.)
     pub(super) fn only_name(&self) -> Result<()> {
-        let metadata = self.metadata()?;
-        if metadata.kind == FileKind::File && metadata.links > 1 {
-            return Err(Error::new(
-                "file.linked",
-                format!(
-                    "{} has {} names; its owner, mode and rights are left alone",
-                    self.path.display(),
-                    metadata.links
-                ),
-            )
-            .hint("replace the hard link by a copy"));
+        for _ in 0..LOOKS {
+            let metadata = self.metadata()?;
+            if metadata.kind != FileKind::File {
+                return Ok(());
+            }
+            if metadata.links > 1 {
+                return Err(Error::new(
+                    "file.linked",
+                    format!(
+                        "{} has {} names; it is left alone",
+                        self.path.display(),
+                        metadata.links
+                    ),
+                )
+                .hint("replace the hard link by a copy"));
+            }
+            let Some((dir, name)) = &self.place else {
+                return Ok(());
+            };
+            let there = fstatat(dir, name.as_os_str(), AtFlags::AT_SYMLINK_NOFOLLOW)
+                .is_ok_and(|stat| Metadata::from_stat(&stat).same_object(&metadata));
+            if !there {
+                return Err(Error::new(
+                    "file.moved",
+                    format!("{} was moved or replaced meanwhile", self.path.display()),
+                )
+                .hint("run it again"));
+            }
         }
         Ok(())
     }
 }
+
+/// How often a file is asked for its names before it is changed.
+const LOOKS: usize = 24;
 
 impl AsFd for Node {
     fn as_fd(&self) -> BorrowedFd<'_> {

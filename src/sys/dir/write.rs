@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Write as _;
 use std::os::fd::AsFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, RenameFlags, renameat, renameat2};
@@ -118,7 +118,7 @@ impl Dir {
         for _ in 0..100 {
             match self.open_raw(Path::new(name), place, Mode::empty()) {
                 Ok(fd) => {
-                    return writable(&fd, path, OFlag::O_RDWR | OFlag::O_APPEND);
+                    return self.writable_at(&fd, name, OFlag::O_RDWR | OFlag::O_APPEND);
                 }
                 Err(Errno::ENOENT) => {}
                 Err(e) => return Err(failed("open", &path, e)),
@@ -221,10 +221,22 @@ impl Dir {
             OFlag::O_PATH | OFlag::O_NOFOLLOW,
             Mode::empty(),
         ) {
-            Ok(fd) => writable(&fd, path, OFlag::O_RDWR).map(Some),
+            Ok(fd) => self.writable_at(&fd, name, OFlag::O_RDWR).map(Some),
             Err(Errno::ENOENT) => Ok(None),
             Err(e) => Err(failed("open", &path, e)),
         }
+    }
+
+    /// Opens what `place` (`O_PATH`) stands for, if it is a regular file with a single name.
+    fn writable_at(&self, place: &impl AsFd, name: &OsStr, flags: OFlag) -> Result<Node> {
+        let path = self.path_of(name);
+        let before = nix::sys::stat::fstat(place).map_err(|e| failed("look at", &path, e))?;
+        if Metadata::from_stat(&before).kind == FileKind::Directory {
+            return Err(super::not_regular(&path));
+        }
+        let node = Node::reopen(place, path, flags)?.named(self, name)?;
+        node.only_name()?;
+        Ok(node)
     }
 
     /// A new file that nobody else can open: without a name (`O_TMPFILE`) where the file system can, otherwise under
@@ -306,17 +318,6 @@ fn fill(file: &mut File, bytes: &[u8], permissions: &Permissions) -> nix::Result
     nix::sys::stat::fchmod(&*file, Mode::from_bits_truncate(permissions.mode))?;
     fault::errno("fsync.file")?;
     fsync(&*file)
-}
-
-/// Opens what `place` (`O_PATH`) stands for, if it is a regular file with a single name.
-fn writable(place: &impl AsFd, path: PathBuf, flags: OFlag) -> Result<Node> {
-    let before = nix::sys::stat::fstat(place).map_err(|e| failed("look at", &path, e))?;
-    if Metadata::from_stat(&before).kind == FileKind::Directory {
-        return Err(super::not_regular(&path));
-    }
-    let node = Node::reopen(place, path, flags)?;
-    node.only_name()?;
-    Ok(node)
 }
 
 fn unfinished() -> String {

@@ -12,6 +12,9 @@ use crate::words::Word;
 /// More matches than this are refused; the system's limit on arguments is not far.
 const MAX_MATCHES: usize = 10_000;
 
+/// Names looked at for one pattern, whatever it matches (`*/*/*/*` of a large tree).
+const MAX_LOOKED_AT: usize = 500_000;
+
 type Component = Vec<(u8, bool)>;
 
 /// The paths that match, sorted; the pattern itself, unquoted, if there is none, as a shell does.
@@ -19,12 +22,13 @@ pub fn expand(word: &Word, start: &Path) -> Result<Vec<Vec<u8>>> {
     let characters: Component = word.iter().collect();
     let components: Vec<&[(u8, bool)]> = characters.split(|(byte, _)| *byte == b'/').collect();
     let mut found: Vec<Vec<u8>> = vec![Vec::new()];
+    let mut looked_at = 0;
     for (number, component) in components.iter().enumerate() {
         let last = number + 1 == components.len();
         let mut next = Vec::new();
         for prefix in found {
             if is_pattern(component) {
-                next.extend(matching(&prefix, component, last, start));
+                next.extend(matching(&prefix, component, last, start, &mut looked_at));
             } else {
                 let name = component.iter().map(|(byte, _)| *byte);
                 let path: Vec<u8> = prefix.iter().copied().chain(name).collect();
@@ -32,14 +36,17 @@ pub fn expand(word: &Word, start: &Path) -> Result<Vec<Vec<u8>>> {
                 next.push(path);
                 // After a wildcard, a fixed name must exist; before one, the listing will tell.
                 let after_wildcard = components[..number].iter().any(|before| is_pattern(before));
+                looked_at += 1;
                 if after_wildcard && !component.is_empty() && !exists(&next[known_to_exist], start)
                 {
                     next.pop();
                 }
             }
-            if next.len() > MAX_MATCHES {
-                return Err(Refusal::new("this pattern matches more than 10000 files")
-                    .hint("name the directory, with --include and --exclude"));
+            if next.len() > MAX_MATCHES || looked_at > MAX_LOOKED_AT {
+                return Err(
+                    Refusal::new("this pattern means too many files (more than 10000)")
+                        .hint("name the directory, with --include and --exclude"),
+                );
             }
         }
         if !last {
@@ -56,20 +63,30 @@ pub fn expand(word: &Word, start: &Path) -> Result<Vec<Vec<u8>>> {
     Ok(found)
 }
 
-/// The entries of the directory `prefix` that match.
-fn matching(prefix: &[u8], component: &[(u8, bool)], last: bool, start: &Path) -> Vec<Vec<u8>> {
+/// The entries of the directory `prefix` that match; before the last component only directories do.
+fn matching(
+    prefix: &[u8],
+    component: &[(u8, bool)],
+    last: bool,
+    start: &Path,
+    looked_at: &mut usize,
+) -> Vec<Vec<u8>> {
     let directory = start.join(OsStr::from_bytes(prefix));
     let Ok(entries) = fs::read_dir(directory) else {
         return Vec::new();
     };
-    entries
-        .filter_map(std::result::Result::ok)
-        .filter(|entry| last || entry.path().is_dir())
-        .map(|entry| entry.file_name().into_vec())
-        .filter(|name| matches(component, name))
-        .take(MAX_MATCHES + 1)
-        .map(|name| [prefix, name.as_slice()].concat())
-        .collect()
+    let mut names = Vec::new();
+    for entry in entries.filter_map(std::result::Result::ok) {
+        *looked_at += 1;
+        if *looked_at > MAX_LOOKED_AT || names.len() > MAX_MATCHES {
+            break; // the caller refuses
+        }
+        let name = entry.file_name().into_vec();
+        if matches(component, &name) && (last || entry.path().is_dir()) {
+            names.push([prefix, name.as_slice()].concat());
+        }
+    }
+    names
 }
 
 fn exists(path: &[u8], start: &Path) -> bool {

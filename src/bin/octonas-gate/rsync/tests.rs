@@ -40,6 +40,17 @@ fn a_receiver_gets_our_modes_last() {
 }
 
 #[test]
+fn letters_may_come_one_by_one_as_openrsync_sends_them() {
+    assert_eq!(
+        vector(
+            "rsync --server --sender -g -l -o -p -D -r -t -v --numeric-ids . eco/raw",
+            Role::Person
+        ),
+        "--server --sender -g -l -o -p -D -r -t -v --numeric-ids . eco/raw"
+    );
+}
+
+#[test]
 fn a_sender_gets_nothing_added() {
     assert_eq!(
         vector(

@@ -47,10 +47,11 @@ impl Directories for Jail {
     }
 }
 
-/// Serves one session; returns the exit code of `sftp-server` (128 + signal if it was killed).
-pub fn serve() -> Result<u8> {
+/// Serves one session (`read_only`: sftp-server's `-R`); returns the exit code of `sftp-server` (128 + signal if it was killed).
+pub fn serve(read_only: bool) -> Result<u8> {
     let mut server = program(PROGRAM)
         .args(ARGUMENTS)
+        .args(read_only.then_some("-R"))
         .stdin(Stdio::piped())
         .spawn()
         .map_err(|error| Refusal::new(format!("cannot start {PROGRAM}: {error}")))?;
