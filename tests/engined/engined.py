@@ -481,10 +481,11 @@ class Engined:
                 subprocess.run(["umount", "--lazy", path], check=False, capture_output=True)
             for path, entry in wanted.items():
                 mode = "ro" if entry["readonly"] else "rw"
-                if not os.path.ismount(path):
+                # A mount that is up is left alone, as the Salt module does: `octonas` remounts it.
+                if os.path.isdir(path) and not os.path.ismount(path):
                     run(["mount", "--bind", path, path])
                     run(["mount", "--make-private", path])
-                run(["mount", "-o", f"remount,bind,{mode},nosuid,nodev,nosymfollow", path])
+                    run(["mount", "-o", f"remount,bind,{mode},nosuid,nodev,nosymfollow", path])
             self.state["mounted"] = list(wanted)
         if not self.options.jails:
             return

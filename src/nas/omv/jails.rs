@@ -212,7 +212,7 @@ fn take_away(root: &Path, table: &[Mount], all: &[(Bind, Option<Mount>)]) -> Res
         if wanted.is_some_and(|(_, shown)| is_right(mount, shown.as_ref())) && !stacked {
             continue;
         }
-        unmount_lazily(&mount.point)?;
+        mounting::withdraw(mount)?;
         gone += 1;
     }
     Ok(gone)
