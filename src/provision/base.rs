@@ -35,7 +35,7 @@ pub fn claim_embedded(site: &Site, path: &Path) -> Result<()> {
 
 /// True where [`claim_embedded`] has something to do.
 pub fn is_unclaimed_embedded(site: &Site, path: &Path) -> Result<bool> {
-    let known = site.nas.bases()?.iter().any(|base| base.path == path);
+    let known = site.bases()?.iter().any(|base| base.path == path);
     Ok(!site.nas.identity().enforces_rights
         && known
         && Claim::read(&Dir::open_absolute(path)?)?.is_none())
@@ -65,6 +65,7 @@ fn accept(site: &Site, path: &Path) -> Result<BaseReport> {
     }
     Claim::make(&dir, &identity.id, &identity.name, abilities.clone())?;
     site.nas.add_base(path)?;
+    site.known_bases.take();
     Ok(BaseReport {
         path: path.to_owned(),
         available: true,
@@ -76,7 +77,7 @@ fn accept(site: &Site, path: &Path) -> Result<BaseReport> {
 
 /// The experiments of one base are not another base.
 fn refuse_nested(site: &Site, path: &Path) -> Result<()> {
-    for base in site.nas.bases()? {
+    for base in site.bases()? {
         if path != base.path && (path.starts_with(&base.path) || base.path.starts_with(path)) {
             return Err(Error::new(
                 "base.nested",
@@ -116,7 +117,7 @@ pub fn list(site: &Site) -> Result<Vec<BaseReport>> {
 pub fn check(site: &Site, path: &Path) -> Result<BaseReport> {
     let dir = Dir::open_absolute(path)?;
     let abilities = abilities::find_out(&dir)?;
-    let known = site.nas.bases()?.into_iter().any(|base| base.path == path);
+    let known = site.bases()?.into_iter().any(|base| base.path == path);
     let verdict = if known {
         site.base(path).map(|_| ())
     } else {

@@ -205,7 +205,7 @@ fn choose_base(site: &Site, definition: &Definition) -> Result<AbsPath> {
     if let Some(base) = &definition.storage.base {
         return Ok(base.clone());
     }
-    let bases = site.nas.bases()?;
+    let bases = site.bases()?;
     match bases.as_slice() {
         [only] => {
             AbsPath::parse(&only.path.display().to_string()).map_err(|e| e.field("storage.base"))
@@ -233,7 +233,7 @@ fn choose_base(site: &Site, definition: &Definition) -> Result<AbsPath> {
 
 /// No other experiment of this NAS may bear the same code or id, on whatever base.
 fn refuse_twins(site: &Site, definition: &Definition, chosen: &OpenBase) -> Result<()> {
-    for base in site.nas.bases()? {
+    for base in site.bases()? {
         if base.path == chosen.path || !base.available {
             continue;
         }

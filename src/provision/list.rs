@@ -30,7 +30,7 @@ pub fn list(site: &Site, refresh: bool) -> Result<List> {
         });
     }
     let mut unavailable = Vec::new();
-    for base in site.nas.bases()? {
+    for base in site.bases()? {
         match scan(site, &base.path) {
             Ok(rows) => registry.replace_base(&base.path.display().to_string(), &rows)?,
             Err(error) => unavailable.push((base.path, error.to_string())),
@@ -45,8 +45,8 @@ pub fn list(site: &Site, refresh: bool) -> Result<List> {
 fn scan(site: &Site, path: &std::path::Path) -> Result<Vec<Known>> {
     let base = site.base(path)?;
     let mut rows = Vec::new();
-    for (code, _) in store::definition::list(&base.dir)? {
-        match each(site, path, &code) {
+    for code in store::definition::list(&base.dir)? {
+        match site::open_in(base.try_clone()?, &code) {
             Ok(Some(opened)) => rows.push(site::row(&opened)),
             Ok(None) => {}
             Err(error) => site
@@ -57,36 +57,31 @@ fn scan(site: &Site, path: &std::path::Path) -> Result<Vec<Known>> {
     Ok(rows)
 }
 
-fn each(
-    site: &Site,
-    path: &std::path::Path,
-    code: &crate::experiment::Code,
-) -> Result<Option<Opened>> {
-    site::open_in(site.base(path)?, code)
-}
-
-/// Every experiment in service, opened one after the other; what cannot be opened is given with its error.
-pub fn in_service(site: &Site) -> Result<Vec<(String, Result<Opened>)>> {
-    let mut all = Vec::new();
-    for base in site.nas.bases()? {
-        let open = match site.base(&base.path) {
-            Ok(open) => open,
+/// Calls `work` with every experiment in service, one open at a time; what cannot be opened is given with its error.
+pub fn in_service(site: &Site, mut work: impl FnMut(String, Result<Opened>)) -> Result<()> {
+    for base in site.bases()? {
+        let codes = site
+            .base(&base.path)
+            .and_then(|open| Ok((store::definition::list(&open.dir)?, open)));
+        let (codes, open) = match codes {
+            Ok(found) => found,
             Err(error) => {
-                all.push((base.path.display().to_string(), Err(error)));
+                work(base.path.display().to_string(), Err(error));
                 continue;
             }
         };
-        for (code, _) in store::definition::list(&open.dir)? {
-            match each(site, &base.path, &code) {
+        for code in codes {
+            let opened = open.try_clone().and_then(|open| site::open_in(open, &code));
+            match opened {
                 Ok(Some(opened)) if opened.definition.status == Status::Removed => {}
                 Ok(Some(opened)) => {
                     let served = site.served_here(&opened).map(|()| opened);
-                    all.push((code.to_string(), served));
+                    work(code.to_string(), served);
                 }
                 Ok(None) => {}
-                Err(error) => all.push((code.to_string(), Err(error))),
+                Err(error) => work(code.to_string(), Err(error)),
             }
         }
     }
-    Ok(all)
+    Ok(())
 }
