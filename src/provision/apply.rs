@@ -197,6 +197,8 @@ pub fn preview(site: &Site, opened: &Opened) -> Result<Outcome> {
 pub fn converge(site: &Site, opened: &mut Opened, mend: bool) -> Result<Outcome> {
     let mut outcome = Outcome::of(opened);
     site.trust_clock(&opened.base)?;
+    store::remove_unfinished(&opened.base.dir)?;
+    opened.metadata.remove_unfinished()?;
     let server = server(site);
     if !opened.applied.objects.contains_key(&server) {
         opened.applied.done(&server, &Found::default())?;
