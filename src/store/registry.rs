@@ -205,14 +205,10 @@ fn damage() -> rusqlite::Error {
 fn is_damage(error: &rusqlite::Error) -> bool {
     use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
 
-    match error {
-        rusqlite::Error::SqliteFailure(e, _) => {
-            // SQLITE_ERROR here means tables that are not ours.
-            matches!(e.code, DatabaseCorrupt | NotADatabase) || e.extended_code == 1
-        }
-        rusqlite::Error::SqlInputError { .. } => true,
-        _ => false,
-    }
+    // SQLITE_ERROR here means tables that are not ours. (`SqlInputError` exists only with the bundled SQLite.)
+    error.sqlite_error().is_some_and(|e| {
+        matches!(e.code, DatabaseCorrupt | NotADatabase) || e.extended_code == 1
+    })
 }
 
 fn failed(verb: &str, error: rusqlite::Error) -> Error {
