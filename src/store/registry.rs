@@ -205,10 +205,16 @@ fn damage() -> rusqlite::Error {
 fn is_damage(error: &rusqlite::Error) -> bool {
     use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
 
-    // SQLITE_ERROR here means tables that are not ours. (`SqlInputError` exists only with the bundled SQLite.)
-    error.sqlite_error().is_some_and(|e| {
-        matches!(e.code, DatabaseCorrupt | NotADatabase) || e.extended_code == 1
-    })
+    match error {
+        rusqlite::Error::SqliteFailure(e, _) => {
+            // SQLITE_ERROR here means tables that are not ours.
+            matches!(e.code, DatabaseCorrupt | NotADatabase) || e.extended_code == 1
+        }
+        // The same, in the words of an SQLite that says where in the query; the system's library may be older.
+        #[cfg(feature = "bundled-sqlite")]
+        rusqlite::Error::SqlInputError { .. } => true,
+        _ => false,
+    }
 }
 
 fn failed(verb: &str, error: rusqlite::Error) -> Error {
