@@ -18,13 +18,13 @@ build: ## the programs, optimised, in target/release
 
 test: ## unit tests, end-to-end tests on the embedded NAS, tests against the double of omv-engined
 	@tests/need test
-	$(CARGO) test --locked
+	$(CARGO) test --locked --features faults
 
 check: ## formatting, lints, architecture, and the plugin's files
 	@tests/need check
 	$(CARGO) fmt --check
-	$(CARGO) clippy --locked --all-targets -- -D warnings
-	$(CARGO) test --locked --test architecture
+	$(CARGO) clippy --locked --all-targets --features faults -- -D warnings
+	$(CARGO) test --locked --features faults --test architecture
 	tests/plugin/check
 
 test-host: ## the wall by real clients, on a Debian 13 booted in a container (root)

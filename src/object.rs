@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 pub enum Kind {
     /// A group of accounts. Key: its name. Attributes: `comment`, `member:<account>` = `yes`.
     Group,
-    /// A directory of the frame or a leaf. Key: path below the experiment (`` is the experiment itself).
+    /// A directory of the frame or a leaf. Key: path below the experiment (empty: the experiment itself).
     /// Attributes: `owner`, `group`, `mode` (octal), `acl`, `default-acl` (short text form of acl(5), by name).
     Directory,
     /// What members keep in the leaves. Key: empty. Attributes: `sweep` = `done` once owners, masks and ACLs of everything

@@ -110,6 +110,7 @@ pub fn site(
         cache,
         layouts: layouts(settings)?,
         parsed: RefCell::default(),
+        known_bases: RefCell::default(),
         caller: caller.to_owned(),
         today: Date::parse(&clock::today().to_string())?,
     })

@@ -2,7 +2,12 @@
 //! mount namespace, and says so aloud where the machine does not allow one.
 #![allow(
     clippy::disallowed_methods,
-    reason = "tests make their own files and processes"
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    dead_code,
+    reason = "a test makes its own files and processes, and may fail"
 )]
 
 mod omv;
@@ -509,6 +514,86 @@ fn closing_is_true_for_everybody_even_for_who_has_a_file_open() {
                 std::fs::write(&reader, "y").is_err(),
                 "a reader stays a reader"
             );
+        },
+    );
+}
+
+#[test]
+fn an_entry_that_says_closed_closes_and_opens_again_for_writers_alone() {
+    in_namespace(
+        "an_entry_that_says_closed_closes_and_opens_again_for_writers_alone",
+        || {
+            let double = Double::start();
+            omv::confining_sshd(&double.jails());
+            let path = double.directory("lake");
+            let nas = double.connect();
+            let objects = lake(&path);
+            put_all(&nas, &objects);
+            let kinds = BTreeSet::from([Kind::Entry, Kind::Mounts]);
+            nas.activate(&kinds, &Hidden).unwrap();
+            let writers_jail = double.jails().join("games/experiments/lake");
+            let mut upload = omv::writer(&writers_jail.join("open"), false);
+
+            let (id, mut entry) = objects[2].clone();
+            let mounts = ObjectId::new(Kind::Mounts, "lake");
+            for (closed, own, writer) in [("true", "ro", "ro"), ("false", "rw", "rw")] {
+                entry.insert("read-only".into(), closed.into());
+                nas.put(&id, &entry, None).unwrap();
+                nas.activate(&kinds, &Hidden).unwrap();
+                let seen = nas.observe().unwrap().objects[&mounts].attributes.clone();
+                assert_eq!(seen["self"], own);
+                assert_eq!(seen["jail:games"], writer);
+                assert_eq!(seen["jail:news"], "ro");
+            }
+            assert!(!upload.wait().unwrap().success(), "the upload was ended");
+        },
+    );
+}
+
+#[test]
+fn whoever_is_taken_out_writes_no_more_not_even_into_an_open_file() {
+    in_namespace(
+        "whoever_is_taken_out_writes_no_more_not_even_into_an_open_file",
+        || {
+            let double = Double::start();
+            omv::confining_sshd(&double.jails());
+            let path = double.directory("lake");
+            let nas = double.connect();
+            let objects = lake(&path);
+            put_all(&nas, &objects);
+            let kinds = BTreeSet::from([Kind::Entry, Kind::Mounts]);
+            nas.activate(&kinds, &Hidden).unwrap();
+            let jail = double.jails().join("games");
+            let mut upload = omv::writer(&jail.join("experiments/lake/open"), false);
+            let (id, mut entry) = objects[2].clone();
+            entry.remove("person:games");
+            nas.put(&id, &entry, None).unwrap();
+            nas.activate(&kinds, &Hidden).unwrap();
+            assert!(!upload.wait().unwrap().success());
+            assert!(!jail.exists());
+            assert!(path.join("open").exists(), "what was written stays");
+        },
+    );
+}
+
+#[test]
+fn one_experiment_that_cannot_be_mounted_does_not_hold_up_another() {
+    in_namespace(
+        "one_experiment_that_cannot_be_mounted_does_not_hold_up_another",
+        || {
+            let double = Double::start();
+            omv::confining_sshd(&double.jails());
+            let nas = double.connect();
+            double.edit(|state| {
+                state["experiments"] = json!([{"uuid": "0b9e6a1c-3f55-4c0e-9d8e-2a41c1b7f001", "id": "id-2",
+                    "code": "pond", "path": "/srv/away/pond", "sharedfolderref": "", "readonly": false,
+                    "sftp": true, "rsync": true, "writers": "games", "readers": ""}]);
+            });
+            put_all(&nas, &lake(&double.directory("lake")));
+            let kinds = BTreeSet::from([Kind::Entry]);
+            nas.activate(&kinds, &Hidden).unwrap();
+            assert!(double.jails().join("games/experiments/lake").exists());
+            assert!(!double.jails().join("games/experiments/pond").exists());
         },
     );
 }

@@ -177,8 +177,8 @@ pub fn run(desk: &Desk<'_>, command: &Command) -> Result<Exit> {
         }
         Command::List { refresh, all } => print_list(desk, *refresh, *all),
         Command::Show { code, definition } => print_show(desk, &parse(code)?, *definition),
-        Command::Plan { code, mend } => print_plan(desk, &parse(code)?, *mend),
-        Command::Apply {
+        Command::Plan { code, mend }
+        | Command::Apply {
             code,
             mend,
             dry_run: true,

@@ -1,5 +1,7 @@
 //! `octonas rights CODE`
 
+use std::fmt::Write as _;
+
 use super::Desk;
 use crate::error::{Exit, Result};
 use crate::experiment::Code;
@@ -67,11 +69,12 @@ fn text(rights: &Rights) -> String {
         "frame: directories of the layout belong to root; metadata: written by OctoNAS alone.\n",
     );
     for host in &rights.hosts {
-        out.push_str(&format!(
-            "NFS host {}: {}\n",
+        let _ = writeln!(
+            out,
+            "NFS host {}: {}",
             report::printable(&host.client),
             host.reason
-        ));
+        );
     }
     if !rights.enforced {
         out.push_str(

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use super::desired;
 use super::site::Site;
 use crate::error::{Error, Result};
-use crate::experiment::{Date, Definition, Person};
+use crate::experiment::{AccountName, Date, Definition, Email, Person};
 use crate::nas::Observation;
 
 /// The people who should have access today and have no account yet.
@@ -34,7 +34,7 @@ pub fn check(definition: &Definition, observation: &Observation, today: Date) ->
     let missing: Vec<&str> = missing(definition, observation, today)
         .into_iter()
         .filter_map(|person| person.account.as_ref())
-        .map(|account| account.as_str())
+        .map(AccountName::as_str)
         .collect();
     if !missing.is_empty() {
         return Err(Error::new(
@@ -76,7 +76,7 @@ pub fn create(
             "creating the account {account} for {}",
             person.name
         ));
-        let email = person.email.as_ref().map(|email| email.as_str());
+        let email = person.email.as_ref().map(Email::as_str);
         if let Some(password) = site.nas.create_account(account, &person.name, email)? {
             passwords.insert(account.to_string(), password);
         }

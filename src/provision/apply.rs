@@ -195,17 +195,23 @@ pub fn preview(site: &Site, opened: &Opened) -> Result<Outcome> {
 /// Makes the NAS match the definition; says what it did. Run again, it does nothing.
 pub fn converge(site: &Site, opened: &mut Opened, mend: bool) -> Result<Outcome> {
     let mut outcome = Outcome::of(opened);
+    site.trust_clock(&opened.base)?;
     let server = server(site);
     if !opened.applied.objects.contains_key(&server) {
         opened.applied.done(&server, &Found::default())?;
     }
     for _ in 0..ROUNDS {
-        finish_what_was_begun(site, opened, &mut outcome)?;
+        finish_what_was_begun(site, opened)?;
         let observation = site.nas.observe()?;
         let look = look(site, opened, &observation, mend)?;
         admissible(site, &opened.definition, &observation, &look)?;
         outcome.drift.clone_from(&look.plan.drift);
         if look.plan.steps.is_empty() {
+            // Last, because a group that was made again has another number.
+            if opened.applied.intents.contains_key(&sweep::intent()) {
+                outcome.repaired += sweep::mend(site, opened, &look, &observation)?.repaired;
+                opened.applied.forget(&sweep::intent())?;
+            }
             outcome.status = opened.definition.status.to_string();
             outcome.digest.clone_from(&opened.digest);
             outcome.calls = site.nas.counters();
@@ -449,21 +455,13 @@ fn activate(site: &Site, opened: &mut Opened, stage: usize) -> Result<()> {
 }
 
 /// What an earlier run began and a crash cut short.
-fn finish_what_was_begun(site: &Site, opened: &mut Opened, outcome: &mut Outcome) -> Result<()> {
+fn finish_what_was_begun(site: &Site, opened: &mut Opened) -> Result<()> {
     for stage in 0..STAGES.len() {
         if opened.applied.intents.contains_key(&activation(stage)) {
             activate(site, opened, stage)?;
         }
     }
-    end_revoked(site, opened)?;
-    if opened.applied.intents.contains_key(&sweep::intent()) {
-        let observation = site.nas.observe()?;
-        let look = look(site, opened, &observation, true)?;
-        let swept = sweep::mend(site, opened, &look, &observation)?;
-        outcome.repaired += swept.repaired;
-        opened.applied.forget(&sweep::intent())?;
-    }
-    Ok(())
+    end_revoked(site, opened)
 }
 
 /// Ends the sessions of those who lost a membership. It is done only when none is left.

@@ -27,7 +27,7 @@ pub struct BaseReport {
 
 /// The directory of an embedded NAS is its base from the first experiment on, without being asked for.
 pub fn claim_embedded(site: &Site, path: &Path) -> Result<()> {
-    let known = site.nas.bases()?.iter().any(|base| base.path == path);
+    let known = site.bases()?.iter().any(|base| base.path == path);
     if site.nas.identity().enforces_rights
         || !known
         || Claim::read(&Dir::open_absolute(path)?)?.is_some()
@@ -61,6 +61,7 @@ fn accept(site: &Site, path: &Path) -> Result<BaseReport> {
     }
     Claim::make(&dir, &identity.id, &identity.name, abilities.clone())?;
     site.nas.add_base(path)?;
+    site.known_bases.take();
     Ok(BaseReport {
         path: path.to_owned(),
         available: true,
@@ -72,7 +73,7 @@ fn accept(site: &Site, path: &Path) -> Result<BaseReport> {
 
 /// The experiments of one base are not another base.
 fn refuse_nested(site: &Site, path: &Path) -> Result<()> {
-    for base in site.nas.bases()? {
+    for base in site.bases()? {
         if path != base.path && (path.starts_with(&base.path) || base.path.starts_with(path)) {
             return Err(Error::new(
                 "base.nested",
@@ -112,7 +113,7 @@ pub fn list(site: &Site) -> Result<Vec<BaseReport>> {
 pub fn check(site: &Site, path: &Path) -> Result<BaseReport> {
     let dir = Dir::open_absolute(path)?;
     let abilities = abilities::find_out(&dir)?;
-    let known = site.nas.bases()?.into_iter().any(|base| base.path == path);
+    let known = site.bases()?.into_iter().any(|base| base.path == path);
     let verdict = if known {
         site.base(path).map(|_| ())
     } else {

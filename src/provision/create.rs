@@ -198,7 +198,7 @@ fn choose_base(site: &Site, definition: &Definition) -> Result<AbsPath> {
     if let Some(base) = &definition.storage.base {
         return Ok(base.clone());
     }
-    let bases = site.nas.bases()?;
+    let bases = site.bases()?;
     match bases.as_slice() {
         [only] => {
             AbsPath::parse(&only.path.display().to_string()).map_err(|e| e.field("storage.base"))
@@ -226,7 +226,7 @@ fn choose_base(site: &Site, definition: &Definition) -> Result<AbsPath> {
 
 /// No other experiment of this NAS may bear the same code or id, on whatever base.
 fn refuse_twins(site: &Site, definition: &Definition, chosen: &OpenBase) -> Result<()> {
-    for base in site.nas.bases()? {
+    for base in site.bases()? {
         if base.path == chosen.path || !base.available {
             continue;
         }
@@ -284,7 +284,7 @@ fn resume(opened: &Opened, given: &Definition) -> Result<()> {
 /// Puts a new definition in the place of the old one, and applies it. `from` is the digest of the definition that the
 /// person saw when they began; without it the last writer wins.
 pub fn edit(site: &Site, text: &[u8], from: Option<&str>, options: Options) -> Result<Outcome> {
-    let mut new = read(text)?;
+    let new = read(text)?;
     let _nas = site.lock_nas()?;
     let mut opened = site.open(&new.code)?;
     site::in_service(&opened)?;
@@ -298,12 +298,16 @@ pub fn edit(site: &Site, text: &[u8], from: Option<&str>, options: Options) -> R
         )
         .hint("look at it again (`octonas experiment show`), and make your change on what is there now"));
     }
-    new.id = new.id.or(opened.definition.id);
-    if new.storage.base.is_none() {
-        new.storage.base.clone_from(&opened.definition.storage.base);
-    }
-    inherit_status(&mut new, &opened.definition)?;
+    let new = new.inheriting(&opened.definition);
     experiment::check_edit(&opened.definition, &new)?;
+    if opened.definition.status == Status::Active && new.status == Status::Draft {
+        return Err(Error::new(
+            "definition.fixed",
+            format!("{} is in service: it cannot become a draft again", new.code),
+        )
+        .hint("close it, or take people out")
+        .field("status"));
+    }
     site.layout(&new)?.expand(&new)?;
     let before = std::mem::replace(&mut opened.definition, new);
     let mut observation = site.nas.observe()?;
@@ -315,27 +319,6 @@ pub fn edit(site: &Site, text: &[u8], from: Option<&str>, options: Options) -> R
         fault::point("edit.saved")?;
     }
     settle(site, &mut opened, options, "edit")
-}
-
-/// An edit opens a draft; every other change of status is an operation of its own.
-fn inherit_status(new: &mut Definition, old: &Definition) -> Result<()> {
-    if old.status == Status::Draft || new.status == old.status {
-        return Ok(());
-    }
-    if matches!(new.status, Status::Active) {
-        // A definition that says nothing of its status reads as active.
-        new.status = old.status;
-        return Ok(());
-    }
-    Err(Error::new(
-        "definition.fixed",
-        format!(
-            "an edit cannot change the status of {} from {} to {}",
-            old.code, old.status, new.status
-        ),
-    )
-    .hint("use `octonas experiment close`, `reopen` or `remove`")
-    .field("status"))
 }
 
 fn ended(error: &Error) -> ledger::Outcome {

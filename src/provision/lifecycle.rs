@@ -199,7 +199,7 @@ fn delete(site: &Site, opened: &Opened) -> Result<()> {
 
 /// Deletions that a crash cut short.
 fn finish_deletions(site: &Site) -> Result<()> {
-    for base in site.nas.bases()? {
+    for base in site.bases()? {
         let Ok(open) = site.base(&base.path) else {
             continue;
         };

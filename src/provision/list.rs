@@ -30,7 +30,7 @@ pub fn list(site: &Site, refresh: bool) -> Result<List> {
         });
     }
     let mut unavailable = Vec::new();
-    for base in site.nas.bases()? {
+    for base in site.bases()? {
         match scan(site, &base.path) {
             Ok(rows) => registry.replace_base(&base.path.display().to_string(), &rows)?,
             Err(error) => unavailable.push((base.path, error.to_string())),
@@ -46,7 +46,7 @@ fn scan(site: &Site, path: &std::path::Path) -> Result<Vec<Known>> {
     let base = site.base(path)?;
     let mut rows = Vec::new();
     for (code, _) in store::definition::list(&base.dir)? {
-        match each(site, path, &code) {
+        match site::open_in(base.try_clone()?, &code) {
             Ok(Some(opened)) => rows.push(site::row(&opened)),
             Ok(None) => {}
             Err(error) => site
@@ -57,18 +57,10 @@ fn scan(site: &Site, path: &std::path::Path) -> Result<Vec<Known>> {
     Ok(rows)
 }
 
-fn each(
-    site: &Site,
-    path: &std::path::Path,
-    code: &crate::experiment::Code,
-) -> Result<Option<Opened>> {
-    site::open_in(site.base(path)?, code)
-}
-
 /// Every experiment in service, opened one after the other; what cannot be opened is given with its error.
 pub fn in_service(site: &Site) -> Result<Vec<(String, Result<Opened>)>> {
     let mut all = Vec::new();
-    for base in site.nas.bases()? {
+    for base in site.bases()? {
         let open = match site.base(&base.path) {
             Ok(open) => open,
             Err(error) => {
@@ -77,7 +69,7 @@ pub fn in_service(site: &Site) -> Result<Vec<(String, Result<Opened>)>> {
             }
         };
         for (code, _) in store::definition::list(&open.dir)? {
-            match each(site, &base.path, &code) {
+            match site::open_in(open.try_clone()?, &code) {
                 Ok(Some(opened)) if opened.definition.status == Status::Removed => {}
                 Ok(Some(opened)) => {
                     let served = site.served_here(&opened).map(|()| opened);

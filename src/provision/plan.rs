@@ -199,12 +199,12 @@ fn ours(
             Some(Attributes::new())
         }
         None => {
-            let marked = found
+            let bears_marker = found
                 .attributes
                 .get("comment")
                 .or_else(|| found.attributes.get("id"))
                 .is_some_and(|text| text.contains(marker));
-            (intended && marked).then(Attributes::new)
+            (intended && bears_marker).then(Attributes::new)
         }
     }
 }

@@ -340,6 +340,7 @@ fn groups_of(basis: &Basis<'_>, account: &str) -> BTreeSet<String> {
 }
 
 /// What the file system lets one person do.
+#[allow(clippy::struct_excessive_bools)] // Each operation is its own answer.
 struct FileSystem {
     enter: bool,
     list: bool,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::error::{Error, Result};
 use crate::experiment::{self, Code, Date, Definition, ExperimentId, Role, Status, Strictness};
 use crate::layout::{Layout, Layouts};
-use crate::nas::Nas;
+use crate::nas::{Base, Nas};
 use crate::object::Kind;
 use crate::report::Progress;
 use crate::store;
@@ -44,6 +44,8 @@ pub struct Site {
     pub caller: String,
     /// The day on which access is judged.
     pub today: Date,
+    /// The bases, once they were asked for.
+    pub known_bases: RefCell<Option<Vec<Base>>>,
 }
 
 /// A base that is there, ours, and open.
@@ -68,6 +70,16 @@ pub struct Opened {
     pub digest: String,
     /// What we made of it.
     pub applied: Applied,
+}
+
+impl OpenBase {
+    /// A second handle on the same base.
+    pub fn try_clone(&self) -> Result<Self> {
+        Ok(Self {
+            path: self.path.clone(),
+            dir: self.dir.try_clone()?,
+        })
+    }
 }
 
 impl Opened {
@@ -120,9 +132,19 @@ impl Opened {
 }
 
 impl Site {
+    /// The bases, asked for once in an operation.
+    pub fn bases(&self) -> Result<Vec<Base>> {
+        if let Some(bases) = self.known_bases.borrow().as_ref() {
+            return Ok(bases.clone());
+        }
+        let bases = self.nas.bases()?;
+        *self.known_bases.borrow_mut() = Some(bases.clone());
+        Ok(bases)
+    }
+
     /// Opens a base: it must be known, there, writable, and claimed by this NAS.
     pub fn base(&self, path: &Path) -> Result<OpenBase> {
-        let bases = self.nas.bases()?;
+        let bases = self.bases()?;
         let Some(base) = bases.iter().find(|base| base.path == path) else {
             return Err(Error::new(
                 "base.unknown",
@@ -144,7 +166,7 @@ impl Site {
     /// Finds an experiment by its code on any available base.
     pub fn open(&self, code: &Code) -> Result<Opened> {
         let mut out_of_reach = Vec::new();
-        for base in self.nas.bases()? {
+        for base in self.bases()? {
             match self.base(&base.path) {
                 Ok(open) => {
                     if let Some(found) = open_in(open, code)? {
@@ -185,6 +207,16 @@ impl Site {
             "`octonas experiment adopt {} --take-over` takes it into service here",
             path.display()
         )))
+    }
+
+    /// Dates decide about people's access: a clock that went back would let them in again.
+    pub fn trust_clock(&self, base: &OpenBase) -> Result<()> {
+        let newest = Ledger::open(&base.dir)?.newest()?;
+        match clock::doubt(clock::now(), newest) {
+            None => Ok(()),
+            Some(doubt) => Err(Error::new("clock.doubtful", doubt)
+                .hint("set the clock right, then run it again; nothing was changed")),
+        }
     }
 
     /// The lock of one experiment, held until it is dropped.
@@ -285,6 +317,17 @@ pub fn open_in(base: OpenBase, code: &Code) -> Result<Option<Opened>> {
         return Ok(None);
     };
     let definition = experiment::read(stored.text.as_bytes(), Strictness::Stored)?;
+    if definition.code != *code {
+        return Err(Error::new(
+            "experiment.renamed",
+            format!(
+                "{} holds the experiment {}: a code is fixed for life",
+                base.path.join(code.as_str()).display(),
+                definition.code
+            ),
+        )
+        .hint("give the directory its name back"));
+    }
     let applied = Applied::load(&metadata)?;
     Ok(Some(Opened {
         base,

@@ -265,7 +265,7 @@ mod tests {
         let (_temp, dir) = directory();
         let mut applied = Applied::load(&dir).unwrap();
         applied.intend(&group("w"), &Attributes::new()).unwrap();
-        let (_, points) =
+        let ((), points) =
             crate::sys::fault::trace(|| applied.done(&group("w"), &found("1")).unwrap());
         assert_eq!(points, ["append", "fsync.file"]);
     }
@@ -382,7 +382,7 @@ mod tests {
             (&applied.objects, &applied.intents)
         );
         let text = dir.read(FILE, LIMIT).unwrap().unwrap();
-        let lines = text.iter().filter(|&&b| b == b'\n').count();
+        let lines = String::from_utf8(text).unwrap().lines().count();
         assert!(lines < 80, "{lines} lines");
     }
 

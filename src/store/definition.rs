@@ -150,11 +150,16 @@ mod tests {
 
     #[test]
     fn an_experiment_that_is_put_together_is_found_under_its_code() {
-        let (temp, base) = base();
+        let (_temp, base) = base();
         assert_eq!(list(&base).unwrap(), []);
         create(&base).unwrap();
-        std::fs::create_dir_all(temp.path().join("lost+found/metadata")).unwrap();
-        std::fs::create_dir_all(temp.path().join("empty/metadata")).unwrap();
+        for name in ["lost+found", "empty"] {
+            base.create_dir(name, 0o700).unwrap();
+            base.existing(name)
+                .unwrap()
+                .create_dir(METADATA, 0o700)
+                .unwrap();
+        }
         let found = list(&base).unwrap();
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].0.as_str(), "eco");

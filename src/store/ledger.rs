@@ -153,7 +153,11 @@ impl Ledger {
             .into_iter()
             .filter(|entry| entry.kind == FileKind::File)
             .filter_map(|entry| entry.name.into_string().ok())
-            .filter(|name| name.ends_with(".jsonl"))
+            .filter(|name| {
+                std::path::Path::new(name)
+                    .extension()
+                    .is_some_and(|e| e == "jsonl")
+            })
             .collect())
     }
 

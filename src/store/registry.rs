@@ -291,7 +291,7 @@ mod tests {
             |bytes| bytes.truncate(5000),
             |bytes| {
                 *bytes =
-                    b"not a database at all, but long enough to be looked at as one ".repeat(90)
+                    b"not a database at all, but long enough to be looked at as one ".repeat(90);
             },
         ];
         for (number, damage) in damages.into_iter().enumerate() {

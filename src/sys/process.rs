@@ -88,5 +88,62 @@ fn reset_signals() {
             _ => set(signal, SigHandler::SigDfl, SaFlags::empty()),
         }
     }
+    for signal in libc::SIGRTMIN()..=libc::SIGRTMAX() {
+        // SAFETY: no handler at all.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
     let _ = nix::sys::signal::sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::again::{alone, must_pass};
+    use crate::sys::command::{Command, Program};
+
+    #[test]
+    fn nothing_inherited_survives_the_first_acts_or_reaches_a_child() {
+        let script =
+            "umask 0; trap '' TERM USR1; exec 7</etc/passwd 9>&1; cd /tmp; exec \"$0\" \"$@\"";
+        let test =
+            "sys::process::tests::nothing_inherited_survives_the_first_acts_or_reaches_a_child";
+        if let Some(output) = alone(test, &["sh", "-c", script], &[]) {
+            must_pass(&output);
+            return;
+        }
+        let open = || -> Vec<i32> {
+            let names = std::fs::read_dir("/proc/self/fd").unwrap();
+            let mut fds: Vec<i32> = names
+                .map(|n| n.unwrap().file_name().to_str().unwrap().parse().unwrap())
+                .collect();
+            fds.sort_unstable();
+            fds
+        };
+        assert!(open().contains(&7) && open().contains(&9));
+        assert_eq!(first_acts(), PathBuf::from("/tmp"));
+        assert!(!open().contains(&7) && !open().contains(&9));
+        assert_eq!(std::env::current_dir().unwrap(), PathBuf::from("/"));
+        let child = Command::new(Program::Test("/bin/sh"))
+            .args([
+                "-c",
+                "umask; ls /proc/self/fd; grep -E 'Sig(Blk|Ign)' /proc/self/status",
+            ])
+            .run()
+            .unwrap()
+            .text();
+        let none = "0000000000000000";
+        // 32 and 33 belong to the C library (nptl(7)), which lets nobody touch them.
+        let child = child.replace("0000000180000000", none);
+        assert_eq!(
+            child,
+            format!("0077\n0\n1\n2\n3\nSigBlk:\t{none}\nSigIgn:\t{none}\n")
+        );
+        assert!(check_interrupted().is_ok());
+        nix::sys::signal::raise(Signal::SIGTERM).unwrap();
+        let error = check_interrupted().unwrap_err();
+        assert_eq!(
+            (error.code(), error.exit_status()),
+            ("interrupted", Exit::Interrupted)
+        );
+    }
 }

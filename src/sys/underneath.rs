@@ -14,7 +14,7 @@ use super::failure::failed;
 use super::process;
 use crate::error::Result;
 
-/// Opens a directory by its absolute path, in a detached copy of the mount that holds it (open_tree(2), `OPEN_TREE_CLONE`
+/// Opens a directory by its absolute path, in a detached copy of the mount that holds it (`open_tree(2)`, `OPEN_TREE_CLONE`
 /// without `AT_RECURSIVE`): mounts on it and below it are not there. An ordinary user, who makes no mounts, gets the
 /// directory itself.
 pub fn underneath(path: &Path) -> Result<Dir> {

@@ -43,6 +43,14 @@ LISTS = {
 }
 # In the order in which a real apply takes them.
 MODULES = ["postfix", "fstab", "systemd", "sharedfolders", "ssh", "octonas", "samba", "avahi"]
+METHODS = {
+    "UserMgmt.enumerateAllUsers", "UserMgmt.enumerateUsers", "UserMgmt.enumerateAllGroups", "UserMgmt.enumerateGroups",
+    "UserMgmt.getUser", "UserMgmt.setUser", "UserMgmt.deleteUser", "UserMgmt.getGroup", "UserMgmt.setGroup",
+    "UserMgmt.deleteGroup", "ShareMgmt.get", "ShareMgmt.getPath", "ShareMgmt.set", "ShareMgmt.delete",
+    "ShareMgmt.setPrivileges", "SMB.getShare", "SMB.setShare", "SMB.deleteShare", "Config.get", "Config.getlist",
+    "Config.set", "Config.delete", "Config.isDirty", "Config.applyChanges", "Config.applyChangesBg",
+    "Config.revertChanges", "Exec.isRunning", "Exec.getOutput",
+}
 REVERTED = [*LISTS.values()]
 
 
@@ -232,7 +240,8 @@ class Engined:
         row = {"uuid": record["uuid"] if record else NEW, "name": params["name"], "comment": params["comment"]}
         self.store(model, row)
         self.fault("UserMgmt.setGroup", "stored")
-        if not group:
+        is_new = not group
+        if is_new:
             group = {"name": params["name"], "gid": params.get("gid", self.number()), "members": [], "system": False}
             self.state["groups"].append(group)
             self.save()
@@ -246,13 +255,14 @@ class Engined:
         group["members"] = params["members"]
         self.notify(model, "modify" if record else "create", row)
         self.save()
-        return {**row, "members": params["members"]}
+        number = {"gid": params["gid"]} if is_new and "gid" in params else {}
+        return {**row, **number, "members": params["members"]}
 
     def usermgmt_deletegroup(self, params):
         group = self.usermgmt_getgroup(params)
         if group["members"]:
             raise Refused(f"Failed to execute command 'export PATH=/bin:/sbin; export LC_ALL=C.UTF-8; export LANGUAGE=; "
-                          f"delgroup --only-if-empty '{params['name']}' 2>&1' with exit code '5': "
+                          f"delgroup --only-if-empty '{params['name']}' 2>&1' with exit code '41': "
                           f"fatal: The group `{params['name']}' is not empty!")
         self.state["groups"] = [g for g in self.state["groups"] if g["name"] != params["name"]]
         self.save()
@@ -312,7 +322,7 @@ class Engined:
         if any((f["mntentref"], f["reldirpath"]) == (params["mntentref"], relative) for f in others):
             raise Refused(f"A shared folder with the path '{relative}' already exists for the specified file system.")
         row = {"uuid": params["uuid"], "name": params["name"], "comment": params["comment"],
-               "mntentref": params["mntentref"], "reldirpath": relative, "privileges": {"privilege": []}}
+               "mntentref": params["mntentref"], "reldirpath": relative, "privileges": ""}
         if row["uuid"] != NEW:
             row["privileges"] = self.by_uuid(model, row["uuid"])["privileges"]
         self.store(model, row)
@@ -322,7 +332,7 @@ class Engined:
         if not path.exists():
             path.mkdir(0o700, parents=True)
             path.chmod(0o2775)
-        return {**row, "mode": params.get("mode", "775")}
+        return {**row, "privileges": row["privileges"] or {"privilege": []}, "mode": params.get("mode", "775")}
 
     def sharemgmt_get(self, params):
         folder = self.by_uuid("conf.system.sharedfolder", params["uuid"])
@@ -353,7 +363,7 @@ class Engined:
             if row["type"] == "group" and not self.group(row["name"]):
                 raise Refused(f"The group '{row['name']}' does not exist.")
         rows = [{key: row[key] for key in ("type", "name", "perms")} for row in params["privileges"]]
-        return self.store("conf.system.sharedfolder", {**folder, "privileges": {"privilege": rows}})
+        return self.store("conf.system.sharedfolder", {**folder, "privileges": {"privilege": rows} if rows else ""})
 
     def smb_setshare(self, params):
         model = "conf.service.smb.share"
@@ -415,9 +425,6 @@ class Engined:
         self.save()
 
     def config_applychanges(self, params):
-        for module in params["modules"]:
-            if (module in self.state["dirty"] or params["force"]) and module not in MODULES:
-                raise Refused(f"Module '{module}' not found.")
         wanted = params["modules"] or MODULES
         chosen = [m for m in MODULES if m in wanted and (params["force"] or m in self.state["dirty"])]
         for module in chosen:
@@ -453,7 +460,7 @@ class Engined:
     def exec_isrunning(self, params):
         task = self.state["tasks"].get(params["filename"])
         if task is None:
-            raise Refused(f"fopen({params['filename']}): Failed to open stream: No such file or directory")
+            raise Refused(f"Failed to open file (filename={params['filename']}, mode=r).")
         if task["error"]:
             raise Refused(task["error"])
         if not task["running"]:
@@ -474,10 +481,11 @@ class Engined:
                 subprocess.run(["umount", "--lazy", path], check=False, capture_output=True)
             for path, entry in wanted.items():
                 mode = "ro" if entry["readonly"] else "rw"
-                if not os.path.ismount(path):
+                # A mount that is up is left alone, as the Salt module does: `octonas` remounts it.
+                if os.path.isdir(path) and not os.path.ismount(path):
                     run(["mount", "--bind", path, path])
                     run(["mount", "--make-private", path])
-                run(["mount", "-o", f"remount,bind,{mode},nosuid,nodev,nosymfollow", path])
+                    run(["mount", "-o", f"remount,bind,{mode},nosuid,nodev,nosymfollow", path])
             self.state["mounted"] = list(wanted)
         if not self.options.jails:
             return
@@ -512,15 +520,17 @@ class Engined:
         with self.changes if changes else contextlib.nullcontext(), self.lock:
             self.state["calls"][name] = self.state["calls"].get(name, 0) + 1
             self.fault(name, "before")
-            if not any(hasattr(self, m) for m in dir(self) if m.startswith(service.lower() + "_")):
+            services = {known.split(".")[0].lower() for known in METHODS}
+            if service.lower() not in services:
                 raise Refused(f"RPC service '{service}' not found.", 404)
-            if handler is None or (service == "Config" and method == "getList"):
+            # Services in any case, methods exactly.
+            if not any(known.lower() == key and known.endswith(f".{method}") for known in METHODS):
                 raise Refused(f"The method '{method}' does not exist for the RPC service '{service}'.", 404)
             if not request.get("context", {}).get("role", 0) & 1:
                 raise Refused("Invalid context role.", 403)
             if key in schema.PARAMS:
                 try:
-                    schema.validate(params if params is not None else {}, schema.PARAMS[key])
+                    schema.validate(params, schema.PARAMS[key])
                 except schema.Invalid as e:
                     raise Refused(str(e), 400) from e
             response = copy.deepcopy(handler(params or {}))

@@ -119,6 +119,8 @@ MODELS = {
 
 def validate(value, schema, path=""):
     """Raises Invalid in the words of OpenMediaVault."""
+    if value is None and not path:
+        raise Invalid(': The value "null" is not an object.')
     types = schema.get("type", "any")
     last = None
     for kind in types if isinstance(types, list) else [types]:
@@ -176,5 +178,5 @@ def _validate(value, kind, schema, path):
                 return validate(value, sub, path)
             except Invalid:
                 pass
-        raise Invalid(f"{path}: The value {shown} does not match exactly one schema of {json.dumps(schema['oneOf'])}.")
+        raise Invalid(f"{path}: The value {shown} does not match exactly one schema of {json.dumps(schema['oneOf'], separators=(',', ':'))}.")
     return None

@@ -87,6 +87,23 @@ impl Double {
         .unwrap()
     }
 
+    /// Asks it directly.
+    pub fn ask(&self, request: &str) -> Value {
+        use std::io::{Read as _, Write as _};
+        let mut stream =
+            std::os::unix::net::UnixStream::connect(self.path("engined.sock")).unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_secs(5)))
+            .unwrap();
+        stream.write_all(format!("{request}\0").as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        let mut byte = [0];
+        while stream.read(&mut byte).unwrap() == 1 && byte[0] != 0 {
+            answer.push(byte[0]);
+        }
+        serde_json::from_slice(&answer).unwrap()
+    }
+
     /// All that it knows.
     pub fn state(&self) -> Value {
         serde_json::from_slice(&std::fs::read(self.path("state.json")).unwrap()).unwrap()

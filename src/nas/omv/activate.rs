@@ -18,7 +18,7 @@ use crate::object::Kind;
 use crate::report::Progress;
 
 /// The longest time that a deployment may take.
-const DEPLOY: Duration = Duration::from_secs(1800);
+const DEPLOY: Duration = Duration::from_mins(30);
 /// How often to look whether it is done.
 const LOOK: Duration = Duration::from_millis(300);
 
@@ -121,7 +121,7 @@ pub(super) fn apply(
         json!({"modules": modules, "force": false}),
     )?;
     let started = Instant::now();
-    let mut told = Duration::ZERO;
+    let mut tell = Duration::from_secs(5);
     loop {
         // The call that sees the end also removes the task: it is asked as a change, which is never repeated.
         let state: Running = engined
@@ -142,8 +142,8 @@ pub(super) fn apply(
             )
             .hint("look at Diagnostics | System Logs there, then run the same command again"));
         }
-        if passed - told >= Duration::from_secs(5) {
-            told = passed;
+        if passed >= tell {
+            tell = passed + Duration::from_secs(5);
             progress.note(&format!("… {names}: {} s", passed.as_secs()));
         }
         sleep(LOOK);

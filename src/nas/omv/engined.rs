@@ -38,8 +38,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             send: Duration::from_secs(20),
-            read: Duration::from_secs(60),
-            change: Duration::from_secs(600),
+            read: Duration::from_mins(1),
+            change: Duration::from_mins(10),
             answer: 64 << 20,
         }
     }
@@ -124,7 +124,7 @@ impl Engined {
                 Ok(answer) => return Ok(answer),
                 Err(Failure::Refused(r)) if again && r.http_status_code >= 500 => {}
                 Err(Failure::Other(e)) if again && e.code() == "nas.unreachable" => {}
-                Err(failure) => return Err(self.error(service, method, failure)),
+                Err(failure) => return Err(Self::error(service, method, failure)),
             }
             sleep(Duration::from_millis(200));
         }
@@ -139,7 +139,7 @@ impl Engined {
         params: impl Serialize,
     ) -> Result<R> {
         self.ask(service, method, &params, self.limits.change)
-            .map_err(|failure| self.error(service, method, failure))
+            .map_err(|failure| Self::error(service, method, failure))
     }
 
     /// Asks for a change whose parameters hold `secret`. The answer, which repeats it, is thrown away, and no error
@@ -157,9 +157,9 @@ impl Engined {
                 if !secret.is_empty() {
                     r.message = r.message.replace(secret, "…");
                 }
-                Err(self.error(service, method, Failure::Refused(r)))
+                Err(Self::error(service, method, Failure::Refused(r)))
             }
-            Err(failure) => Err(self.error(service, method, failure)),
+            Err(failure) => Err(Self::error(service, method, failure)),
         }
     }
 
@@ -247,7 +247,7 @@ impl Engined {
             .map_err(failed)?;
         stream.write_all(request).map_err(|e| match e.kind() {
             ErrorKind::WouldBlock | ErrorKind::TimedOut => {
-                self.timeout(service, method, self.limits.send)
+                Self::timeout(service, method, self.limits.send)
             }
             _ => failed(e),
         })?;
@@ -258,7 +258,7 @@ impl Engined {
         loop {
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Err(self.timeout(service, method, patience));
+                return Err(Self::timeout(service, method, patience));
             }
             stream.set_read_timeout(Some(left)).map_err(failed)?;
             let n = match stream.read(&mut block) {
@@ -266,7 +266,7 @@ impl Engined {
                 Ok(n) => n,
                 Err(e) if e.kind() == ErrorKind::Interrupted => continue,
                 Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
-                    return Err(self.timeout(service, method, patience));
+                    return Err(Self::timeout(service, method, patience));
                 }
                 Err(e) => return Err(failed(e)),
             };
@@ -315,14 +315,14 @@ impl Engined {
                     sleep(Duration::from_millis(20));
                 }
                 Err(Errno::EAGAIN | Errno::EINTR) => {
-                    return Err(self.timeout(service, method, self.limits.send));
+                    return Err(Self::timeout(service, method, self.limits.send));
                 }
                 Err(e) => return Err(refused(e)),
             }
         }
     }
 
-    fn error(&self, service: &str, method: &str, failure: Failure) -> Error {
+    fn error(service: &str, method: &str, failure: Failure) -> Error {
         match failure {
             Failure::Other(e) => e,
             Failure::Refused(r) => {
@@ -351,7 +351,7 @@ impl Engined {
         .hint("look at `systemctl status openmediavault-engined`, then run the same command again")
     }
 
-    fn timeout(&self, service: &str, method: &str, limit: Duration) -> Error {
+    fn timeout(service: &str, method: &str, limit: Duration) -> Error {
         Error::new(
             "nas.timeout",
             format!(

@@ -6,18 +6,14 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::thread::sleep;
-use std::time::Duration;
 
 use super::model::Entry;
+use super::mounting::{ROUNDS, end_writers};
 use super::{Omv, jails, put};
 use crate::error::{Error, Result};
 use crate::nas::Session;
 use crate::sys::mounts::{Mount, Namespace, Remount, here, holding, namespaces, remount};
-use crate::sys::processes::{End, Process, users_of};
-
-/// How often to end those who write and try again.
-const ROUNDS: usize = 6;
+use crate::sys::processes::{Process, users_of};
 
 /// What of which file system an experiment is.
 struct Place {
@@ -27,10 +23,10 @@ struct Place {
 
 /// See `Nas::freeze`.
 pub(super) fn freeze(omv: &Omv, experiment: &Path, read_only: bool) -> Result<Vec<Session>> {
-    let place = place(experiment)?;
     if read_only {
-        return close(&place, experiment);
+        return shut(experiment);
     }
+    let place = place(experiment)?;
     let entry = put::entries(omv.engined())?
         .into_iter()
         .find(|e| Path::new(&e.path) == experiment);
@@ -38,6 +34,11 @@ pub(super) fn freeze(omv: &Omv, experiment: &Path, read_only: bool) -> Result<Ve
         Some(entry) if !entry.readonly => open(omv, &place, &entry),
         _ => Ok(Vec::new()),
     }
+}
+
+/// Makes everything of `experiment` read-only; gives what still writes.
+pub(super) fn shut(experiment: &Path) -> Result<Vec<Session>> {
+    close(&place(experiment)?, experiment)
 }
 
 fn place(experiment: &Path) -> Result<Place> {
@@ -85,27 +86,6 @@ fn close(place: &Place, experiment: &Path) -> Result<Vec<Session>> {
 
 fn is_writable(mount: &Mount, place: &Place) -> bool {
     mount.shows(&place.device, &place.root) && !mount.is_read_only()
-}
-
-/// Ends those who have something open for writing: asked first, then by force (rsync and proftpd do not listen).
-fn end_writers(busy: &BTreeSet<u64>, round: usize) -> Result<()> {
-    let how = if round == 0 { End::Ask } else { End::Force };
-    let writers: Vec<Process> = users_of(busy)?
-        .into_iter()
-        .filter(|used| used.writes)
-        .map(|used| used.process)
-        .filter(|process| process.pid.unsigned_abs() != std::process::id())
-        .collect();
-    for process in &writers {
-        process.end(how)?;
-    }
-    for _ in 0..20 {
-        if !writers.iter().any(Process::is_alive) {
-            break;
-        }
-        sleep(Duration::from_millis(50));
-    }
-    Ok(())
 }
 
 /// Everything through which the experiment can still be written: mounts of it that stayed writable, and mounts of

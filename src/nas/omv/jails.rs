@@ -6,6 +6,7 @@
 mod wanted;
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::time::Duration;
@@ -154,7 +155,7 @@ fn prepare(root: &Path) -> Result<lock::Lock> {
         }
         None => Dir::open_absolute(parent)?,
     };
-    let lock = lock::lock(&parent, "jails", Duration::from_secs(120))?;
+    let lock = lock::lock(&parent, "jails", Duration::from_mins(2))?;
     parent.create_dir(name, 0o700)?;
     if topmost(&mounts::here()?, root).is_none() {
         mounting::small_tmpfs(root)?;
@@ -211,7 +212,7 @@ fn take_away(root: &Path, table: &[Mount], all: &[(Bind, Option<Mount>)]) -> Res
         if wanted.is_some_and(|(_, shown)| is_right(mount, shown.as_ref())) && !stacked {
             continue;
         }
-        unmount_lazily(&mount.point)?;
+        mounting::withdraw(mount)?;
         gone += 1;
     }
     Ok(gone)
@@ -253,7 +254,7 @@ fn furnish(
         experiments.create_dir(code, 0o700)?;
         for group in [format!("exp-{code}-w"), format!("exp-{code}-r")] {
             if let Some(number) = numbers.group(&group) {
-                groups.push_str(&format!("{group}:x:{number}:\n"));
+                let _ = writeln!(groups, "{group}:x:{number}:");
             }
         }
     }

@@ -54,6 +54,8 @@ pub struct Omv {
     settings: Settings,
     identity: Identity,
     dirt: Mutex<Dirt>,
+    /// Experiments whose entry or mounts were put by us.
+    touched: Mutex<BTreeSet<String>>,
 }
 
 /// Which modules wait, and who made them wait.
@@ -90,6 +92,7 @@ impl Omv {
                 enforces_rights: true,
             },
             dirt: Mutex::default(),
+            touched: Mutex::default(),
         })
     }
 
@@ -160,7 +163,7 @@ impl Omv {
         Ok(())
     }
 
-    /// What a person should know about accounts and pending changes; one sentence each.
+    /// What a person should know about accounts; one sentence each.
     pub fn warnings(&self) -> Result<Vec<String>> {
         accounts::warnings()
     }
@@ -194,6 +197,11 @@ impl Nas for Omv {
         found: Option<&Found>,
     ) -> Result<Reference> {
         let key = object.key.as_str();
+        if matches!(object.kind, Kind::Entry | Kind::Mounts)
+            && let Ok(mut touched) = self.touched.lock()
+        {
+            touched.insert(key.to_owned());
+        }
         self.changing(|| match object.kind {
             Kind::Group => put::group(self, key, attributes, found),
             Kind::Entry => put::entry(&self.engined, key, attributes),
@@ -254,7 +262,14 @@ impl Nas for Omv {
             );
         }
         if kinds.contains(&Kind::Entry) || kinds.contains(&Kind::Mounts) {
-            mounts::verify(self)?;
+            let touched = self.touched.lock().map(|t| t.clone()).unwrap_or_default();
+            for (code, e) in mounts::reconcile(self)? {
+                // An experiment whose disk is away must not hold up the others.
+                if touched.contains(&code) {
+                    return Err(e);
+                }
+                progress.warn(&e.to_string());
+            }
             sshd::verify(self, progress)?;
         }
         Ok(())
@@ -280,6 +295,39 @@ impl Nas for Omv {
 
     fn freeze(&self, experiment: &Path, read_only: bool) -> Result<Vec<Session>> {
         freeze::freeze(self, experiment, read_only)
+    }
+
+    fn examine(&self) -> Vec<(String, std::result::Result<String, String>)> {
+        let said = |e: Error| e.to_string();
+        let waiting = self
+            .pending()
+            .map(|modules| match modules.len() {
+                0 => "nothing waits to be applied".to_owned(),
+                _ => format!(
+                    "these wait to be applied: {}",
+                    modules.into_iter().collect::<Vec<_>>().join(", ")
+                ),
+            })
+            .map_err(said);
+        let passwords = self.warnings().map_err(said).and_then(|warnings| {
+            if warnings.is_empty() {
+                Ok("every account needs a password".to_owned())
+            } else {
+                Err(warnings.join("; "))
+            }
+        });
+        let mounts = mounts::verify(self)
+            .map(|count| format!("{count} experiment(s) are mounted as they should be"))
+            .map_err(said);
+        let sshd = sshd::verify(self, &Hidden)
+            .map(|()| "everybody with a jail is confined to it".to_owned())
+            .map_err(said);
+        vec![
+            ("OpenMediaVault's configuration".to_owned(), waiting),
+            ("SMB passwords".to_owned(), passwords),
+            ("mounts and jails".to_owned(), mounts),
+            ("sshd".to_owned(), sshd),
+        ]
     }
 
     fn counters(&self) -> BTreeMap<String, u64> {

@@ -1,10 +1,13 @@
-//! Bind mounts, made and unmade (mount(2), mount_namespaces(7)).
+//! Bind mounts, made and unmade (mount(2), `mount_namespaces(7)`).
 //!
 //! A mount is made complete in a place that nobody sees and then moved to where it belongs, so that a reader's jail is
 //! never writable for a moment. All of ours are private: a mount made beneath one never appears elsewhere.
 
+use std::collections::BTreeSet;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
@@ -13,7 +16,8 @@ use nix::sys::stat::Mode;
 
 use crate::error::{Error, Result};
 use crate::sys::fault;
-use crate::sys::mounts::Mount;
+use crate::sys::mounts::{Mount, here, unmount_lazily};
+use crate::sys::processes::{End, Process, users_of};
 
 /// Links are not followed by anybody (Linux 5.10); nix has no name for it yet.
 pub(super) const NOSYMFOLLOW: MsFlags = MsFlags::from_bits_retain(256);
@@ -26,6 +30,9 @@ pub(super) const FLAGS: &[(MsFlags, &str)] = &[
     (MsFlags::MS_NOEXEC, "noexec"),
     (NOSYMFOLLOW, "nosymfollow"),
 ];
+
+/// How often those who write are ended, and it is tried again.
+pub(super) const ROUNDS: usize = 6;
 
 /// The topmost mount at `point`.
 pub(super) fn topmost<'t>(table: &'t [Mount], point: &Path) -> Option<&'t Mount> {
@@ -148,8 +155,52 @@ fn set_flags(target: &Path, flags: MsFlags) -> nix::Result<()> {
     )
 }
 
-/// Gives a mount these flags and no others.
+/// Gives the topmost mount at `target` these flags and no others. Where somebody has a file open for writing and it
+/// becomes read-only, they are ended: asked first, then by force.
 pub(super) fn reflag(target: &Path, flags: MsFlags) -> Result<()> {
     fault::point("mount")?;
-    set_flags(target, flags).map_err(|e| failed("change the mount", target, e))
+    for round in 0..ROUNDS {
+        match set_flags(target, flags) {
+            Ok(()) => return Ok(()),
+            Err(Errno::EBUSY) => {
+                let table = here()?;
+                let busy = topmost(&table, target).map(|m| m.id).into_iter().collect();
+                end_writers(&busy, round)?;
+            }
+            Err(e) => return Err(failed("change the mount", target, e)),
+        }
+    }
+    Err(failed("change the mount", target, Errno::EBUSY))
+}
+
+/// Takes the mount at `target` away for good: read-only first, because a mount that is only detached goes on working,
+/// out of everybody's sight, for whoever has a file open in it.
+pub(super) fn withdraw(mount: &Mount) -> Result<()> {
+    if !mount.is_read_only() {
+        reflag(&mount.point, flags(&mount.options) | MsFlags::MS_RDONLY)?;
+    }
+    unmount_lazily(&mount.point)?;
+    Ok(())
+}
+
+/// Ends those who have something open for writing on these mounts: asked first, then by force (rsync and proftpd do not
+/// listen).
+pub(super) fn end_writers(busy: &BTreeSet<u64>, round: usize) -> Result<()> {
+    let how = if round == 0 { End::Ask } else { End::Force };
+    let writers: Vec<Process> = users_of(busy)?
+        .into_iter()
+        .filter(|used| used.writes)
+        .map(|used| used.process)
+        .filter(|process| process.pid.unsigned_abs() != std::process::id())
+        .collect();
+    for process in &writers {
+        process.end(how)?;
+    }
+    for _ in 0..20 {
+        if !writers.iter().any(Process::is_alive) {
+            break;
+        }
+        sleep(Duration::from_millis(50));
+    }
+    Ok(())
 }

@@ -7,10 +7,10 @@ use nix::mount::MsFlags;
 
 use super::model::Entry;
 use super::mounting::{self, NOSYMFOLLOW, topmost};
-use super::{Omv, jails, put};
+use super::{Omv, freeze, jails, put};
 use crate::error::{Error, Result};
 use crate::object::Attributes;
-use crate::sys::mounts::{Mount, here, unmount_lazily};
+use crate::sys::mounts::{Mount, here};
 
 /// Flags of the mount of an experiment upon itself.
 const WALL: MsFlags = MsFlags::MS_NOSUID
@@ -98,15 +98,47 @@ pub(super) fn put(omv: &Omv, code: &str) -> Result<()> {
         .hint("run `octonas experiment apply`"));
     };
     wall(&omv.settings().jails, &entry)?;
-    jails::sync(
-        &omv.settings().jails,
-        &omv.settings().jails_wanted,
-        &jails::System,
-    )?;
+    sync(omv)?;
     check(&here()?, omv, &entry)
 }
 
-/// Mounts an experiment upon itself, or gives that mount its flags.
+/// Makes the mounts of all experiments be as their entries say, as far as their disks are there. Gives what is wrong
+/// nevertheless: whose, and how.
+pub(super) fn reconcile(omv: &Omv) -> Result<Vec<(String, Error)>> {
+    let entries = put::entries(omv.engined())?;
+    let mut wrong = Vec::new();
+    for entry in entries.iter().filter(|e| Path::new(&e.path).is_dir()) {
+        if let Err(e) = wall(&omv.settings().jails, entry) {
+            wrong.push((entry.code.clone(), e));
+        }
+    }
+    sync(omv)?;
+    let table = here()?;
+    for entry in &entries {
+        if let Err(e) = check(&table, omv, entry) {
+            wrong.push((entry.code.clone(), e));
+        }
+    }
+    Ok(wrong)
+}
+
+/// Checks that everything is mounted as the entries say, changing nothing; gives how many there are.
+pub(super) fn verify(omv: &Omv) -> Result<usize> {
+    let table = here()?;
+    let entries = put::entries(omv.engined())?;
+    entries
+        .iter()
+        .try_for_each(|entry| check(&table, omv, entry))?;
+    Ok(entries.len())
+}
+
+fn sync(omv: &Omv) -> Result<()> {
+    let settings = omv.settings();
+    jails::sync(&settings.jails, &settings.jails_wanted, &jails::System)?;
+    Ok(())
+}
+
+/// Mounts an experiment upon itself, or gives that mount its flags. One that closes is closed in every namespace.
 fn wall(root: &Path, entry: &Entry) -> Result<()> {
     let path = Path::new(&entry.path);
     let mut flags = WALL;
@@ -115,6 +147,9 @@ fn wall(root: &Path, entry: &Entry) -> Result<()> {
     let Some(own) = topmost(&table, path) else {
         return jails::mount_upon_itself(root, path, flags);
     };
+    if entry.readonly && !own.is_read_only() {
+        freeze::shut(path)?;
+    }
     if !own.propagation.is_empty() {
         mounting::make_private(path)?;
     }
@@ -127,31 +162,21 @@ fn wall(root: &Path, entry: &Entry) -> Result<()> {
     mounting::reflag(path, flags)
 }
 
-/// Takes the mounts of an experiment away: jails first, then its own.
+/// Takes the mounts of an experiment away: jails first, then its own. The entry may be gone already: the mount upon
+/// itself is then known by its name and by a flag that nobody else uses.
 pub(super) fn delete(omv: &Omv, code: &str) -> Result<()> {
-    let entry = put::entries(omv.engined())?
-        .into_iter()
-        .find(|e| e.code == code);
-    let table = here()?;
-    for mount in table.iter().rev() {
-        let is_jail = jailed(&omv.settings().jails, &mount.point, code).is_some();
-        let is_own = entry
-            .as_ref()
-            .is_some_and(|e| mount.point == Path::new(&e.path))
-            && mount.options.contains("nosymfollow");
+    let jails = &omv.settings().jails;
+    for mount in here()?.iter().rev() {
+        let is_jail = jailed(jails, &mount.point, code).is_some();
+        let is_own = !mount.point.starts_with(jails)
+            && mount.options.contains("nosymfollow")
+            && mount.point.file_name().is_some_and(|name| name == code)
+            && mount.root.file_name().is_some_and(|name| name == code);
         if is_jail || is_own {
-            unmount_lazily(&mount.point)?;
+            mounting::withdraw(mount)?;
         }
     }
     Ok(())
-}
-
-/// Checks that everything is mounted as the entries say.
-pub(super) fn verify(omv: &Omv) -> Result<()> {
-    let table = here()?;
-    put::entries(omv.engined())?
-        .iter()
-        .try_for_each(|entry| check(&table, omv, entry))
 }
 
 fn check(table: &[Mount], omv: &Omv, entry: &Entry) -> Result<()> {

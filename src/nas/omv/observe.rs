@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Omv;
-use super::model::{GroupRecord, Page, absolute, all};
+use super::model::{GroupRecord, Page, Privilege, absolute, all};
 use super::people::Group;
 use super::{mounts, put, smb};
 use crate::error::Result;
@@ -69,11 +69,7 @@ pub(super) fn observe(omv: &Omv) -> Result<Observation> {
                 &mut seen,
                 ObjectId::new(Kind::Privileges, &folder.name),
                 Some(folder.uuid.clone()),
-                folder
-                    .privileges
-                    .iter()
-                    .map(|row| row.attribute())
-                    .collect(),
+                folder.privileges.iter().map(Privilege::attribute).collect(),
             );
         }
         names.insert(folder.uuid, folder.name);

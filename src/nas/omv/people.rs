@@ -116,8 +116,7 @@ fn range(limits: &str, what: &str) -> std::ops::RangeInclusive<u32> {
         limits
             .lines()
             .filter_map(|line| line.trim().strip_prefix(&format!("{what}_{end}")))
-            .filter_map(|rest| rest.split_whitespace().next()?.parse().ok())
-            .next()
+            .find_map(|rest| rest.split_whitespace().next()?.parse().ok())
             .unwrap_or(default)
     };
     get("MIN", 1000)..=get("MAX", 60_000)

@@ -56,8 +56,7 @@ fn variable<'t>(text: &'t str, name: &str) -> Option<&'t str> {
         .filter_map(|line| line.trim().split_once('='))
         .filter(|(key, _)| *key == name)
         .map(|(_, value)| value.trim().trim_matches('"'))
-        .filter(|value| !value.is_empty())
-        .last()
+        .rfind(|value| !value.is_empty())
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
 //! What sshd would really do for a person. A syntactically right drop-in is not enough: a `Match` in OpenMediaVault's
-//! extra options swallows the `Include` of all drop-ins, and our blocks then silently do not apply (sshd_config(5);
+//! extra options swallows the `Include` of all drop-ins, and our blocks then silently do not apply (`sshd_config(5)`;
 //! tried). So sshd is asked for each person.
 
 use std::collections::BTreeMap;

@@ -83,7 +83,7 @@ impl Field {
     fn race(&self, member: impl Fn(&Self) + Sync, root: impl Fn(&Dir, usize)) {
         let before = self.outside();
         let stop = AtomicBool::new(false);
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_mins(1);
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 while !stop.load(Ordering::Relaxed) {

@@ -351,3 +351,134 @@ fn names_of_any_bytes_are_listed_and_removed() {
     assert!(dir.remove_file(odd).unwrap());
     std::fs::set_permissions(temp.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
 }
+
+/// Everything that a run of operations does to the disk, by the names of the points that it passes.
+fn operations(dir: &Dir) -> crate::error::Result<()> {
+    dir.write("file", b"one", &Permissions::PRIVATE)?;
+    dir.write("file", b"two", &Permissions::PRIVATE)?;
+    dir.append("log", b"line\n")?;
+    dir.create_dir("dir", 0o700)?;
+    dir.rename("file", &dir.existing("dir")?, "file", Replace::Allow)?;
+    dir.remove_tree("dir").map(drop)
+}
+
+#[test]
+fn killed_at_any_point_the_files_are_whole() {
+    use crate::sys::again::{alone, must_pass};
+
+    const PLACE: &str = "OCTONAS_TEST_PLACE";
+    let test = "sys::dir::tests::killed_at_any_point_the_files_are_whole";
+    if let Ok(place) = std::env::var(PLACE) {
+        operations(&Dir::open_absolute(Path::new(&place)).unwrap()).unwrap();
+        return;
+    }
+    let (_temp, dir) = directory();
+    let points = trace(|| operations(&dir).unwrap()).1.len();
+    for nth in 1..=points {
+        let (temp, dir) = directory();
+        let place = temp.path().to_str().unwrap();
+        let fault = format!("kill:{nth}");
+        let killed = alone(test, &["env"], &[(PLACE, place), ("OCTONAS_FAULT", &fault)]).unwrap();
+        assert_eq!(
+            std::os::unix::process::ExitStatusExt::signal(&killed.status),
+            Some(9),
+            "{nth}"
+        );
+        for holder in [Some(dir.try_clone().unwrap()), dir.child("dir").unwrap()] {
+            let content = holder.and_then(|dir| dir.read("file", 10).unwrap());
+            assert!(
+                matches!(content.as_deref(), None | Some(b"one" | b"two")),
+                "{nth}"
+            );
+        }
+        let log = dir.read("log", 10).unwrap();
+        assert!(
+            matches!(log.as_deref(), None | Some(b"" | b"line\n")),
+            "{nth}"
+        );
+        must_pass(&alone(test, &["env"], &[(PLACE, place)]).unwrap());
+        dir.remove_unfinished().unwrap();
+        assert_eq!(names(&dir), ["log"], "{nth}");
+    }
+}
+
+/// What the kernel sees: fsync(2) of a file before it gets a name, and of the directory after (strace(1)).
+#[test]
+fn the_kernel_sees_fsync_before_every_name_and_after() {
+    use crate::sys::again::alone;
+
+    const PLACE: &str = "OCTONAS_TEST_PLACE";
+    let test = "sys::dir::tests::the_kernel_sees_fsync_before_every_name_and_after";
+    if let Ok(place) = std::env::var(PLACE) {
+        operations(&Dir::open_absolute(Path::new(&place)).unwrap()).unwrap();
+        return;
+    }
+    if !Path::new("/usr/bin/strace").exists() {
+        eprintln!("skipped: strace is not installed");
+        return;
+    }
+    let (temp, _dir) = directory();
+    let (logs, log_dir) = directory();
+    let log = logs.path().join("log");
+    let calls = "trace=write,fsync,linkat,renameat,renameat2,mkdirat,unlinkat";
+    let through = [
+        "strace",
+        "-f",
+        "-y",
+        "-e",
+        calls,
+        "-o",
+        log.to_str().unwrap(),
+    ];
+    let output = alone(test, &through, &[(PLACE, temp.path().to_str().unwrap())]).unwrap();
+    if !output.status.success() && output.stdout.is_empty() {
+        eprintln!("skipped: strace cannot trace here");
+        return;
+    }
+    let seen = String::from_utf8(log_dir.read("log", 1 << 20).unwrap().unwrap()).unwrap();
+    let place = temp.path().to_str().unwrap();
+    let calls: Vec<&str> = seen.lines().filter(|line| line.contains(place)).collect();
+    let mut named = 0;
+    for (number, call) in calls.iter().enumerate() {
+        let verb = call
+            .split_whitespace()
+            .nth(1)
+            .unwrap()
+            .split('(')
+            .next()
+            .unwrap();
+        let before = &calls[..number];
+        let after = &calls[number + 1..];
+        let next_sync =
+            |line: &&&str| line.contains("fsync(") && line.contains(&format!("<{place}"));
+        match verb {
+            "write" => {
+                let file = call.split('<').nth(1).unwrap().split('>').next().unwrap();
+                let synced = after
+                    .iter()
+                    .take_while(|line| !line.contains("linkat(") && !line.contains("renameat"))
+                    .any(|line| line.contains("fsync(") && line.contains(file));
+                assert!(synced, "{call} is not followed by its fsync:\n{seen}");
+            }
+            "linkat" if call.ends_with("= 0") => {
+                assert!(
+                    before
+                        .last()
+                        .is_some_and(|l| l.contains("fsync(") || l.contains("linkat(")),
+                    "{seen}"
+                );
+                named += 1;
+            }
+            "renameat" | "renameat2" | "mkdirat" => {
+                assert!(
+                    after.iter().take(1).any(|l| next_sync(&l)),
+                    "{call}\n{seen}"
+                );
+                named += 1;
+            }
+            _ => {}
+        }
+    }
+    assert!(named >= 5, "{seen}");
+    assert!(calls.last().is_some_and(|l| l.contains("fsync(")), "{seen}");
+}
