@@ -87,11 +87,11 @@ class Engined:
         beside.replace(self.path)
         if self.options.people:
             people = pathlib.Path(self.options.people)
-            passwd = "".join(f"{u['name']}:x:{u['uid']}:100::/home/{u['name']}:/bin/sh\n" for u in self.state["users"])
+            passwd = "".join(f"{u['name']}:x:{u['uid']}:{u.get('gid', 100)}::/home/{u['name']}:/bin/sh\n" for u in self.state["users"])
             group = "".join(f"{g['name']}:x:{g['gid']}:{','.join(g['members'])}\n" for g in self.state["groups"])
             for name, text in (("passwd", passwd), ("group", group)):
-                (people / f"{name}.new").write_text(text)
-                (people / f"{name}.new").replace(people / name)
+                # In place: a test may have mounted the file over the system's.
+                (people / name).write_text(text)
         if self.options.dirty:
             # Rewritten in place, as the real one does.
             pathlib.Path(self.options.dirty).write_text(json.dumps(self.state["dirty"]))
@@ -157,8 +157,6 @@ class Engined:
             self.dirty("postfix")
             if new.get("sshpubkeys"):
                 self.dirty("ssh")
-        elif model == "conf.service.octonas.base":
-            self.dirty("octonas")
         elif model == "conf.service.octonas.experiment":
             rest = {**(old or {}), "sharedfolderref": ""}
             if rest != {**new, "sharedfolderref": ""} or what == "delete":
