@@ -292,7 +292,12 @@ fn describe(top: &Path, below: &Path, out: &mut String) {
     out.push('\n');
     if metadata.is_file() {
         let text = fs::read_to_string(&path).unwrap_or_else(|_| "(binary)".into());
-        if shown.ends_with("applied.jsonl") {
+        if shown.ends_with("claim.json") {
+            // What a file system could do while it was full is not what it can.
+            let mut claim: Value = serde_json::from_str(&text).unwrap();
+            claim.as_object_mut().unwrap().remove("abilities");
+            let _ = writeln!(out, "    {claim}");
+        } else if shown.ends_with("applied.jsonl") {
             let _ = writeln!(out, "{}", applied(&text));
         } else {
             for line in text.lines() {
