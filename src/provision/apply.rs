@@ -292,6 +292,10 @@ fn round(
         if boundary && let Some(number) = open_stage.take() {
             activate(site, opened, number)?;
         }
+        if step.object.kind == Kind::Group && step.action == Action::Delete {
+            // A process is known by the number of the group: once the group is gone, nobody can tell.
+            end_revoked(site, opened)?;
+        }
         site.progress.step(number + 1, total, &describe(step));
         if let Some(stage) = next.filter(|_| touches(step) && step.object.kind != Kind::Mounts) {
             opened

@@ -110,16 +110,15 @@ pub fn publish(base: &Dir, id: &ExperimentId, code: &Code) -> Result<()> {
     staging.rename(id.to_string(), base, code.as_str(), Replace::Never)
 }
 
-/// What killed runs left in staging: names of directories. They hold nothing that anybody else has seen.
-pub fn leftovers(base: &Dir) -> Result<Vec<String>> {
+/// Takes away what killed runs left in staging; only under the lock of whoever stages. Nobody else has seen any of it.
+pub fn clear_staging(base: &Dir) -> Result<()> {
     let Some(staging) = base.open(format!("{EVIDENCE}/{STAGING}"))? else {
-        return Ok(Vec::new());
+        return Ok(());
     };
-    let entries = staging.entries()?;
-    Ok(entries
-        .into_iter()
-        .filter_map(|entry| entry.name.into_string().ok())
-        .collect())
+    for entry in staging.entries()? {
+        staging.remove_tree(&entry.name)?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -169,7 +168,9 @@ mod tests {
             found[0].1.must_be("0").unwrap_err().code(),
             "definition.changed"
         );
-        assert_eq!(leftovers(&base).unwrap(), [""; 0]);
+        clear_staging(&base).unwrap();
+        let staging = base.open(format!("{EVIDENCE}/{STAGING}")).unwrap();
+        assert!(staging.is_none_or(|staging| staging.entries().unwrap().is_empty()));
     }
 
     #[test]
