@@ -10,14 +10,14 @@
     reason = "a test makes its own files and processes, and may fail"
 )]
 
-mod omv;
+mod engined;
 
 use std::path::Path;
 use std::process::Command;
 
 use serde_json::{Value, json};
 
-use omv::{Double, in_namespace};
+use engined::{Double, in_namespace};
 
 const DEFINITION: &str = "\
 octonas: 1
@@ -65,7 +65,7 @@ fn unit() -> (Double, std::path::PathBuf) {
                                  {"name": "users", "gid": 100, "members": [], "system": true}]);
     });
     double.rule_accounts();
-    omv::confining_sshd(&double.jails());
+    engined::confining_sshd(&double.jails());
     let configuration = double.configuration();
     let base = double.base().display().to_string();
     done(&configuration, &["base", "add", &base]);

@@ -485,12 +485,14 @@ class Engined:
         entries = self.state["experiments"]
         if self.options.mounts:
             wanted = {e["path"]: e for e in entries}
+            # os.path.ismount() does not see a bind mount of the same file system.
+            mounted = [line.split()[4] for line in open("/proc/self/mountinfo", encoding="utf-8")]
             for path in [p for p in self.state["mounted"] if p not in wanted]:
                 subprocess.run(["umount", "--lazy", path], check=False, capture_output=True)
             for path, entry in wanted.items():
                 mode = "ro" if entry["readonly"] else "rw"
                 # A mount that is up is left alone, as the Salt module does: `octonas` remounts it.
-                if os.path.isdir(path) and not os.path.ismount(path):
+                if os.path.isdir(path) and path not in mounted:
                     run(["mount", "--bind", path, path])
                     run(["mount", "--make-private", path])
                     run(["mount", "-o", f"remount,bind,{mode},nosuid,nodev,nosymfollow", path])
