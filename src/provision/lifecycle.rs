@@ -6,6 +6,7 @@ use super::site::{self, Opened, Site};
 use crate::error::{Error, Result};
 use crate::experiment::{Code, ExperimentId, Status};
 use crate::object::Kind;
+use crate::store;
 use crate::store::ledger::Outcome::Done;
 use crate::store::tombstone::Tombstone;
 use crate::store::trash;
@@ -210,7 +211,7 @@ fn delete(site: &Site, opened: &Opened) -> Result<()> {
 
 /// What `remove` answers where the data is gone already: a tombstone of this code stands, and no directory.
 fn deleted(site: &Site, code: &Code, dry_run: bool) -> Result<Option<Outcome>> {
-    for base in site.nas.bases()? {
+    for base in site.bases()? {
         let Ok(open) = site.base(&base.path) else {
             continue;
         };
@@ -223,6 +224,7 @@ fn deleted(site: &Site, code: &Code, dry_run: bool) -> Result<Option<Outcome>> {
             continue;
         }
         if !dry_run {
+            store::remove_unfinished(&open.dir)?;
             // A kill between the last file and this line.
             if !tombstone.data_deleted {
                 tombstone.data_deleted = true;

@@ -28,7 +28,11 @@ fn a_lost_or_garbled_registry_is_made_again() {
             _ => fs::write(&file, b"SQLite format 3\0nonsense").unwrap(),
         }
         let listed = env.run(&["experiment", "list"]).ok();
-        assert_eq!(env.neutral(&listed.stdout), env.neutral(&wanted.stdout), "{damage}");
+        assert_eq!(
+            env.neutral(&listed.stdout),
+            env.neutral(&wanted.stdout),
+            "{damage}"
+        );
         env.run(&["experiment", "check"]).ok();
     }
 }
@@ -53,31 +57,65 @@ fn refused(env: &TestEnv, file: &Path, code: &str) {
 
 #[test]
 fn a_damaged_definition_is_said_and_never_replaced() {
-    for damage in [&b"{ [ broken"[..], b"", b"\xff\xfe\x00", b"octonas: 1\ncode: eco\n", b"octonas: 99\ncode: eco\ntitle: x\n"] {
+    for damage in [
+        &b"{ [ broken"[..],
+        b"",
+        b"\xff\xfe\x00",
+        b"octonas: 1\ncode: eco\n",
+        b"octonas: 99\ncode: eco\ntitle: x\n",
+    ] {
         let env = TestEnv::with_experiment();
         let file = env.at("eco/metadata/experiment.yaml");
         fs::write(&file, damage).unwrap();
         let shown = env.run(&["experiment", "show", "eco"]);
         assert_eq!(shown.exit, Some(1), "{damage:?}: {shown:?}");
-        let code = shown.stderr.split_once('[').unwrap().1.split(']').next().unwrap().to_owned();
+        let code = shown
+            .stderr
+            .split_once('[')
+            .unwrap()
+            .1
+            .split(']')
+            .next()
+            .unwrap()
+            .to_owned();
         refused(&env, &file, &code);
         // The others go on, and a check names it.
         env.create(&definition("lake")).ok();
         let check = env.run(&["experiment", "check"]);
         assert_eq!(check.exit, Some(3), "{check:?}");
-        assert!(check.stdout.contains("lake: active, in order") && check.stdout.contains("eco: unavailable"), "{check:?}");
+        assert!(
+            check.stdout.contains("lake: active, in order")
+                && check.stdout.contains("eco: unavailable"),
+            "{check:?}"
+        );
     }
 }
 
 #[test]
 fn a_damaged_applied_record_stops_everything_that_writes() {
-    for (name, damage) in [("a line", "garbage\n"), ("the header", "{\"applied\":\"x\"}\n{\n"), ("the version", "{\"applied\":7}\n")] {
+    for (name, damage) in [
+        ("a line", "garbage\n"),
+        ("the header", "{\"applied\":\"x\"}\n{\n"),
+        ("the version", "{\"applied\":7}\n"),
+    ] {
         let env = TestEnv::with_experiment();
         let file = env.at("eco/metadata/applied.jsonl");
         let text = fs::read_to_string(&file).unwrap();
-        let damaged = if name == "a line" { text.replacen('\n', &format!("\n{damage}"), 3) } else { damage.to_owned() };
+        let damaged = if name == "a line" {
+            text.replacen('\n', &format!("\n{damage}"), 3)
+        } else {
+            damage.to_owned()
+        };
         fs::write(&file, damaged).unwrap();
-        refused(&env, &file, if name == "the version" { "applied.newer" } else { "applied.damaged" });
+        refused(
+            &env,
+            &file,
+            if name == "the version" {
+                "applied.newer"
+            } else {
+                "applied.damaged"
+            },
+        );
     }
 }
 
@@ -103,40 +141,70 @@ fn a_base_of_another_nas_is_refused_until_it_is_taken_over() {
     let env = TestEnv::with_experiment();
     let file = env.at(".octonas/claim.json");
     let text = fs::read_to_string(&file).unwrap();
-    let ours = text.split("\"nas\": \"").nth(1).unwrap().split('"').next().unwrap();
+    let ours = text
+        .split("\"nas\": \"")
+        .nth(1)
+        .unwrap()
+        .split('"')
+        .next()
+        .unwrap();
     fs::write(&file, text.replace(ours, "another-nas")).unwrap();
     refused(&env, &file, "base.foreign");
     let place = env.at("eco").display().to_string();
-    env.run(&["experiment", "adopt", &place]).failed(1, "base.foreign");
+    env.run(&["experiment", "adopt", &place])
+        .failed(1, "base.foreign");
 }
 
 #[test]
 fn a_damaged_ledger_is_never_written_over() {
     let env = TestEnv::with_experiment();
     let dir = env.at(".octonas/ledger");
-    let segment = names(&dir).into_iter().find(|name| name.ends_with(".jsonl")).unwrap();
+    let segment = names(&dir)
+        .into_iter()
+        .find(|name| name.ends_with(".jsonl"))
+        .unwrap();
     let file = dir.join(segment);
     fs::write(&file, "not a line of the ledger\n").unwrap();
     let before = exact_one(&file);
-    env.run(&["experiment", "close", "eco"]).failed(1, "ledger.damaged");
+    env.run(&["experiment", "close", "eco"])
+        .failed(1, "ledger.damaged");
     assert_eq!(exact_one(&file), before);
 }
 
 #[test]
 fn a_torn_last_line_is_cut_off_and_the_work_goes_on() {
     let env = TestEnv::with_experiment();
-    let ledger = names(&env.at(".octonas/ledger")).into_iter().find(|name| name.ends_with(".jsonl")).unwrap();
-    let files = ["eco/metadata/applied.jsonl".to_owned(), ".octonas/nas.jsonl".to_owned(), format!(".octonas/ledger/{ledger}")];
-    for torn in [&b"{\"half a li"[..], b"\0\0\0\0\0\0\0\0", b"{\"done\":{\"kind\":\"group\""] {
+    let ledger = names(&env.at(".octonas/ledger"))
+        .into_iter()
+        .find(|name| name.ends_with(".jsonl"))
+        .unwrap();
+    let files = [
+        "eco/metadata/applied.jsonl".to_owned(),
+        ".octonas/nas.jsonl".to_owned(),
+        format!(".octonas/ledger/{ledger}"),
+    ];
+    for torn in [
+        &b"{\"half a li"[..],
+        b"\0\0\0\0\0\0\0\0",
+        b"{\"done\":{\"kind\":\"group\"",
+    ] {
         for file in &files {
-            fs::OpenOptions::new().append(true).open(env.at(file)).unwrap().write_all(torn).unwrap();
+            fs::OpenOptions::new()
+                .append(true)
+                .open(env.at(file))
+                .unwrap()
+                .write_all(torn)
+                .unwrap();
         }
         env.run(&["experiment", "close", "eco"]).ok();
         env.run(&["experiment", "reopen", "eco"]).ok();
         env.run(&["experiment", "check", "eco"]).ok();
         for file in &files {
             let text = fs::read_to_string(env.at(file)).unwrap();
-            assert!(text.ends_with('\n') && !text.contains("half") && !text.contains('\0'), "{file}: {text}");
+            assert!(
+                text.ends_with('\n') && !text.contains("half") && !text.contains('\0'),
+                "{file}: {text}"
+            );
         }
     }
 }
@@ -151,7 +219,10 @@ fn unknown_keys_of_a_stored_definition_survive_every_change() {
     fs::write(&file, &text).unwrap();
     let kept = |when: &str| {
         let text = fs::read_to_string(&file).unwrap();
-        assert!(text.contains("planned") && text.contains("2031-01-01"), "{when}: {text}");
+        assert!(
+            text.contains("planned") && text.contains("2031-01-01"),
+            "{when}: {text}"
+        );
     };
     env.run(&["experiment", "close", "eco"]).ok();
     kept("close");
@@ -163,21 +234,29 @@ fn unknown_keys_of_a_stored_definition_survive_every_change() {
     env.run(&["experiment", "remove", "eco"]).ok();
     kept("remove");
     let place = env.at("eco").display().to_string();
-    env.run(&["experiment", "adopt", &place, "--grant", "ada,bo,cy"]).ok();
+    env.run(&["experiment", "adopt", &place, "--grant", "ada,bo,cy"])
+        .ok();
     kept("adopt");
 }
 
 #[test]
 fn an_edit_of_what_somebody_else_changed_meanwhile_is_refused() {
     let env = TestEnv::with_experiment();
-    let seen = env.json(&["experiment", "show", "eco"])["digest"].as_str().unwrap().to_owned();
+    let seen = env.json(&["experiment", "show", "eco"])["digest"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     env.edit(&definition("eco").replace("Heat", "Cold")).ok();
     let mine = definition("eco").replace("Heat", "Warm");
     let arguments = ["experiment", "edit", "-f", "-", "--from", &seen];
     let before = exact(&env.nas);
-    env.with_input(&arguments, mine.as_bytes()).failed(1, "definition.changed");
+    env.with_input(&arguments, mine.as_bytes())
+        .failed(1, "definition.changed");
     untouched(&env.nas, &before, &arguments);
-    let seen = env.json(&["experiment", "show", "eco"])["digest"].as_str().unwrap().to_owned();
+    let seen = env.json(&["experiment", "show", "eco"])["digest"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let arguments = ["experiment", "edit", "-f", "-", "--from", &seen];
     env.with_input(&arguments, mine.as_bytes()).ok();
 }

@@ -13,7 +13,11 @@ struct Operation {
 }
 
 fn edited() -> String {
-    definition("eco").replace("Bo Ek, account: bo, access: write", "Dee Dee, account: dee, access: write")
+    definition("eco")
+        .replace(
+            "Bo Ek, account: bo, access: write",
+            "Dee Dee, account: dee, access: write",
+        )
         .replace("title: Heat waves", "title: Cold spells")
         + "protocols: { smb: false, sftp: true }\n"
 }
@@ -85,7 +89,11 @@ const OPERATIONS: &[Operation] = &[
         },
         arguments: |env| {
             let mut all = words("experiment adopt");
-            all.extend([env.at("eco").display().to_string(), "--grant".into(), "ada,cy".into()]);
+            all.extend([
+                env.at("eco").display().to_string(),
+                "--grant".into(),
+                "ada,cy".into(),
+            ]);
             all
         },
         input: nothing,
@@ -140,9 +148,13 @@ impl<'a> Stage<'a> {
     /// The points that the operation passes, and what it leaves, when nothing happens to it.
     fn undisturbed(&self) -> (Vec<String>, String) {
         let trace = self.env.root.path().join("trace");
-        self.run(&[("OCTONAS_FAULT_TRACE", trace.to_str().unwrap())]).ok();
+        self.run(&[("OCTONAS_FAULT_TRACE", trace.to_str().unwrap())])
+            .ok();
         let points = fs::read_to_string(trace).unwrap();
-        (points.lines().map(str::to_owned).collect(), self.env.end_state())
+        (
+            points.lines().map(str::to_owned).collect(),
+            self.env.end_state(),
+        )
     }
 }
 
@@ -160,13 +172,23 @@ fn at_every_point(fault: &str, verdict: impl Fn(&Ran) -> Result<(), String> + Sy
                 let disturbed = stage.run(&[("OCTONAS_FAULT", &format!("{fault}:{number}"))]);
                 let ended = verdict(&disturbed).and_then(|()| settled(&stage, &wanted));
                 let wrong = ended.err()?;
-                Some(format!("{}, {fault} at {number} ({}): {wrong}", operation.name, points[number - 1]))
+                Some(format!(
+                    "{}, {fault} at {number} ({}): {wrong}",
+                    operation.name,
+                    points[number - 1]
+                ))
             });
             each.collect::<Vec<String>>()
         })
         .concat();
         eprintln!("{}: {fault} at {} points", operation.name, points.len());
-        assert!(wrong.is_empty(), "{} of {} go wrong:\n{}", wrong.len(), points.len(), wrong.join("\n"));
+        assert!(
+            wrong.is_empty(),
+            "{} of {} go wrong:\n{}",
+            wrong.len(),
+            points.len(),
+            wrong.join("\n")
+        );
     }
 }
 
@@ -190,10 +212,25 @@ fn settled(stage: &Stage<'_>, wanted: &str) -> Result<(), String> {
 
 fn difference(wanted: &str, end: &str) -> Vec<String> {
     let (a, b): (Vec<&str>, Vec<&str>) = (wanted.lines().collect(), end.lines().collect());
-    let first = a.iter().zip(&b).find(|(a, b)| a != b).map(|(a, b)| format!("  first: {a} | {b}"));
-    let missing = a.iter().filter(|line| !b.contains(line)).map(|line| format!("  - {line}"));
-    let added = b.iter().filter(|line| !a.contains(line)).map(|line| format!("  + {line}"));
-    first.into_iter().chain(missing).chain(added).take(12).collect()
+    let first = a
+        .iter()
+        .zip(&b)
+        .find(|(a, b)| a != b)
+        .map(|(a, b)| format!("  first: {a} | {b}"));
+    let missing = a
+        .iter()
+        .filter(|line| !b.contains(line))
+        .map(|line| format!("  - {line}"));
+    let added = b
+        .iter()
+        .filter(|line| !a.contains(line))
+        .map(|line| format!("  + {line}"));
+    first
+        .into_iter()
+        .chain(missing)
+        .chain(added)
+        .take(12)
+        .collect()
 }
 
 #[test]

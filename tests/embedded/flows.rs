@@ -21,7 +21,9 @@ fn shown(env: &TestEnv, arguments: &[&str], ran: &Ran) -> String {
 fn session(env: &TestEnv, commands: &[(&[&str], &str)]) -> String {
     commands
         .iter()
-        .map(|(arguments, input)| shown(env, arguments, &env.with_input(arguments, input.as_bytes())))
+        .map(|(arguments, input)| {
+            shown(env, arguments, &env.with_input(arguments, input.as_bytes()))
+        })
         .collect::<Vec<_>>()
         .join("\n")
 }
@@ -54,7 +56,10 @@ fn the_life_of_an_experiment() {
             (&["rights", "eco", "--user", "stranger"], ""),
             (&["experiment", "check"], ""),
             (&["experiment", "close", "eco"], ""),
-            (&["experiment", "edit", "-f", "-"], &given.replace("Heat waves", "Cold spells")),
+            (
+                &["experiment", "edit", "-f", "-"],
+                &given.replace("Heat waves", "Cold spells"),
+            ),
             (&["rights", "eco", "--user", "bo"], ""),
             (&["experiment", "reopen", "eco"], ""),
             (&["experiment", "remove", "eco"], ""),
@@ -69,16 +74,23 @@ fn the_life_of_an_experiment() {
 #[test]
 fn an_edit_is_planned_then_made() {
     let env = TestEnv::with_experiment();
-    let other = definition("eco").replace("account: bo, access: write", "account: dee, access: read");
+    let other =
+        definition("eco").replace("account: bo, access: write", "account: dee, access: read");
     let text = session(
         &env,
         &[
             (&["experiment", "edit", "-f", "-", "--dry-run"], &other),
             (&["experiment", "edit", "-f", "-"], &other),
             (&["experiment", "plan", "eco"], ""),
-            (&["experiment", "edit", "-f", "-"], &other.replace("layout: minimal", "layout: nowhere")),
+            (
+                &["experiment", "edit", "-f", "-"],
+                &other.replace("layout: minimal", "layout: nowhere"),
+            ),
             (&["experiment", "edit", "-f", "-", "--from", "0000"], &other),
-            (&["experiment", "edit", "-f", "-"], &other.replace("status", "statut")),
+            (
+                &["experiment", "edit", "-f", "-"],
+                &other.replace("status", "statut"),
+            ),
         ],
     );
     snapshot("edit", &text);
@@ -114,12 +126,21 @@ fn what_was_removed_comes_back_only_by_adoption_and_lets_in_only_who_is_granted(
         &env,
         &[
             (&["experiment", "create", "-f", "-"], &definition("eco")),
-            (&["experiment", "adopt", &place, "--grant", "nobody-known"], ""),
-            (&["experiment", "adopt", &place, "--grant", "ada", "--dry-run"], ""),
+            (
+                &["experiment", "adopt", &place, "--grant", "nobody-known"],
+                "",
+            ),
+            (
+                &["experiment", "adopt", &place, "--grant", "ada", "--dry-run"],
+                "",
+            ),
             (&["experiment", "adopt", &place, "--grant", "ada"], ""),
             (&["experiment", "adopt", &place], ""),
             (&["rights", "eco"], ""),
-            (&["experiment", "remove", "eco", "--delete-data", "lake"], ""),
+            (
+                &["experiment", "remove", "eco", "--delete-data", "lake"],
+                "",
+            ),
             (&["experiment", "remove", "eco", "--delete-data", "eco"], ""),
             (&["experiment", "list", "--all"], ""),
         ],
@@ -135,7 +156,11 @@ fn access_ends_on_its_day() {
     let text = fs::read_to_string(&file).unwrap();
     let before = "account: bo\n  access: write";
     assert!(text.contains(before), "{text}");
-    fs::write(&file, text.replace(before, &format!("{before}\n  until: 2020-01-31"))).unwrap();
+    fs::write(
+        &file,
+        text.replace(before, &format!("{before}\n  until: 2020-01-31")),
+    )
+    .unwrap();
     let text = session(
         &env,
         &[
@@ -171,7 +196,12 @@ fn bases_layouts_doctor_and_wrong_usage() {
     );
     snapshot("others", &text);
     let doctor = env.run(&["doctor"]).ok();
-    for needed in ["version", "declared, not enforced", "available", "1 experiments"] {
+    for needed in [
+        "version",
+        "declared, not enforced",
+        "available",
+        "1 experiments",
+    ] {
         assert!(doctor.stdout.contains(needed), "{doctor:?}");
     }
 }
@@ -194,11 +224,20 @@ fn every_reading_command_answers_in_json() {
         &["experiment", "apply", "eco"],
     ] {
         let value = env.json(arguments);
-        text.push_str(&format!("$ octonas --json {}\n{value:#}\n", arguments.join(" ")));
+        text.push_str(&format!(
+            "$ octonas --json {}\n{value:#}\n",
+            arguments.join(" ")
+        ));
     }
     snapshot("json", &env.neutral(&text));
     assert_eq!(env.json(&["base", "check", &place])[0]["available"], true);
-    assert!(env.json(&["doctor"]).as_array().unwrap().iter().all(|finding| finding["sound"] == true));
+    assert!(
+        env.json(&["doctor"])
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|finding| finding["sound"] == true)
+    );
 }
 
 #[test]
@@ -211,7 +250,10 @@ fn completions_and_manual_pages_are_made() {
     env.run(&["generate", "man", "man"]).ok();
     env.run(&["generate", "completions", "completions"]).ok();
     let pages = names(&env.root.path().join("man"));
-    assert!(pages.contains(&"octonas-experiment-create.1".to_owned()), "{pages:?}");
+    assert!(
+        pages.contains(&"octonas-experiment-create.1".to_owned()),
+        "{pages:?}"
+    );
     assert!(names(&env.root.path().join("completions")).len() >= 3);
     // None of this needs a NAS, or makes one.
     assert!(!env.nas.exists());
@@ -223,13 +265,28 @@ fn writing_commands(env: &TestEnv) -> Vec<(Vec<String>, String)> {
     let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
     vec![
         (words("experiment create -f -"), definition("new")),
-        (words("experiment edit -f -"), definition("eco").replace("account: bo", "account: dee")),
+        (
+            words("experiment edit -f -"),
+            definition("eco").replace("account: bo", "account: dee"),
+        ),
         (words("experiment apply eco --mend"), String::new()),
         (words("experiment close eco"), String::new()),
         (words("experiment reopen shut"), String::new()),
         (words("experiment remove eco"), String::new()),
-        (words("experiment remove shut --delete-data shut"), String::new()),
-        (vec!["experiment".into(), "adopt".into(), place, "--grant".into(), "ada".into()], String::new()),
+        (
+            words("experiment remove shut --delete-data shut"),
+            String::new(),
+        ),
+        (
+            vec![
+                "experiment".into(),
+                "adopt".into(),
+                place,
+                "--grant".into(),
+                "ada".into(),
+            ],
+            String::new(),
+        ),
         (words("experiment due"), String::new()),
     ]
 }
@@ -262,11 +319,16 @@ fn a_dry_run_writes_nothing() {
 fn a_dry_run_where_nothing_is_yet_writes_nothing() {
     let env = TestEnv::new();
     let arguments = ["experiment", "create", "-f", "-", "--dry-run"];
-    let ran = env.with_input(&arguments, definition("eco").as_bytes()).ok();
+    let ran = env
+        .with_input(&arguments, definition("eco").as_bytes())
+        .ok();
     assert!(ran.stdout.contains("+ group exp-eco-w"), "{ran:?}");
     // The embedded NAS has to exist to be looked at; nothing else does.
     assert_eq!(names(&env.nas), [".octonas"]);
-    assert_eq!(names(&env.nas.join(".octonas")), ["cache", "nas.jsonl", "run"]);
+    assert_eq!(
+        names(&env.nas.join(".octonas")),
+        ["cache", "nas.jsonl", "run"]
+    );
 }
 
 #[test]
@@ -306,10 +368,16 @@ fn the_exit_code_says_how_it_ended() {
 fn the_examples_become_experiments() {
     let examples = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
     let env = TestEnv::new();
-    for name in names(&examples).iter().filter(|name| name.ends_with(".yaml")) {
+    for name in names(&examples)
+        .iter()
+        .filter(|name| name.ends_with(".yaml"))
+    {
         let file = examples.join(name).display().to_string();
         env.run(&["experiment", "create", "-f", &file]).ok();
     }
     let check = env.run(&["experiment", "check"]).ok();
-    assert!(check.stdout.contains("in order") && !check.stdout.contains("not in order"), "{check:?}");
+    assert!(
+        check.stdout.contains("in order") && !check.stdout.contains("not in order"),
+        "{check:?}"
+    );
 }

@@ -8,8 +8,17 @@ use crate::support::{Ran, TestEnv, definition, names};
 
 fn start(env: &TestEnv, arguments: &[&str], input: &str) -> Child {
     use std::io::Write as _;
-    let mut child = env.command(arguments).stdin(std::process::Stdio::piped()).spawn().unwrap();
-    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let mut child = env
+        .command(arguments)
+        .stdin(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(input.as_bytes())
+        .unwrap();
     child
 }
 
@@ -31,21 +40,38 @@ fn done_or_locked(ran: &Ran) {
 fn the_same_creation_eight_times_at_once_is_one_experiment() {
     let env = TestEnv::new();
     let input = definition("eco");
-    let running: Vec<Child> = (0..8).map(|_| start(&env, &["experiment", "create", "-f", "-"], &input)).collect();
+    let running: Vec<Child> = (0..8)
+        .map(|_| start(&env, &["experiment", "create", "-f", "-"], &input))
+        .collect();
     for child in running {
         done_or_locked(&end(child));
     }
     assert_eq!(names(&env.nas), [".octonas", "eco"]);
     env.run(&["experiment", "check", "eco"]).ok();
     assert_eq!(env.leftovers(), Vec::<String>::new());
-    assert_eq!(env.json(&["experiment", "list"])["rows"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        env.json(&["experiment", "list"])["rows"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
 }
 
 #[test]
 fn different_experiments_at_once_all_come_into_being() {
     let env = TestEnv::new();
     let codes: Vec<String> = (0..8).map(|number| format!("eco-{number}")).collect();
-    let running: Vec<Child> = codes.iter().map(|code| start(&env, &["experiment", "create", "-f", "-"], &definition(code))).collect();
+    let running: Vec<Child> = codes
+        .iter()
+        .map(|code| {
+            start(
+                &env,
+                &["experiment", "create", "-f", "-"],
+                &definition(code),
+            )
+        })
+        .collect();
     for child in running {
         done_or_locked(&end(child));
     }
@@ -53,14 +79,26 @@ fn different_experiments_at_once_all_come_into_being() {
         env.create(&definition(code)).ok();
     }
     env.run(&["experiment", "check"]).ok();
-    assert_eq!(env.json(&["experiment", "list"])["rows"].as_array().unwrap().len(), 8);
+    assert_eq!(
+        env.json(&["experiment", "list"])["rows"]
+            .as_array()
+            .unwrap()
+            .len(),
+        8
+    );
 }
 
 #[test]
 fn edits_and_closings_of_one_experiment_at_once_end_in_one_of_the_orders() {
     for _ in 0..4 {
         let env = TestEnv::with_experiment();
-        let edit = |title: &str| start(&env, &["experiment", "edit", "-f", "-"], &definition("eco").replace("Heat waves", title));
+        let edit = |title: &str| {
+            start(
+                &env,
+                &["experiment", "edit", "-f", "-"],
+                &definition("eco").replace("Heat waves", title),
+            )
+        };
         let running = vec![
             edit("First"),
             start(&env, &["experiment", "close", "eco"], ""),
@@ -76,14 +114,20 @@ fn edits_and_closings_of_one_experiment_at_once_end_in_one_of_the_orders() {
         let shown = env.json(&["experiment", "show", "eco"]);
         let title = shown["definition"]["title"].as_str().unwrap();
         assert!(["First", "Second"].contains(&title), "{title}");
-        assert!(["active", "closed"].contains(&shown["definition"]["status"].as_str().unwrap()), "{shown}");
+        assert!(
+            ["active", "closed"].contains(&shown["definition"]["status"].as_str().unwrap()),
+            "{shown}"
+        );
     }
 }
 
 #[test]
 fn who_waits_too_long_is_told_by_whom_it_is_locked() {
     let env = TestEnv::with_experiment();
-    let lock = fs::OpenOptions::new().append(true).open(env.at(".octonas/run/nas.lock")).unwrap();
+    let lock = fs::OpenOptions::new()
+        .append(true)
+        .open(env.at(".octonas/run/nas.lock"))
+        .unwrap();
     lock.lock().unwrap();
     let begun = std::time::Instant::now();
     let ran = env.run(&["experiment", "close", "eco"]).failed(4, "locked");
@@ -105,7 +149,8 @@ fn a_reader_never_sees_half_of_a_change() {
         scope.spawn(|| {
             for number in 0..12 {
                 let title = format!("Title {number}");
-                env.edit(&definition("eco").replace("Heat waves", &title)).ok();
+                env.edit(&definition("eco").replace("Heat waves", &title))
+                    .ok();
             }
             stop.store(true, std::sync::atomic::Ordering::Relaxed);
         });
