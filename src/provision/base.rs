@@ -27,14 +27,18 @@ pub struct BaseReport {
 
 /// The directory of an embedded NAS is its base from the first experiment on, without being asked for.
 pub fn claim_embedded(site: &Site, path: &Path) -> Result<()> {
-    let known = site.bases()?.iter().any(|base| base.path == path);
-    if site.nas.identity().enforces_rights
-        || !known
-        || Claim::read(&Dir::open_absolute(path)?)?.is_some()
-    {
-        return Ok(());
+    if is_unclaimed_embedded(site, path)? {
+        accept(site, path)?;
     }
-    accept(site, path).map(|_| ())
+    Ok(())
+}
+
+/// True where [`claim_embedded`] has something to do.
+pub fn is_unclaimed_embedded(site: &Site, path: &Path) -> Result<bool> {
+    let known = site.bases()?.iter().any(|base| base.path == path);
+    Ok(!site.nas.identity().enforces_rights
+        && known
+        && Claim::read(&Dir::open_absolute(path)?)?.is_none())
 }
 
 /// Tries a folder, claims it, and registers it with the NAS.

@@ -48,26 +48,30 @@ impl Report {
 
 /// Looks at one experiment, or at all of them, with one bulk observation of the NAS.
 pub fn check(site: &Site, code: Option<&Code>) -> Result<Vec<Report>> {
-    let opened: Vec<(String, Result<Opened>)> = match code {
-        Some(code) => {
-            let opened = site.open(code)?;
-            site::in_service(&opened)?;
-            vec![(code.to_string(), Ok(opened))]
-        }
-        None => list::in_service(site)?,
-    };
-    let observation = site.nas.observe()?;
     let mut reports = Vec::new();
-    for (code, opened) in opened {
-        let report = opened.and_then(|opened| report(site, &opened, &observation));
-        reports.push(report.unwrap_or_else(|error| Report {
+    if let Some(code) = code {
+        let opened = site.open(code)?;
+        site::in_service(&opened)?;
+        let observation = site.nas.observe()?;
+        reports.push(look_at(site, code.to_string(), Ok(opened), &observation));
+        return Ok(reports);
+    }
+    let observation = site.nas.observe()?;
+    list::in_service(site, |code, opened| {
+        reports.push(look_at(site, code, opened, &observation));
+    })?;
+    Ok(reports)
+}
+
+fn look_at(site: &Site, code: String, opened: Result<Opened>, observation: &Observation) -> Report {
+    opened
+        .and_then(|opened| report(site, &opened, observation))
+        .unwrap_or_else(|error| Report {
             code,
             status: "unavailable".into(),
             error: Some(error.to_string()),
             ..Report::default()
-        }));
-    }
-    Ok(reports)
+        })
 }
 
 fn report(site: &Site, opened: &Opened, observation: &Observation) -> Result<Report> {

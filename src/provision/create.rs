@@ -35,10 +35,15 @@ pub fn create(site: &Site, text: &[u8], options: Options) -> Result<Outcome> {
     definition.storage.base = Some(base_path.clone());
     site.layout(&definition)?.expand(&definition)?;
     let _nas = site.lock_nas()?;
-    base::claim_embedded(site, base_path.as_path())?;
-    let base = site.base(base_path.as_path())?;
+    let base = if options.dry_run && base::is_unclaimed_embedded(site, base_path.as_path())? {
+        site::open_base(base_path.as_path())?
+    } else {
+        base::claim_embedded(site, base_path.as_path())?;
+        site.base(base_path.as_path())?
+    };
     refuse_twins(site, &definition, &base)?;
-    if let Some(mut opened) = site::open_in(site.base(base_path.as_path())?, &definition.code)? {
+    let again = site::open_base(base_path.as_path())?;
+    if let Some(mut opened) = site::open_in(again, &definition.code)? {
         resume(&opened, &definition)?;
         let _lock = site.lock_experiment(&opened.id())?;
         return settle(site, &mut opened, options, "create");
@@ -125,6 +130,8 @@ fn assume(site: &Site, definition: &Definition, observation: &mut Observation, o
 
 /// The directory appears whole, with its definition in it, by one rename.
 fn lay_down(base: OpenBase, definition: &Definition, id: &ExperimentId) -> Result<Opened> {
+    // Whoever put something together here before us was killed: we hold the lock of the NAS.
+    store::definition::clear_staging(&base.dir)?;
     let staged = store::definition::stage(&base.dir, id)?;
     staged.create_dir(store::definition::METADATA, 0o700)?;
     let metadata = staged.existing(store::definition::METADATA)?;

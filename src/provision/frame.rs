@@ -125,6 +125,15 @@ pub fn remove(site: &Site, opened: &Opened, key: &str) -> Result<()> {
 
 /// Shuts the experiment's directory for everybody but root: one step, whatever lies below.
 pub fn seal(opened: &Opened) -> Result<()> {
+    let sealed = opened.dir.metadata()?.mode & 0o7777 == 0o700
+        && opened.dir.acl(Which::Default)?.is_none()
+        && opened
+            .dir
+            .acl(Which::Access)?
+            .is_none_or(|acl| acl.users.is_empty() && acl.groups.is_empty());
+    if sealed {
+        return Ok(());
+    }
     opened.dir.set_mode(0o700)?;
     opened.dir.set_acl(Which::Access, None)?;
     opened.dir.set_acl(Which::Default, None)?;

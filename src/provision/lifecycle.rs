@@ -6,6 +6,7 @@ use super::site::{self, Opened, Site};
 use crate::error::{Error, Result};
 use crate::experiment::{Code, ExperimentId, Status};
 use crate::object::Kind;
+use crate::store;
 use crate::store::ledger::Outcome::Done;
 use crate::store::tombstone::Tombstone;
 use crate::store::trash;
@@ -121,8 +122,15 @@ pub fn remove(
         ));
     }
     let _nas = site.lock_nas()?;
-    finish_deletions(site)?;
-    let mut opened = site.open(code)?;
+    if !dry_run {
+        finish_deletions(site)?;
+    }
+    let mut opened = match site.open(code) {
+        Err(error) if error.code() == "experiment.unknown" && delete_data.is_some() => {
+            return deleted(site, code, dry_run)?.ok_or(error);
+        }
+        opened => opened?,
+    };
     let _lock = site.lock_experiment(&opened.id())?;
     let removed_before = opened.definition.status == Status::Removed;
     opened.definition.status = Status::Removed;
@@ -130,7 +138,9 @@ pub fn remove(
         forget_directories(&mut opened, true)?;
         return apply::preview(site, &opened);
     }
-    tombstone(site, &opened, false)?;
+    if Tombstone::read(&opened.base.dir, &opened.identity()?)?.is_none() {
+        tombstone(site, &opened, false)?;
+    }
     fault::point("remove.tombstone")?;
     if !removed_before {
         opened.save()?;
@@ -139,11 +149,13 @@ pub fn remove(
     forget_directories(&mut opened, false)?;
     let outcome = apply::converge(site, &mut opened, false)?;
     site.note(&opened);
-    let detail = [
-        ("code", code.to_string()),
-        ("delete-data", delete_data.is_some().to_string()),
-    ];
-    site.record(&opened.base, &opened.id(), "remove", Done, &detail)?;
+    if !removed_before || outcome.changed() || delete_data.is_some() {
+        let detail = [
+            ("code", code.to_string()),
+            ("delete-data", delete_data.is_some().to_string()),
+        ];
+        site.record(&opened.base, &opened.id(), "remove", Done, &detail)?;
+    }
     if delete_data.is_some() {
         delete(site, &opened)?;
     }
@@ -195,6 +207,40 @@ fn delete(site: &Site, opened: &Opened) -> Result<()> {
     tombstone(site, opened, true)?;
     site.forget(&opened.id());
     Ok(())
+}
+
+/// What `remove` answers where the data is gone already: a tombstone of this code stands, and no directory.
+fn deleted(site: &Site, code: &Code, dry_run: bool) -> Result<Option<Outcome>> {
+    for base in site.bases()? {
+        let Ok(open) = site.base(&base.path) else {
+            continue;
+        };
+        let last = Tombstone::all(&open.dir)?
+            .into_iter()
+            .filter(|tombstone| tombstone.code == code.as_str())
+            .max_by(|a, b| a.removed.cmp(&b.removed));
+        let Some(mut tombstone) = last else { continue };
+        if open.dir.stat(code.as_str())?.is_some() {
+            continue;
+        }
+        if !dry_run {
+            store::remove_unfinished(&open.dir)?;
+            // A kill between the last file and this line.
+            if !tombstone.data_deleted {
+                tombstone.data_deleted = true;
+                tombstone.write(&open.dir)?;
+            }
+            site.forget(&tombstone.id);
+        }
+        return Ok(Some(Outcome {
+            code: code.to_string(),
+            id: tombstone.id,
+            path: open.path.join(code.as_str()).display().to_string(),
+            status: Status::Removed.to_string(),
+            ..Outcome::default()
+        }));
+    }
+    Ok(None)
 }
 
 /// Deletions that a crash cut short.

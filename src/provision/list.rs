@@ -45,7 +45,7 @@ pub fn list(site: &Site, refresh: bool) -> Result<List> {
 fn scan(site: &Site, path: &std::path::Path) -> Result<Vec<Known>> {
     let base = site.base(path)?;
     let mut rows = Vec::new();
-    for (code, _) in store::definition::list(&base.dir)? {
+    for code in store::definition::list(&base.dir)? {
         match site::open_in(base.try_clone()?, &code) {
             Ok(Some(opened)) => rows.push(site::row(&opened)),
             Ok(None) => {}
@@ -57,28 +57,31 @@ fn scan(site: &Site, path: &std::path::Path) -> Result<Vec<Known>> {
     Ok(rows)
 }
 
-/// Every experiment in service, opened one after the other; what cannot be opened is given with its error.
-pub fn in_service(site: &Site) -> Result<Vec<(String, Result<Opened>)>> {
-    let mut all = Vec::new();
+/// Calls `work` with every experiment in service, one open at a time; what cannot be opened is given with its error.
+pub fn in_service(site: &Site, mut work: impl FnMut(String, Result<Opened>)) -> Result<()> {
     for base in site.bases()? {
-        let open = match site.base(&base.path) {
-            Ok(open) => open,
+        let codes = site
+            .base(&base.path)
+            .and_then(|open| Ok((store::definition::list(&open.dir)?, open)));
+        let (codes, open) = match codes {
+            Ok(found) => found,
             Err(error) => {
-                all.push((base.path.display().to_string(), Err(error)));
+                work(base.path.display().to_string(), Err(error));
                 continue;
             }
         };
-        for (code, _) in store::definition::list(&open.dir)? {
-            match site::open_in(open.try_clone()?, &code) {
+        for code in codes {
+            let opened = open.try_clone().and_then(|open| site::open_in(open, &code));
+            match opened {
                 Ok(Some(opened)) if opened.definition.status == Status::Removed => {}
                 Ok(Some(opened)) => {
                     let served = site.served_here(&opened).map(|()| opened);
-                    all.push((code.to_string(), served));
+                    work(code.to_string(), served);
                 }
                 Ok(None) => {}
-                Err(error) => all.push((code.to_string(), Err(error))),
+                Err(error) => work(code.to_string(), Err(error)),
             }
         }
     }
-    Ok(all)
+    Ok(())
 }

@@ -74,25 +74,17 @@ pub fn write(metadata: &Dir, text: &str, permissions: &Permissions) -> Result<St
     Ok(Stored::new(text.to_owned()))
 }
 
-/// The experiments of a base, by code: every directory of a valid name that holds a definition. Which of them were
-/// removed, `store::tombstone` tells.
-pub fn list(base: &Dir) -> Result<Vec<(Code, Stored)>> {
-    let mut all = Vec::new();
-    for entry in base.entries()? {
-        let code = entry.name.to_str().and_then(|name| Code::parse(name).ok());
-        let (Some(code), FileKind::Directory) = (code, entry.kind) else {
-            continue;
-        };
-        let Some(dir) = base.child(&entry.name)? else {
-            continue;
-        };
-        if let Some(metadata) = dir.child(METADATA)?
-            && let Some(stored) = read(&metadata)?
-        {
-            all.push((code, stored));
-        }
-    }
-    Ok(all)
+/// The directories of a base that may be experiments, by code; which of them hold a definition shows when they are
+/// opened.
+pub fn list(base: &Dir) -> Result<Vec<Code>> {
+    let mut codes: Vec<Code> = base
+        .entries()?
+        .into_iter()
+        .filter(|entry| entry.kind == FileKind::Directory)
+        .filter_map(|entry| Code::parse(entry.name.to_str()?).ok())
+        .collect();
+    codes.sort();
+    Ok(codes)
 }
 
 /// Makes an empty directory, root only, in which an experiment is put together before it gets its place:
@@ -110,16 +102,15 @@ pub fn publish(base: &Dir, id: &ExperimentId, code: &Code) -> Result<()> {
     staging.rename(id.to_string(), base, code.as_str(), Replace::Never)
 }
 
-/// What killed runs left in staging: names of directories. They hold nothing that anybody else has seen.
-pub fn leftovers(base: &Dir) -> Result<Vec<String>> {
+/// Takes away what killed runs left in staging; only under the lock of whoever stages. Nobody else has seen any of it.
+pub fn clear_staging(base: &Dir) -> Result<()> {
     let Some(staging) = base.open(format!("{EVIDENCE}/{STAGING}"))? else {
-        return Ok(Vec::new());
+        return Ok(());
     };
-    let entries = staging.entries()?;
-    Ok(entries
-        .into_iter()
-        .filter_map(|entry| entry.name.into_string().ok())
-        .collect())
+    for entry in staging.entries()? {
+        staging.remove_tree(&entry.name)?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -161,15 +152,21 @@ mod tests {
                 .unwrap();
         }
         let found = list(&base).unwrap();
-        assert_eq!(found.len(), 1);
-        assert_eq!(found[0].0.as_str(), "eco");
-        assert_eq!(found[0].1.text, "code: eco\n");
-        found[0].1.must_be(&sha256(b"code: eco\n")).unwrap();
         assert_eq!(
-            found[0].1.must_be("0").unwrap_err().code(),
+            found.iter().map(Code::as_str).collect::<Vec<_>>(),
+            ["eco", "empty"]
+        );
+        let metadata = base.open(format!("eco/{METADATA}")).unwrap().unwrap();
+        let stored = read(&metadata).unwrap().unwrap();
+        assert_eq!(stored.text, "code: eco\n");
+        stored.must_be(&sha256(b"code: eco\n")).unwrap();
+        assert_eq!(
+            stored.must_be("0").unwrap_err().code(),
             "definition.changed"
         );
-        assert_eq!(leftovers(&base).unwrap(), [""; 0]);
+        clear_staging(&base).unwrap();
+        let staging = base.open(format!("{EVIDENCE}/{STAGING}")).unwrap();
+        assert!(staging.is_none_or(|staging| staging.entries().unwrap().is_empty()));
     }
 
     #[test]

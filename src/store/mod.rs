@@ -27,6 +27,17 @@ pub fn evidence(base: &Dir) -> Result<Dir> {
     base.child(EVIDENCE)?.ok_or_else(|| claim::unclaimed(base))
 }
 
+/// Takes away the unfinished files that killed runs left among the evidence of a base; only under the lock of whoever
+/// writes there.
+pub fn remove_unfinished(base: &Dir) -> Result<()> {
+    let house = evidence(base)?;
+    house.remove_unfinished()?;
+    match house.child(tombstone::DIRECTORY)? {
+        Some(stones) => stones.remove_unfinished(),
+        None => Ok(()),
+    }
+}
+
 /// Makes a directory (0700) if it is not there, and opens it.
 fn private_dir(parent: &Dir, name: &str) -> Result<Dir> {
     parent.create_dir(name, 0o700)?;

@@ -9,7 +9,7 @@ use crate::experiment::ExperimentId;
 use crate::sys::clock;
 use crate::sys::dir::{Dir, FileKind};
 
-const DIRECTORY: &str = "tombstones";
+pub(super) const DIRECTORY: &str = "tombstones";
 
 /// A removed experiment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -89,11 +89,11 @@ class Engined:
         beside.replace(self.path)
         if self.options.people:
             people = pathlib.Path(self.options.people)
-            passwd = "".join(f"{u['name']}:x:{u['uid']}:100::/home/{u['name']}:/bin/sh\n" for u in self.state["users"])
+            passwd = "".join(f"{u['name']}:x:{u['uid']}:{u.get('gid', 100)}::/home/{u['name']}:/bin/sh\n" for u in self.state["users"])
             group = "".join(f"{g['name']}:x:{g['gid']}:{','.join(g['members'])}\n" for g in self.state["groups"])
             for name, text in (("passwd", passwd), ("group", group)):
-                (people / f"{name}.new").write_text(text)
-                (people / f"{name}.new").replace(people / name)
+                # In place: a test may have mounted the file over the system's.
+                (people / name).write_text(text)
         if self.options.dirty:
             # Rewritten in place, as the real one does.
             pathlib.Path(self.options.dirty).write_text(json.dumps(self.state["dirty"]))
@@ -159,8 +159,6 @@ class Engined:
             self.dirty("postfix")
             if new.get("sshpubkeys"):
                 self.dirty("ssh")
-        elif model == "conf.service.octonas.base":
-            self.dirty("octonas")
         elif model == "conf.service.octonas.experiment":
             rest = {**(old or {}), "sharedfolderref": ""}
             if rest != {**new, "sharedfolderref": ""} or what == "delete":
@@ -487,12 +485,14 @@ class Engined:
         entries = self.state["experiments"]
         if self.options.mounts:
             wanted = {e["path"]: e for e in entries}
+            # os.path.ismount() does not see a bind mount of the same file system.
+            mounted = [line.split()[4] for line in open("/proc/self/mountinfo", encoding="utf-8")]
             for path in [p for p in self.state["mounted"] if p not in wanted]:
                 subprocess.run(["umount", "--lazy", path], check=False, capture_output=True)
             for path, entry in wanted.items():
                 mode = "ro" if entry["readonly"] else "rw"
                 # A mount that is up is left alone, as the Salt module does: `octonas` remounts it.
-                if os.path.isdir(path) and not os.path.ismount(path):
+                if os.path.isdir(path) and path not in mounted:
                     run(["mount", "--bind", path, path])
                     run(["mount", "--make-private", path])
                     run(["mount", "-o", f"remount,bind,{mode},nosuid,nodev,nosymfollow", path])

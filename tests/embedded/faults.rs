@@ -1,0 +1,252 @@
+//! A kill and a full disk at every durable step of every operation: run again, and the end is the same.
+
+use std::fs;
+
+use crate::support::{Ran, TestEnv, copy, definition, finish, in_parallel};
+
+/// One operation: what must be there before, and its command line with standard input.
+struct Operation {
+    name: &'static str,
+    prepare: fn(&TestEnv),
+    arguments: fn(&TestEnv) -> Vec<String>,
+    input: fn() -> String,
+}
+
+fn edited() -> String {
+    definition("eco")
+        .replace(
+            "Bo Ek, account: bo, access: write",
+            "Dee Dee, account: dee, access: write",
+        )
+        .replace("title: Heat waves", "title: Cold spells")
+        + "protocols: { smb: false, sftp: true }\n"
+}
+
+fn nothing() -> String {
+    String::new()
+}
+
+fn words(text: &str) -> Vec<String> {
+    text.split(' ').map(str::to_owned).collect()
+}
+
+const OPERATIONS: &[Operation] = &[
+    Operation {
+        name: "create",
+        prepare: |_| {},
+        arguments: |_| words("experiment create -f -"),
+        input: || definition("eco"),
+    },
+    Operation {
+        name: "base add",
+        prepare: |_| {},
+        arguments: |env| vec!["base".into(), "add".into(), env.nas.display().to_string()],
+        input: nothing,
+    },
+    Operation {
+        name: "edit",
+        prepare: |env| drop(env.create(&definition("eco")).ok()),
+        arguments: |_| words("experiment edit -f -"),
+        input: edited,
+    },
+    Operation {
+        name: "close",
+        prepare: |env| drop(env.create(&definition("eco")).ok()),
+        arguments: |_| words("experiment close eco"),
+        input: nothing,
+    },
+    Operation {
+        name: "reopen",
+        prepare: |env| {
+            env.create(&definition("eco")).ok();
+            env.run(&["experiment", "close", "eco"]).ok();
+        },
+        arguments: |_| words("experiment reopen eco"),
+        input: nothing,
+    },
+    Operation {
+        name: "remove",
+        prepare: |env| drop(env.create(&definition("eco")).ok()),
+        arguments: |_| words("experiment remove eco"),
+        input: nothing,
+    },
+    Operation {
+        name: "remove and delete",
+        prepare: |env| {
+            env.create(&definition("eco")).ok();
+            fs::create_dir(env.at("eco/raw/deep")).unwrap();
+            fs::write(env.at("eco/raw/deep/data.csv"), "1,2\n").unwrap();
+        },
+        arguments: |_| words("experiment remove eco --delete-data eco"),
+        input: nothing,
+    },
+    Operation {
+        name: "adopt",
+        prepare: |env| {
+            env.create(&definition("eco")).ok();
+            fs::write(env.at("eco/raw/data.csv"), "1,2\n").unwrap();
+            env.run(&["experiment", "remove", "eco"]).ok();
+        },
+        arguments: |env| {
+            let mut all = words("experiment adopt");
+            all.extend([
+                env.at("eco").display().to_string(),
+                "--grant".into(),
+                "ada,cy".into(),
+            ]);
+            all
+        },
+        input: nothing,
+    },
+    Operation {
+        name: "apply and mend",
+        prepare: |env| {
+            env.create(&definition("eco")).ok();
+            fs::remove_dir(env.at("eco/docs")).unwrap();
+            let other = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+            fs::set_permissions(env.at("eco/raw"), other).unwrap();
+        },
+        arguments: |_| words("experiment apply eco --mend"),
+        input: nothing,
+    },
+];
+
+/// One NAS on which an operation is begun over and over again from the same state.
+struct Stage<'a> {
+    env: TestEnv,
+    operation: &'a Operation,
+}
+
+impl<'a> Stage<'a> {
+    fn new(operation: &'a Operation) -> Self {
+        let env = TestEnv::new();
+        (operation.prepare)(&env);
+        if env.nas.exists() {
+            copy(&env.nas, &env.root.path().join("before"));
+        }
+        Self { env, operation }
+    }
+
+    fn rewind(&self) {
+        let before = self.env.root.path().join("before");
+        if self.env.nas.exists() {
+            fs::remove_dir_all(&self.env.nas).unwrap();
+        }
+        if before.exists() {
+            copy(&before, &self.env.nas);
+        }
+    }
+
+    fn run(&self, variables: &[(&str, &str)]) -> Ran {
+        let arguments = (self.operation.arguments)(&self.env);
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let mut command = self.env.command(&arguments);
+        command.envs(variables.iter().copied());
+        finish(command, (self.operation.input)().as_bytes())
+    }
+
+    /// The points that the operation passes, and what it leaves, when nothing happens to it.
+    fn undisturbed(&self) -> (Vec<String>, String) {
+        let trace = self.env.root.path().join("trace");
+        self.run(&[("OCTONAS_FAULT_TRACE", trace.to_str().unwrap())])
+            .ok();
+        let points = fs::read_to_string(trace).unwrap();
+        (
+            points.lines().map(str::to_owned).collect(),
+            self.env.end_state(),
+        )
+    }
+}
+
+/// Every operation, suffering `fault` at every one of its points in turn; `verdict` looks at the disturbed run.
+fn at_every_point(fault: &str, verdict: impl Fn(&Ran) -> Result<(), String> + Sync) {
+    for operation in OPERATIONS {
+        let (points, wanted) = Stage::new(operation).undisturbed();
+        assert!(points.len() > 3, "{}: {points:?}", operation.name);
+        let numbers: Vec<usize> = (1..=points.len()).collect();
+        let chunks: Vec<&[usize]> = numbers.chunks(12).collect();
+        let wrong: Vec<String> = in_parallel(&chunks, |chunk| {
+            let stage = Stage::new(operation);
+            let each = chunk.iter().filter_map(|number| {
+                stage.rewind();
+                let disturbed = stage.run(&[("OCTONAS_FAULT", &format!("{fault}:{number}"))]);
+                let ended = verdict(&disturbed).and_then(|()| settled(&stage, &wanted));
+                let wrong = ended.err()?;
+                Some(format!(
+                    "{}, {fault} at {number} ({}): {wrong}",
+                    operation.name,
+                    points[number - 1]
+                ))
+            });
+            each.collect::<Vec<String>>()
+        })
+        .concat();
+        eprintln!("{}: {fault} at {} points", operation.name, points.len());
+        assert!(
+            wrong.is_empty(),
+            "{} of {} go wrong:\n{}",
+            wrong.len(),
+            points.len(),
+            wrong.join("\n")
+        );
+    }
+}
+
+/// Run again, it is done; and once more, nothing changes.
+fn settled(stage: &Stage<'_>, wanted: &str) -> Result<(), String> {
+    let again = stage.run(&[]);
+    if again.exit != Some(0) {
+        return Err(format!("run again, it ends with {again:?}"));
+    }
+    let left = stage.env.leftovers();
+    if !left.is_empty() {
+        return Err(format!("it leaves {left:?}"));
+    }
+    let end = stage.env.end_state();
+    if end == wanted {
+        return Ok(());
+    }
+    let differences: Vec<String> = difference(wanted, &end);
+    Err(format!("another end:\n{}", differences.join("\n")))
+}
+
+fn difference(wanted: &str, end: &str) -> Vec<String> {
+    let (a, b): (Vec<&str>, Vec<&str>) = (wanted.lines().collect(), end.lines().collect());
+    let first = a
+        .iter()
+        .zip(&b)
+        .find(|(a, b)| a != b)
+        .map(|(a, b)| format!("  first: {a} | {b}"));
+    let missing = a
+        .iter()
+        .filter(|line| !b.contains(line))
+        .map(|line| format!("  - {line}"));
+    let added = b
+        .iter()
+        .filter(|line| !a.contains(line))
+        .map(|line| format!("  + {line}"));
+    first
+        .into_iter()
+        .chain(missing)
+        .chain(added)
+        .take(12)
+        .collect()
+}
+
+#[test]
+fn a_kill_at_any_step_of_any_operation_changes_nothing_about_its_end() {
+    at_every_point("kill", |ran| match ran.exit {
+        None => Ok(()),
+        Some(_) => Err(format!("it was not killed: {ran:?}")),
+    });
+}
+
+#[test]
+fn a_full_disk_at_any_step_is_said_and_running_again_finishes_the_work() {
+    at_every_point("enospc", |ran| match ran.exit {
+        // What is only a cache or only for people may fail without a loss.
+        Some(0) => Ok(()),
+        Some(1) if ran.stderr.contains("error: ") && ran.stderr.contains("No space left") => Ok(()),
+        _ => Err(format!("it says nothing of a full disk: {ran:?}")),
+    });
+}

@@ -1,0 +1,27 @@
+//! End to end on the embedded NAS: the real binary, real files. One crate, so that linking is paid once.
+//!
+//! `support` runs the program and looks at what it left; every other module is one promise of the project. Faults
+//! (a kill or a full disk at every step) need `--features faults`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    missing_docs
+)]
+
+mod damage;
+mod errors;
+#[cfg(feature = "faults")]
+mod faults;
+mod flows;
+mod hostile;
+mod many;
+mod order;
+mod race;
+mod rpc;
+mod start;
+mod support;
+mod together;
