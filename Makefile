@@ -41,6 +41,7 @@ bench: ## start-up, create, list, check: ratios and counts
 	tests/bench/run
 
 deb: ## the Debian packages, in dist/
+	@tests/need deb
 	debian/build
 
 man: ## the manual pages, in target/man

@@ -36,7 +36,10 @@ fn run(cli: &Cli, cwd: &Path) -> Result<Exit> {
         }
         Command::Generate(command) => return cli::generate::run(command, cwd).map(|()| Exit::Done),
         Command::Jails(JailsCommand::Sync { root, file }) => {
-            return open::jails(root, file).map(|()| Exit::Done);
+            for warning in open::jails(root, file)? {
+                report::stderr(&format!("warning: {}", report::printable(&warning)));
+            }
+            return Ok(Exit::Done);
         }
         _ => {}
     }

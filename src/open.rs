@@ -198,7 +198,7 @@ fn layouts(settings: &Settings) -> Result<Layouts> {
 }
 
 /// Makes the chroots of people match their description.
-pub fn jails(root: &Path, file: &Path) -> Result<()> {
-    jails::sync(root, file, &jails::System)?;
-    Ok(())
+/// Gives what could not be shown, and why.
+pub fn jails(root: &Path, file: &Path) -> Result<Vec<String>> {
+    Ok(jails::sync(root, file, &jails::System)?.warnings)
 }

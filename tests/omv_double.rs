@@ -10,7 +10,7 @@
     reason = "a test makes its own files and processes, and may fail"
 )]
 
-mod omv;
+mod engined;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -20,7 +20,7 @@ use octonas::nas::{Attributes, Found, Kind, Nas, ObjectId, Observation};
 use octonas::report::Hidden;
 use serde_json::json;
 
-use omv::{Double, attributes, in_namespace};
+use engined::{Double, attributes, in_namespace};
 
 /// The objects of an experiment `lake`, as `provision` wants them.
 fn lake(path: &Path) -> Vec<(ObjectId, Attributes)> {
@@ -414,7 +414,7 @@ fn experiments_are_mounted_upon_themselves_and_jails_show_what_may_be_seen() {
         "experiments_are_mounted_upon_themselves_and_jails_show_what_may_be_seen",
         || {
             let double = Double::start();
-            omv::confining_sshd(&double.jails());
+            engined::confining_sshd(&double.jails());
             let path = double.directory("lake");
             let nas = double.connect();
             let objects = lake(&path);
@@ -494,8 +494,8 @@ fn closing_is_true_for_everybody_even_for_who_has_a_file_open() {
 
             // One who writes here, and one in a mount namespace of their own.
             let file = path.join("open");
-            let mut here = omv::writer(&file, false);
-            let mut elsewhere = omv::writer(&path.join("open too"), true);
+            let mut here = engined::writer(&file, false);
+            let mut elsewhere = engined::writer(&path.join("open too"), true);
             let left = nas.freeze(&path, true).unwrap();
             assert_eq!(left, []);
             assert!(std::fs::write(path.join("new"), "x").is_err());
@@ -524,7 +524,7 @@ fn an_entry_that_says_closed_closes_and_opens_again_for_writers_alone() {
         "an_entry_that_says_closed_closes_and_opens_again_for_writers_alone",
         || {
             let double = Double::start();
-            omv::confining_sshd(&double.jails());
+            engined::confining_sshd(&double.jails());
             let path = double.directory("lake");
             let nas = double.connect();
             let objects = lake(&path);
@@ -532,7 +532,7 @@ fn an_entry_that_says_closed_closes_and_opens_again_for_writers_alone() {
             let kinds = BTreeSet::from([Kind::Entry, Kind::Mounts]);
             nas.activate(&kinds, &Hidden).unwrap();
             let writers_jail = double.jails().join("games/experiments/lake");
-            let mut upload = omv::writer(&writers_jail.join("open"), false);
+            let mut upload = engined::writer(&writers_jail.join("open"), false);
 
             let (id, mut entry) = objects[2].clone();
             let mounts = ObjectId::new(Kind::Mounts, "lake");
@@ -556,7 +556,7 @@ fn whoever_is_taken_out_writes_no_more_not_even_into_an_open_file() {
         "whoever_is_taken_out_writes_no_more_not_even_into_an_open_file",
         || {
             let double = Double::start();
-            omv::confining_sshd(&double.jails());
+            engined::confining_sshd(&double.jails());
             let path = double.directory("lake");
             let nas = double.connect();
             let objects = lake(&path);
@@ -564,7 +564,7 @@ fn whoever_is_taken_out_writes_no_more_not_even_into_an_open_file() {
             let kinds = BTreeSet::from([Kind::Entry, Kind::Mounts]);
             nas.activate(&kinds, &Hidden).unwrap();
             let jail = double.jails().join("games");
-            let mut upload = omv::writer(&jail.join("experiments/lake/open"), false);
+            let mut upload = engined::writer(&jail.join("experiments/lake/open"), false);
             let (id, mut entry) = objects[2].clone();
             entry.remove("person:games");
             nas.put(&id, &entry, None).unwrap();
@@ -582,7 +582,7 @@ fn one_experiment_that_cannot_be_mounted_does_not_hold_up_another() {
         "one_experiment_that_cannot_be_mounted_does_not_hold_up_another",
         || {
             let double = Double::start();
-            omv::confining_sshd(&double.jails());
+            engined::confining_sshd(&double.jails());
             let nas = double.connect();
             double.edit(|state| {
                 state["experiments"] = json!([{"uuid": "0b9e6a1c-3f55-4c0e-9d8e-2a41c1b7f001", "id": "id-2",

@@ -10,11 +10,11 @@
     reason = "a test makes its own files and processes, and may fail"
 )]
 
-mod omv;
+mod engined;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use omv::Double;
+use engined::Double;
 use serde_json::{Value, json};
 
 const RECORDED: &str = include_str!("engined/recorded.jsonl");

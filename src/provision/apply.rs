@@ -19,7 +19,6 @@ use crate::experiment::Definition;
 use crate::layout::Directory;
 use crate::nas::{Interruption, Observation, Session};
 use crate::object::{Attributes, Found, Kind, ObjectId, Objects};
-use crate::store;
 use crate::sys::dir::Dir;
 use crate::sys::{fault, process};
 
@@ -286,6 +285,7 @@ fn round(
     }
     let total = look.plan.steps.len();
     let mut open_stage: Option<usize> = None;
+    let mut with_new_groups: Option<Observation> = None;
     for (number, step) in ordered(&look.plan.steps).into_iter().enumerate() {
         process::check_interrupted()?;
         let next = stage(step.object.kind);
@@ -295,6 +295,10 @@ fn round(
         if boundary && let Some(number) = open_stage.take() {
             activate(site, opened, number)?;
         }
+        if step.object.kind == Kind::Group && step.action == Action::Delete {
+            // A process is known by the number of the group: once the group is gone, nobody can tell.
+            end_revoked(site, opened)?;
+        }
         site.progress.step(number + 1, total, &describe(step));
         if let Some(stage) = next.filter(|_| touches(step) && step.object.kind != Kind::Mounts) {
             opened
@@ -302,6 +306,12 @@ fn round(
                 .intend(&activation(stage), &Attributes::new())?;
             open_stage = Some(stage);
         }
+        // Directories belong to groups that this round made: their numbers are known only now.
+        let is_first_directory = step.object.kind == Kind::Directory && with_new_groups.is_none();
+        if is_first_directory && look.plan.makes_groups() {
+            with_new_groups = Some(site.nas.observe()?);
+        }
+        let observation = with_new_groups.as_ref().unwrap_or(observation);
         carry_out(site, opened, observation, look, step, outcome)?;
         fault::point("step.done")?;
         outcome.steps.push(step.clone());

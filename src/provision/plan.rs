@@ -111,6 +111,13 @@ impl Plan {
             .collect()
     }
 
+    /// True where groups are made, which have no number before.
+    pub fn makes_groups(&self) -> bool {
+        self.steps
+            .iter()
+            .any(|step| step.object.kind == Kind::Group && step.action == Action::Create)
+    }
+
     /// The kinds of objects that this plan changes on the NAS.
     pub fn kinds(&self) -> BTreeSet<Kind> {
         self.steps

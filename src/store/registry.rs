@@ -210,6 +210,8 @@ fn is_damage(error: &rusqlite::Error) -> bool {
             // SQLITE_ERROR here means tables that are not ours.
             matches!(e.code, DatabaseCorrupt | NotADatabase) || e.extended_code == 1
         }
+        // The same, in the words of an SQLite that says where in the query; the system's library may be older.
+        #[cfg(feature = "bundled-sqlite")]
         rusqlite::Error::SqlInputError { .. } => true,
         _ => false,
     }

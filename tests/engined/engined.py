@@ -2,10 +2,12 @@
 """A double of omv-engined for tests: same socket, same words, same habits, and it can fail, hang or die.
 
     engined.py --socket PATH --state FILE [--dirty FILE] [--jails FILE] [--octonas PROGRAM] [--people DIR]
-        [--mounts]
+        [--mounts] [--system PROGRAM]
 
-It keeps accounts, groups and configuration objects in FILE (JSON), so that it survives its own death; it never touches
-the accounts of this machine. `--mounts`: deploying the module `octonas` mounts what it says, in the mount namespace
+It keeps accounts, groups and configuration objects in FILE (JSON), so that it survives its own death; by itself it
+never touches the accounts of this machine. `--system PROGRAM`: on a machine that a test made for itself, PROGRAM does
+what a change means there: `group NAME GID`, `members GROUP NAME…`, `delete-group NAME`, `user NAME UID COMMENT` and
+`password NAME` (password on standard input), `delete-user NAME`, `deploy MODULE`. `--mounts`: deploying the module `octonas` mounts what it says, in the mount namespace
 that the double runs in. `--people`: accounts and groups, in the forms of
 passwd(5) and group(5), in DIR. What it writes for OctoNAS goes where `--jails` says; `--octonas PROGRAM` then runs
 `PROGRAM jails sync`.
@@ -87,11 +89,11 @@ class Engined:
         beside.replace(self.path)
         if self.options.people:
             people = pathlib.Path(self.options.people)
-            passwd = "".join(f"{u['name']}:x:{u['uid']}:100::/home/{u['name']}:/bin/sh\n" for u in self.state["users"])
+            passwd = "".join(f"{u['name']}:x:{u['uid']}:{u.get('gid', 100)}::/home/{u['name']}:/bin/sh\n" for u in self.state["users"])
             group = "".join(f"{g['name']}:x:{g['gid']}:{','.join(g['members'])}\n" for g in self.state["groups"])
             for name, text in (("passwd", passwd), ("group", group)):
-                (people / f"{name}.new").write_text(text)
-                (people / f"{name}.new").replace(people / name)
+                # In place: a test may have mounted the file over the system's.
+                (people / name).write_text(text)
         if self.options.dirty:
             # Rewritten in place, as the real one does.
             pathlib.Path(self.options.dirty).write_text(json.dumps(self.state["dirty"]))
@@ -157,8 +159,6 @@ class Engined:
             self.dirty("postfix")
             if new.get("sshpubkeys"):
                 self.dirty("ssh")
-        elif model == "conf.service.octonas.base":
-            self.dirty("octonas")
         elif model == "conf.service.octonas.experiment":
             rest = {**(old or {}), "sharedfolderref": ""}
             if rest != {**new, "sharedfolderref": ""} or what == "delete":
@@ -245,6 +245,7 @@ class Engined:
             group = {"name": params["name"], "gid": params.get("gid", self.number()), "members": [], "system": False}
             self.state["groups"].append(group)
             self.save()
+            self.system("group", group["name"], group["gid"])
         self.fault("UserMgmt.setGroup", "added")
         for member in params["members"]:
             if not self.user(member):
@@ -253,6 +254,7 @@ class Engined:
                 raise Refused(f"Failed to execute command '{command}' with exit code '3': "
                               f"gpasswd: user '{member}' does not exist")
         group["members"] = params["members"]
+        self.system("members", group["name"], *group["members"])
         self.notify(model, "modify" if record else "create", row)
         self.save()
         number = {"gid": params["gid"]} if is_new and "gid" in params else {}
@@ -266,6 +268,7 @@ class Engined:
                           f"fatal: The group `{params['name']}' is not empty!")
         self.state["groups"] = [g for g in self.state["groups"] if g["name"] != params["name"]]
         self.save()
+        self.system("delete-group", params["name"])
         self.fault("UserMgmt.deleteGroup", "removed")
         for record in [r for r in self.state["grouprecords"] if r["name"] == params["name"]]:
             self.remove("conf.system.usermngmnt.group", record)
@@ -288,14 +291,17 @@ class Engined:
                     "comment": params.get("comment", ""), "samba": "none"}
             self.state["users"].append(user)
             self.save()
+            self.system("user", user["name"], user["uid"], user["comment"], secret=params["password"])
             self.fault("UserMgmt.setUser", "added")
             # An empty password makes a Samba account that takes an empty password.
             user["samba"] = "empty" if not params["password"] else "set"
         elif params["password"]:
             user["samba"] = "set"
+            self.system("password", user["name"], secret=params["password"])
         for group in self.state["groups"]:
             if group["name"] in params["groups"] and user["name"] not in group["members"]:
                 group["members"].append(user["name"])
+                self.system("members", group["name"], *group["members"])
         self.save()
         return {**row, **params}
 
@@ -304,6 +310,7 @@ class Engined:
         self.state["users"] = [u for u in self.state["users"] if u["name"] != params["name"]]
         for group in self.state["groups"]:
             group["members"] = [m for m in group["members"] if m != params["name"]]
+        self.system("delete-user", params["name"])
         for record in [r for r in self.state["userrecords"] if r["name"] == params["name"]]:
             self.remove("conf.system.usermngmnt.user", record)
         self.save()
@@ -434,6 +441,7 @@ class Engined:
                 self.deploy_octonas()
             if module == "samba":
                 self.state["restarts"]["samba"] = self.state["restarts"].get("samba", 0) + 1
+            self.system("deploy", module)
             self.state["deployed"].append(module)
         self.state["dirty"] = [m for m in self.state["dirty"] if m not in chosen]
         self.state.pop("revision", None)
@@ -477,12 +485,14 @@ class Engined:
         entries = self.state["experiments"]
         if self.options.mounts:
             wanted = {e["path"]: e for e in entries}
+            # os.path.ismount() does not see a bind mount of the same file system.
+            mounted = [line.split()[4] for line in open("/proc/self/mountinfo", encoding="utf-8")]
             for path in [p for p in self.state["mounted"] if p not in wanted]:
                 subprocess.run(["umount", "--lazy", path], check=False, capture_output=True)
             for path, entry in wanted.items():
                 mode = "ro" if entry["readonly"] else "rw"
                 # A mount that is up is left alone, as the Salt module does: `octonas` remounts it.
-                if os.path.isdir(path) and not os.path.ismount(path):
+                if os.path.isdir(path) and path not in mounted:
                     run(["mount", "--bind", path, path])
                     run(["mount", "--make-private", path])
                     run(["mount", "-o", f"remount,bind,{mode},nosuid,nodev,nosymfollow", path])
@@ -505,6 +515,12 @@ class Engined:
         target.chmod(0o600)
         if self.options.octonas:
             run([self.options.octonas, "jails", "sync"])
+
+    def system(self, *words, secret=""):
+        """What a change means on a machine that a test made for itself."""
+        if self.options.system:
+            self.save()
+            run([self.options.system, *map(str, words)], secret)
 
     # --- the wire -------------------------------------------------------------------------------------------------
 
@@ -567,8 +583,8 @@ def page(rows, params):
     return {"total": total, "data": rows}
 
 
-def run(command):
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
+def run(command, text=""):
+    done = subprocess.run(command, input=text, check=False, capture_output=True, text=True)
     if done.returncode:
         raise Refused(f"Failed to execute command '{' '.join(command)}' with exit code '{done.returncode}': "
                       f"{done.stdout}{done.stderr}")
@@ -581,6 +597,7 @@ def main():
     parser.add_argument("--dirty")
     parser.add_argument("--jails")
     parser.add_argument("--octonas")
+    parser.add_argument("--system")
     parser.add_argument("--people")
     parser.add_argument("--mounts", action="store_true")
     parser.add_argument("--deploy-seconds", type=float, default=0.0)

@@ -92,26 +92,25 @@ fn is_writable(mount: &Mount, place: &Place) -> bool {
 /// something above it in a namespace where nothing of ours covers it (a container into which the whole disk was bound).
 fn remaining(place: &Place, experiment: &Path) -> Result<Vec<Session>> {
     let mut left = Vec::new();
+    let mut hidden = BTreeSet::new();
     for namespace in namespaces()? {
-        let open = namespace
-            .mounts
-            .iter()
-            .filter(|m| is_writable(m, place) || exposes(m, &namespace, place));
-        for mount in open {
-            let whose = Process::get(namespace.pid).map_or_else(String::new, |p| p.name);
-            left.push(Session {
-                account: String::new(),
-                door: format!("mount {} seen by {whose}", mount.point.display()),
-                pid: namespace.pid,
-            });
+        for mount in &namespace.mounts {
+            let is_visible = holding(&namespace.mounts, &mount.point)
+                .is_some_and(|topmost| topmost.id == mount.id);
+            if is_writable(mount, place) && !is_visible {
+                // Another mount lies upon it: only who is inside already can write.
+                hidden.insert(mount.id);
+            } else if is_writable(mount, place) || exposes(mount, &namespace, place) {
+                let whose = Process::get(namespace.pid).map_or_else(String::new, |p| p.name);
+                left.push(Session {
+                    account: String::new(),
+                    door: format!("mount {} seen by {whose}", mount.point.display()),
+                    pid: namespace.pid,
+                });
+            }
         }
     }
-    let writable: BTreeSet<u64> = here()?
-        .iter()
-        .filter(|m| is_writable(m, place))
-        .map(|m| m.id)
-        .collect();
-    for used in users_of(&writable)?.into_iter().filter(|u| u.writes) {
+    for used in users_of(&hidden)? {
         left.push(Session {
             account: used
                 .process

@@ -143,7 +143,15 @@ fn wall(root: &Path, entry: &Entry) -> Result<()> {
     let path = Path::new(&entry.path);
     let mut flags = WALL;
     flags.set(MsFlags::MS_RDONLY, entry.readonly);
-    let table = here()?;
+    let mut table = here()?;
+    // One is enough: a mount beneath another one cannot be reached to be closed.
+    while table.iter().filter(|m| is_wall(m, path)).count() > 1 {
+        let Some(extra) = topmost(&table, path).filter(|m| is_wall(m, path)) else {
+            break;
+        };
+        mounting::withdraw(extra)?;
+        table = here()?;
+    }
     let Some(own) = topmost(&table, path) else {
         return jails::mount_upon_itself(root, path, flags);
     };
@@ -160,6 +168,10 @@ fn wall(root: &Path, entry: &Entry) -> Result<()> {
         return Ok(());
     }
     mounting::reflag(path, flags)
+}
+
+fn is_wall(mount: &Mount, path: &Path) -> bool {
+    mount.point == path && mount.options.contains("nosymfollow")
 }
 
 /// Takes the mounts of an experiment away: jails first, then its own. The entry may be gone already: the mount upon

@@ -87,6 +87,33 @@ impl Double {
         .unwrap()
     }
 
+    /// A configuration of the program that leads here.
+    pub fn configuration(&self) -> PathBuf {
+        let file = self.path("octonas.yaml");
+        let place = |name: &str| self.path(name).display().to_string();
+        let text = format!(
+            "nas: omv\nomv:\n  socket: {}\n  dirty-modules: {}\n  jails: {}\n  jails-wanted: {}\nrun: {}\ncache: {}\n",
+            place("engined.sock"),
+            place("dirtymodules.json"),
+            place("jail"),
+            place("jails.json"),
+            place("run"),
+            place("cache"),
+        );
+        std::fs::write(&file, text).unwrap();
+        file
+    }
+
+    /// Makes its accounts and groups those of this namespace.
+    pub fn rule_accounts(&self) {
+        for name in ["passwd", "group"] {
+            run(Command::new("mount")
+                .arg("--bind")
+                .arg(self.path(name))
+                .arg(Path::new("/etc").join(name)));
+        }
+    }
+
     /// Asks it directly.
     pub fn ask(&self, request: &str) -> Value {
         use std::io::{Read as _, Write as _};
