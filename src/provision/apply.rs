@@ -19,6 +19,7 @@ use crate::experiment::Definition;
 use crate::layout::Directory;
 use crate::nas::{Interruption, Observation, Session};
 use crate::object::{Attributes, Found, Kind, ObjectId, Objects};
+use crate::store;
 use crate::sys::dir::Dir;
 use crate::sys::{fault, process};
 

@@ -18,11 +18,22 @@ pub fn traced(env: &TestEnv, arguments: &[&str], input: &[u8], calls: &str) -> O
     let log = env.root.path().join("strace.log");
     let plain = env.command(arguments);
     let mut command = Command::new("/usr/bin/strace");
-    command.args(["-f", "-yy", "-s", "4096", "-e"]).arg(format!("trace={calls}")).arg("-o").arg(&log);
+    command
+        .args(["-f", "-yy", "-s", "4096", "-e"])
+        .arg(format!("trace={calls}"))
+        .arg("-o")
+        .arg(&log);
     command.arg(OCTONAS).args(arguments);
-    command.env_clear().envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.env_clear().envs(
+        plain
+            .get_envs()
+            .filter_map(|(name, value)| Some((name, value?))),
+    );
     command.current_dir(env.root.path());
-    command.stdin(std::process::Stdio::null()).stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    command
+        .stdin(std::process::Stdio::null())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped());
     let ran = finish(command, input);
     if ran.stderr.contains("ptrace") {
         eprintln!("SKIPPED: strace(1) may not trace here: {}", ran.stderr);
@@ -30,7 +41,15 @@ pub fn traced(env: &TestEnv, arguments: &[&str], input: &[u8], calls: &str) -> O
     }
     ran.ok();
     let text = fs::read_to_string(&log).unwrap();
-    Some(text.lines().map(|line| line.split_once(' ').map_or(line, |(_, rest)| rest.trim_start()).to_owned()).collect())
+    Some(
+        text.lines()
+            .map(|line| {
+                line.split_once(' ')
+                    .map_or(line, |(_, rest)| rest.trim_start())
+                    .to_owned()
+            })
+            .collect(),
+    )
 }
 
 const CALLS: &str = "write,pwrite64,writev,fsync,fdatasync,sync_file_range,linkat,renameat,renameat2,rename,mkdirat,unlinkat,ftruncate,fchmod,fchown";
@@ -52,17 +71,30 @@ fn paths(line: &str) -> Vec<String> {
         .skip(1)
         .filter_map(|rest| rest.split('>').next())
         .filter(|path| path.starts_with('/'))
-        .map(|path| path.trim_end_matches("(deleted)").trim_end_matches(' ').to_owned())
+        .map(|path| {
+            path.trim_end_matches("(deleted)")
+                .trim_end_matches(' ')
+                .to_owned()
+        })
         .collect()
 }
 
 impl Disk {
     fn see(&mut self, line: &str, nas: &str) {
         let failed = line.contains(") = -1");
-        let Some((call, _)) = line.split_once('(') else { return };
+        let Some((call, _)) = line.split_once('(') else {
+            return;
+        };
         let seen = paths(line);
-        let Some(first) = seen.first().cloned() else { return };
-        if failed || !first.starts_with(nas) || first.contains("/.octonas/run") || first.contains("/cache/") {
+        let Some(first) = seen.first().cloned() else {
+            return;
+        };
+        if failed
+            || !first.starts_with(nas)
+            || first.ends_with(".lock")
+            || first.contains("/.octonas/run")
+            || first.contains("/cache/")
+        {
             return;
         }
         match call {
@@ -76,9 +108,14 @@ impl Disk {
             }
             // A finished file gets its name: `linkat(AT_FDCWD, "/proc/self/fd/7", 5</dir>, "name")`, or a rename.
             "linkat" | "renameat" | "renameat2" | "rename" => {
-                let unnamed: Vec<&String> = self.dirty.iter().filter(|path| !path.ends_with(".jsonl") && !path.contains(".lock")).collect();
+                let unnamed: Vec<&String> = self
+                    .dirty
+                    .iter()
+                    .filter(|path| !path.ends_with(".jsonl") && !path.contains(".lock"))
+                    .collect();
                 if !unnamed.is_empty() {
-                    self.wrong.push(format!("{line}: not on the disk yet: {unnamed:?}"));
+                    self.wrong
+                        .push(format!("{line}: not on the disk yet: {unnamed:?}"));
                 }
                 for dir in seen {
                     if Path::new(&dir).is_dir() {
@@ -95,24 +132,55 @@ impl Disk {
 }
 
 fn in_order(env: &TestEnv, arguments: &[&str], input: &[u8]) {
-    let Some(lines) = traced(env, arguments, input, CALLS) else { return };
+    let Some(lines) = traced(env, arguments, input, CALLS) else {
+        return;
+    };
     let nas = env.nas.display().to_string();
     let mut disk = Disk::default();
     for line in &lines {
         disk.see(line, &nas);
     }
-    assert!(disk.synced > 5, "{arguments:?}: {} syncs seen of {} calls", disk.synced, lines.len());
-    assert!(disk.wrong.is_empty(), "{arguments:?}:\n{}", disk.wrong.join("\n"));
-    assert!(disk.dirty.is_empty(), "{arguments:?} leaves unsynced bytes in {:?}", disk.dirty);
-    let names: Vec<_> = disk.names.iter().filter(|(dir, _)| !dir.contains("/.octonas/cache") && !dir.contains("octonas-try")).collect();
-    assert!(names.is_empty(), "{arguments:?} leaves unsynced names in {names:#?}");
-    println!("{}: {} fsyncs, {} calls that change the disk", arguments.join(" "), disk.synced, lines.len());
+    assert!(
+        disk.synced > 5,
+        "{arguments:?}: {} syncs seen of {} calls",
+        disk.synced,
+        lines.len()
+    );
+    assert!(
+        disk.wrong.is_empty(),
+        "{arguments:?}:\n{}",
+        disk.wrong.join("\n")
+    );
+    assert!(
+        disk.dirty.is_empty(),
+        "{arguments:?} leaves unsynced bytes in {:?}",
+        disk.dirty
+    );
+    let names: Vec<_> = disk
+        .names
+        .iter()
+        .filter(|(dir, _)| !dir.contains("/.octonas/cache") && !dir.contains("octonas-try"))
+        .collect();
+    assert!(
+        names.is_empty(),
+        "{arguments:?} leaves unsynced names in {names:#?}"
+    );
+    println!(
+        "{}: {} fsyncs, {} calls that change the disk",
+        arguments.join(" "),
+        disk.synced,
+        lines.len()
+    );
 }
 
 #[test]
 fn every_file_is_on_the_disk_before_its_name_and_every_name_before_the_end() {
     let env = TestEnv::new();
-    in_order(&env, &["experiment", "create", "-f", "-"], definition("eco").as_bytes());
+    in_order(
+        &env,
+        &["experiment", "create", "-f", "-"],
+        definition("eco").as_bytes(),
+    );
     let edited = definition("eco").replace("account: bo", "account: dee");
     in_order(&env, &["experiment", "edit", "-f", "-"], edited.as_bytes());
     in_order(&env, &["experiment", "close", "eco"], b"");

@@ -9,10 +9,22 @@ use crate::support::{OCTONAS, TestEnv, definition, exact, names};
 /// Runs `octonas "$@"` in a shell after `before`.
 fn through_shell(env: &TestEnv, before: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new("/bin/bash");
-    command.arg("-c").arg(format!("{before}; exec {OCTONAS} \"$@\"")).arg("sh").args(arguments);
-    command.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", env.root.path());
-    command.env("OCTONAS_NAS", format!("local:{}", env.nas.display())).current_dir(env.root.path());
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .arg("-c")
+        .arg(format!("{before}; exec {OCTONAS} \"$@\""))
+        .arg("sh")
+        .args(arguments);
+    command
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin")
+        .env("HOME", env.root.path());
+    command
+        .env("OCTONAS_NAS", format!("local:{}", env.nas.display()))
+        .current_dir(env.root.path());
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     command
 }
 
@@ -21,7 +33,11 @@ fn modes(env: &TestEnv) -> Vec<String> {
         .into_iter()
         .map(|(path, state)| {
             let path = path.replace(&env.nas.display().to_string(), "");
-            format!("{} {}", state.split(' ').next().unwrap_or_default(), env.neutral(&path))
+            format!(
+                "{} {}",
+                state.split(' ').next().unwrap_or_default(),
+                env.neutral(&path)
+            )
         })
         .collect()
 }
@@ -30,17 +46,28 @@ fn modes(env: &TestEnv) -> Vec<String> {
 fn no_umask_opens_nothing() {
     let careful = TestEnv::new();
     fs::write(careful.root.path().join("eco.yaml"), definition("eco")).unwrap();
-    careful.run(&["experiment", "create", "-f", "eco.yaml"]).ok();
+    careful
+        .run(&["experiment", "create", "-f", "eco.yaml"])
+        .ok();
     for mask in ["0", "0777", "0027"] {
         let env = TestEnv::new();
         fs::write(env.root.path().join("eco.yaml"), definition("eco")).unwrap();
-        let output = through_shell(&env, &format!("umask {mask}"), &["experiment", "create", "-f", "eco.yaml"]).output().unwrap();
+        let output = through_shell(
+            &env,
+            &format!("umask {mask}"),
+            &["experiment", "create", "-f", "eco.yaml"],
+        )
+        .output()
+        .unwrap();
         assert!(output.status.success(), "{output:?}");
         assert_eq!(modes(&env), modes(&careful), "umask {mask}");
         let house = fs::metadata(env.at(".octonas")).unwrap();
         assert_eq!(house.permissions().mode() & 0o7777, 0o700);
         for (path, state) in exact(&env.at(".octonas")) {
-            assert!(state.starts_with("1006") || state.starts_with("407"), "{path}: {state}");
+            assert!(
+                state.starts_with("1006") || state.starts_with("407"),
+                "{path}: {state}"
+            );
         }
     }
 }
@@ -54,21 +81,35 @@ fn what_was_open_is_closed_and_what_is_taken_is_not_inherited() {
     // Descriptor 7 is a pipe, 8 a file open for writing, 200 a directory.
     let before = "mkfifo pipe; exec 7<>pipe 8>>secret 200</";
     let lines = {
-        let script = format!("{before}; exec strace -f -e trace=openat,openat2,socket,close_range,execve,dup,fcntl -o strace.log {OCTONAS} \"$@\"");
+        let script = format!(
+            "{before}; exec strace -f -e trace=openat,openat2,socket,close_range,execve,dup,fcntl -o strace.log {OCTONAS} \"$@\""
+        );
         if !std::path::Path::new("/usr/bin/strace").exists() {
             eprintln!("SKIPPED: there is no strace(1) to see descriptors with");
             return;
         }
         let mut command = Command::new("/bin/bash");
-        command.arg("-c").arg(script).arg("sh").args(["experiment", "create", "-f", "eco.yaml"]);
-        command.env_clear().env("PATH", "/usr/bin:/bin").env("OCTONAS_NAS", format!("local:{}", env.nas.display()));
+        command
+            .arg("-c")
+            .arg(script)
+            .arg("sh")
+            .args(["experiment", "create", "-f", "eco.yaml"]);
+        command
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .env("OCTONAS_NAS", format!("local:{}", env.nas.display()));
         let output = command.current_dir(env.root.path()).output().unwrap();
         assert!(output.status.success(), "{output:?}");
         fs::read_to_string(env.root.path().join("strace.log")).unwrap()
     };
-    let close = lines.find("close_range(3, 4294967295").unwrap_or_else(|| panic!("{lines}"));
+    let close = lines
+        .find("close_range(3, 4294967295")
+        .unwrap_or_else(|| panic!("{lines}"));
     // From then on every descriptor is closed on exec.
-    for line in lines[close..].lines().filter(|line| line.contains("openat") && !line.contains("= -1")) {
+    for line in lines[close..]
+        .lines()
+        .filter(|line| line.contains("openat") && !line.contains("= -1"))
+    {
         assert!(line.contains("O_CLOEXEC"), "{line}");
     }
     assert_eq!(fs::read(&secret).unwrap(), b"secret");
@@ -82,21 +123,42 @@ fn output_into_a_closed_pipe_ends_quietly_and_the_work_is_done() {
     for (number, trap) in ["true", "trap '' PIPE"].into_iter().enumerate() {
         let code = format!("eco-{number}");
         fs::write(env.root.path().join("x.yaml"), definition(&code)).unwrap();
-        let script = format!("{trap}; ({OCTONAS} experiment create -f x.yaml; echo $? > exit; {OCTONAS} completions bash; echo $? >> exit) 2> errors | true");
+        let script = format!(
+            "{trap}; ({OCTONAS} experiment create -f x.yaml; echo $? > exit; {OCTONAS} completions bash; echo $? >> exit) 2> errors | true"
+        );
         let mut command = Command::new("/bin/bash");
-        command.args(["-c", &script]).env_clear().env("PATH", "/usr/bin:/bin");
-        command.env("OCTONAS_NAS", format!("local:{}", env.nas.display())).current_dir(env.root.path());
+        command
+            .args(["-c", &script])
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin");
+        command
+            .env("OCTONAS_NAS", format!("local:{}", env.nas.display()))
+            .current_dir(env.root.path());
         assert!(command.status().unwrap().success());
-        assert_eq!(fs::read_to_string(env.root.path().join("exit")).unwrap(), "0\n0\n");
+        assert_eq!(
+            fs::read_to_string(env.root.path().join("exit")).unwrap(),
+            "0\n0\n"
+        );
         let errors = fs::read_to_string(env.root.path().join("errors")).unwrap();
-        assert!(!errors.contains("error") && !errors.contains("panic"), "{errors}");
+        assert!(
+            !errors.contains("error") && !errors.contains("panic"),
+            "{errors}"
+        );
         env.run(&["experiment", "check", &code]).ok();
     }
     // A terminal that goes away in the middle of the work does not stop it.
     fs::write(env.root.path().join("x.yaml"), definition("late")).unwrap();
     let mut command = Command::new("/bin/bash");
-    command.args(["-c", &format!("{OCTONAS} experiment create -f x.yaml 2>&1 >&2 | true; sleep 1")]).env_clear().env("PATH", "/usr/bin:/bin");
-    command.env("OCTONAS_NAS", format!("local:{}", env.nas.display())).current_dir(env.root.path());
+    command
+        .args([
+            "-c",
+            &format!("{OCTONAS} experiment create -f x.yaml 2>&1 >&2 | true; sleep 1"),
+        ])
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin");
+    command
+        .env("OCTONAS_NAS", format!("local:{}", env.nas.display()))
+        .current_dir(env.root.path());
     assert!(command.status().unwrap().success());
     env.run(&["experiment", "check", "late"]).ok();
 }
@@ -106,9 +168,16 @@ fn closed_standard_streams_hurt_nothing() {
     let env = TestEnv::with_experiment();
     let before = exact(&env.nas);
     for closed in ["exec 0<&-", "exec 1>&-", "exec 2>&-", "exec 0<&- 1>&- 2>&-"] {
-        for arguments in [&["experiment", "show", "eco"][..], &["experiment", "show", "none"], &["rpc", "methods"]] {
+        for arguments in [
+            &["experiment", "show", "eco"][..],
+            &["experiment", "show", "none"],
+            &["rpc", "methods"],
+        ] {
             let output = through_shell(&env, closed, arguments).output().unwrap();
-            assert!(output.status.code().is_some(), "{closed} {arguments:?}: {output:?}");
+            assert!(
+                output.status.code().is_some(),
+                "{closed} {arguments:?}: {output:?}"
+            );
         }
     }
     crate::support::untouched(&env.nas, &before, &"closed streams");
@@ -120,7 +189,10 @@ fn an_interruption_stops_between_steps_and_running_again_goes_on() {
     fs::write(env.root.path().join("eco.yaml"), definition("eco")).unwrap();
     let mut interrupted = 0;
     for delay in 0..12 {
-        let mut child = env.command(&["experiment", "create", "-f", "eco.yaml"]).spawn().unwrap();
+        let mut child = env
+            .command(&["experiment", "create", "-f", "eco.yaml"])
+            .spawn()
+            .unwrap();
         std::thread::sleep(std::time::Duration::from_millis(delay * 2));
         let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
         nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
