@@ -128,6 +128,11 @@ def pending(site, findings):
                    f"{done} dirty {nas.dirty()}")
     findings.note(f"said: {word}; still waiting: {nas.dirty()}")
     nas.octonas("experiment", "reopen", ECO)
+    if "samba" in nas.dirty():
+        done = site.create("otest-along", members={"otalice": "manage"})
+        findings.check("somebody else's pending change of the module 'samba'" in done.text,
+                       "a create, which needs samba applied, says that somebody else's change goes along", done)
+        nas.octonas("experiment", "remove", "otest-along", "--delete-data", "otest-along")
     nas.rpc("SMB", "setSettings", settings)
     nas.rpc("Config", "revertChanges", {"filename": ""})
     site.in_order(findings, ECO, "after a revert in the panel")
