@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::experiment::Date;
@@ -129,6 +130,9 @@ fn omv_settings(settings: &Settings) -> omv::Settings {
         if let Some(given) = given {
             place.clone_from(given);
         }
+    }
+    if let Some(seconds) = given.patience {
+        places.limits = places.limits.within(Duration::from_secs(seconds));
     }
     places
 }
