@@ -187,7 +187,8 @@ fn remembered_directories(memory: &Memory) -> Objects {
         .collect()
 }
 
-fn memory(opened: &Opened) -> Memory {
+/// What we remember of an open experiment.
+pub fn memory(opened: &Opened) -> Memory {
     Memory {
         objects: opened.applied.objects.clone(),
         intents: opened.applied.intents.clone(),
@@ -238,8 +239,9 @@ pub fn converge(site: &Site, opened: &mut Opened, mend: bool) -> Result<Outcome>
         if look.plan.steps.is_empty() {
             // Last, because a group that was made again has another number.
             if opened.applied.intents.contains_key(&sweep::intent()) {
-                outcome.repaired += sweep::mend(site, opened, &look, &observation)?.repaired;
-                opened.applied.forget(&sweep::intent())?;
+                let swept = sweep::mend(site, opened, &look, &observation)?;
+                outcome.repaired += swept.repaired;
+                sweep::settle(opened, &swept)?;
             }
             outcome.status = opened.definition.status.to_string();
             outcome.digest.clone_from(&opened.digest);

@@ -255,7 +255,7 @@ fn choose_base(site: &Site, definition: &Definition) -> Result<AbsPath> {
 }
 
 /// No other experiment of this NAS may bear the same code or id, on whatever base.
-fn refuse_twins(site: &Site, definition: &Definition, chosen: &OpenBase) -> Result<()> {
+pub fn refuse_twins(site: &Site, definition: &Definition, chosen: &OpenBase) -> Result<()> {
     for base in site.bases()? {
         if base.path == chosen.path || !base.available {
             continue;
@@ -314,9 +314,14 @@ fn resume(opened: &Opened, given: &Definition) -> Result<()> {
 /// Puts a new definition in the place of the old one, and applies it. `from` is the digest of the definition that the
 /// person saw when they began; without it the last writer wins.
 pub fn edit(site: &Site, text: &[u8], from: Option<&str>, options: Options) -> Result<Outcome> {
-    let new = read(text)?;
+    let Some(code) = experiment::code_of(text) else {
+        // It says everything that is wrong with it.
+        return Err(read(text)
+            .err()
+            .unwrap_or_else(|| Error::new("code.invalid", "the definition names no code")));
+    };
     let _nas = site.lock_nas()?;
-    let mut opened = site.open(&new.code)?;
+    let mut opened = site.open(&code)?;
     site::in_service(&opened)?;
     let _lock = site.lock_experiment(&opened.id())?;
     if let Some(from) = from
@@ -324,11 +329,12 @@ pub fn edit(site: &Site, text: &[u8], from: Option<&str>, options: Options) -> R
     {
         return Err(Error::new(
             "definition.changed",
-            format!("the definition of {} was changed by somebody else meanwhile", new.code),
+            format!("the definition of {} was changed by somebody else meanwhile", code),
         )
         .hint("look at it again (`octonas experiment show`), and make your change on what is there now"));
     }
-    let new = new.inheriting(&opened.definition);
+    let status = opened.definition.status;
+    let new = experiment::read(text, Strictness::Edit(status))?.inheriting(&opened.definition);
     experiment::check_edit(&opened.definition, &new)?;
     if opened.definition.status == Status::Active && new.status == Status::Draft {
         return Err(Error::new(

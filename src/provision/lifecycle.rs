@@ -133,14 +133,17 @@ pub fn remove(
         opened => opened?,
     };
     let _lock = site.lock_experiment(&opened.id())?;
-    let removed_before = opened.definition.status == Status::Removed;
+    let status = opened.definition.status;
+    let removed_before = status == Status::Removed;
     opened.definition.status = Status::Removed;
     if dry_run {
         forget_directories(&mut opened, true)?;
         return apply::preview(site, &opened);
     }
     if Tombstone::read(&opened.base.dir, &opened.identity()?)?.is_none() {
-        tombstone(site, &opened, false)?;
+        let mut stone = tombstone(site, &opened, false)?;
+        stone.status = Some(status.to_string());
+        stone.write(&opened.base.dir)?;
     }
     fault::point("remove.tombstone")?;
     if !removed_before {
@@ -185,17 +188,16 @@ fn forget_directories(opened: &mut Opened, only_in_memory: bool) -> Result<()> {
     Ok(())
 }
 
-fn tombstone(site: &Site, opened: &Opened, data_deleted: bool) -> Result<()> {
+fn tombstone(site: &Site, opened: &Opened, data_deleted: bool) -> Result<Tombstone> {
     let definition = &opened.definition;
     let id = opened.identity()?;
-    Tombstone::new(
+    Ok(Tombstone::new(
         &id,
         definition.code.as_str(),
         &definition.title,
         &site.caller,
         data_deleted,
-    )
-    .write(&opened.base.dir)
+    ))
 }
 
 /// Out of sight by one rename, then gone file by file; the tombstone says when that is true.
@@ -205,7 +207,7 @@ fn delete(site: &Site, opened: &Opened) -> Result<()> {
     fault::point("remove.discarded")?;
     site.progress.note("deleting the data");
     trash::empty(&opened.base.dir, &opened.id())?;
-    tombstone(site, opened, true)?;
+    tombstone(site, opened, true)?.write(&opened.base.dir)?;
     site.forget(&opened.id());
     Ok(())
 }
@@ -220,17 +222,12 @@ fn deleted(site: &Site, code: &Code, dry_run: bool) -> Result<Option<Outcome>> {
             .into_iter()
             .filter(|tombstone| tombstone.code == code.as_str())
             .max_by(|a, b| a.removed.cmp(&b.removed));
-        let Some(mut tombstone) = last else { continue };
+        let Some(tombstone) = last else { continue };
         if open.dir.stat(code.as_str())?.is_some() {
             continue;
         }
         if !dry_run {
             store::remove_unfinished(&open.dir)?;
-            // A kill between the last file and this line.
-            if !tombstone.data_deleted {
-                tombstone.data_deleted = true;
-                tombstone.write(&open.dir)?;
-            }
             site.forget(&tombstone.id);
         }
         return Ok(Some(Outcome {
@@ -251,7 +248,11 @@ fn finish_deletions(site: &Site) -> Result<()> {
             continue;
         };
         for id in trash::waiting(&open.dir)? {
-            trash::empty(&open.dir, &id)?;
+            if let Err(error) = trash::empty(&open.dir, &id) {
+                site.progress
+                    .warn(&format!("data that waits to be deleted stays: {error}"));
+                continue;
+            }
             let Ok(id) = ExperimentId::parse(&id) else {
                 continue;
             };
