@@ -78,6 +78,8 @@ pub fn adopt(site: &Site, dir: &Path, options: &Options) -> Result<Adoption> {
         && opened.applied.objects.contains_key(&apply::server(site));
     let ours = site.served_here(&opened);
     if ours.is_ok() && opened.definition.status != Status::Removed && !under_way {
+        // The list may not know yet, if an adoption was cut short at its very end.
+        site.note(&opened);
         return Err(Error::new(
             "experiment.exists",
             format!("{code} is in service here already"),
