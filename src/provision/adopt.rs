@@ -101,7 +101,6 @@ pub fn adopt(site: &Site, dir: &Path, options: &Options) -> Result<Adoption> {
     begin(site, &mut opened, &before, settled, &map)?;
     let outcome = apply::converge(site, &mut opened, false)?;
     Tombstone::clear(&opened.base.dir, &opened.identity()?)?;
-    opened.metadata.remove_file(BEFORE)?;
     let granted: Vec<&str> = map
         .iter()
         .filter(|line| line.granted)
@@ -116,6 +115,8 @@ pub fn adopt(site: &Site, dir: &Path, options: &Options) -> Result<Adoption> {
         &detail,
     )?;
     site.note(&opened);
+    // The last line of all: while it stands, the adoption is not finished.
+    opened.metadata.remove_file(BEFORE)?;
     Ok(Adoption { map, outcome })
 }
 

@@ -45,10 +45,18 @@ impl Canary {
 fn mischief(leaf: &Path, canary: &Path, round: u64) {
     let name = |what: &str| leaf.join(format!("{what}-{}", round % 7));
     let (a, b) = (name("a"), name("b"));
+    // Who makes mischief does not follow their own links out.
+    let real = |path: &Path| path.symlink_metadata().is_ok_and(|found| found.is_dir());
     match round % 8 {
         0 => {
-            let _ = fs::create_dir_all(a.join("deep/er"));
-            let _ = fs::write(a.join("deep/er/file"), "x");
+            let _ = fs::create_dir(&a);
+            if real(&a) {
+                let _ = fs::create_dir(a.join("deep"));
+            }
+            if real(&a) && real(&a.join("deep")) {
+                let _ = fs::create_dir(a.join("deep/er"));
+                let _ = fs::write(a.join("deep/er/file"), "x");
+            }
         }
         1 => {
             let _ = fs::rename(&a, &b);
@@ -75,16 +83,19 @@ fn mischief(leaf: &Path, canary: &Path, round: u64) {
         }
         6 => {
             // The directory becomes a link while somebody is in it.
-            let _ = fs::rename(a.join("deep"), b.join("moved"));
-            let _ = fs::rename(a.join("deep"), leaf.join("moved-up"));
-            let _ = symlink(canary, a.join("deep"));
+            if real(&a) {
+                let _ = fs::rename(a.join("deep"), leaf.join("moved-up"));
+                let _ = symlink(canary, a.join("deep"));
+            }
         }
         _ => {
             let _ = fs::remove_file(name("fifo"));
             let _ = fs::remove_file(name("hard"));
             let _ = fs::remove_file(name("link"));
             let _ = fs::remove_dir_all(leaf.join("moved-up"));
-            let _ = fs::remove_file(a.join("deep"));
+            if real(&a) {
+                let _ = fs::remove_file(a.join("deep"));
+            }
         }
     }
 }
