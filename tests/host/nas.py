@@ -69,7 +69,8 @@ class Nas(Machine):
         self.put("/etc/samba/smb.conf", "[global]\npassdb backend = tdbsam\n")
         self.inside_tree("systemctl", "enable", "--quiet", "openmediavault-engined.service", "ssh.service", "smbd.service")
         self.inside_tree("systemctl", "mask", "--quiet", "nmbd.service", "samba-ad-dc.service", "ssh.socket",
-                         "apt-daily.timer", "apt-daily-upgrade.timer", "systemd-networkd.service")
+                         "apt-daily.timer", "apt-daily-upgrade.timer", "systemd-networkd.service",
+                         "systemd-modules-load.service")
 
     def rpc(self, service, method, **params):
         """Asks the engine, as an admin does on its pages."""

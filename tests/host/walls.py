@@ -6,11 +6,10 @@ import pathlib
 import sys
 import time
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-
-from doors import cells, clients  # noqa: E402
-from machine import INNER, Failed  # noqa: E402
-from nas import Nas  # noqa: E402
+import cells
+import clients
+from machine import INNER, Failed
+from nas import Nas
 
 ECO, LAKE = "eco-2026", "lake-1"
 LEAVES = ("raw", "processed", "scripts", "docs")
