@@ -240,6 +240,11 @@ fn ours(
 ) -> Option<Attributes> {
     match applied {
         Some(made) if made.reference == found.reference => Some(made.attributes.clone()),
+        // The NAS lost its record of the group ("revert" in its panel), the system kept it: still the one we made, and
+        // mending registers it again. A group that somebody else registered has another reference.
+        Some(made) if id.kind == Kind::Group && found.reference.is_none() => {
+            Some(made.attributes.clone())
+        }
         Some(_) => None,
         None if matches!(id.kind, Kind::Directory | Kind::Mounts | Kind::Privileges) => {
             Some(Attributes::new())
@@ -380,4 +385,28 @@ fn differences(from: &Attributes, to: &Attributes) -> Vec<String> {
             format!("{name}: {} → {}", show(from.get(name)), show(to.get(name)))
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn group(reference: Option<&str>, comment: &str) -> Found {
+        Found {
+            reference: reference.map(str::to_owned),
+            attributes: [("comment".to_owned(), comment.to_owned())].into(),
+        }
+    }
+
+    #[test]
+    fn a_group_that_the_nas_forgot_is_still_ours_and_one_that_it_has_anew_is_not() {
+        let id = ObjectId::new(Kind::Group, "exp-eco-w");
+        let made = group(Some("one"), "OctoNAS 1");
+        let is_ours = |found: &Found| ours(&id, Some(&made), false, found, "1").is_some();
+        assert!(is_ours(&made));
+        assert!(is_ours(&group(None, "")));
+        assert!(!is_ours(&group(Some("two"), "OctoNAS 1")));
+        let share = ObjectId::new(Kind::SmbShare, "eco");
+        assert!(ours(&share, Some(&made), false, &group(None, ""), "1").is_none());
+    }
 }

@@ -25,6 +25,7 @@ def parts():
         "sessions": sessions.run,
         "drift": drift.run,
         "crashes": crashes.run,
+        "kill": crashes.kill,
         "reboot": lasting.reboot,
         "upgrade": packages.again,
         "purge": packages.go,

@@ -96,7 +96,9 @@ pub(super) fn put(omv: &Omv, code: &str) -> Result<()> {
                 "OpenMediaVault has no configuration entry of {code}, so nothing says what to mount"
             ),
         )
-        .hint("run `octonas experiment apply`"));
+        .hint(
+            "it was taken away (\"revert\" in the panel?): run `octonas experiment apply --mend`",
+        ));
     };
     wall(&omv.settings().jails, &entry)?;
     sync(omv)?;
