@@ -6,6 +6,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -16,11 +17,14 @@ use crate::experiment::AccountName;
 use crate::object::{Attributes, Found, Kind, ObjectId, Reference};
 use crate::report::Progress;
 use crate::sys::dir::{Dir, Permissions};
+use crate::sys::lock::lock;
 
 /// The directory of a base that holds the NAS's own files; nobody but its owner enters it.
 const HOUSE: &str = ".octonas";
 const FILE: &str = "nas.jsonl";
 const SIZE_LIMIT: u64 = 256 << 20;
+/// How long the first to open it waits for another first.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 const KINDS: [Kind; 6] = [
     Kind::Group,
@@ -74,8 +78,16 @@ impl Local {
         })?;
         let mut state = State::read(&house)?;
         if state.id.is_none() {
-            let id = uuid::Uuid::new_v4().to_string();
-            append(&house, &state, &[Line::Nas { id: id.clone() }])?;
+            // Two that are first at once must not make two of it.
+            let _lock = lock(&house, "first", PATIENCE)?;
+            state = State::read(&house)?;
+            let id = state
+                .id
+                .clone()
+                .unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
+            if state.id.is_none() {
+                append(&house, &state, &[Line::Nas { id: id.clone() }])?;
+            }
             state.id = Some(id);
         }
         Ok(Self {

@@ -70,8 +70,12 @@ pub fn adopt(site: &Site, dir: &Path, options: &Options) -> Result<Adoption> {
     let map = map(&opened, &observation, options);
     unknown_grants(&map, options)?;
     // Adopting again what is being adopted goes on; adopting what is in service would take everybody out.
-    let under_way = opened.applied.intents.contains_key(&sweep::intent());
-    let begun = under_way && opened.applied.objects.contains_key(&apply::server(site));
+    // The tombstone goes last of all: while it stands, the adoption is not finished.
+    let under_way = opened.applied.intents.contains_key(&sweep::intent())
+        || Tombstone::read(&opened.base.dir, &opened.identity()?)?.is_some();
+    let begun = under_way
+        && opened.definition.status != Status::Removed
+        && opened.applied.objects.contains_key(&apply::server(site));
     let ours = site.served_here(&opened);
     if ours.is_ok() && opened.definition.status != Status::Removed && !under_way {
         return Err(Error::new(
@@ -97,7 +101,6 @@ pub fn adopt(site: &Site, dir: &Path, options: &Options) -> Result<Adoption> {
         begin(site, &mut opened, options, &map)?;
     }
     let outcome = apply::converge(site, &mut opened, false)?;
-    Tombstone::clear(&opened.base.dir, &opened.identity()?)?;
     let detail = [
         ("code", code.to_string()),
         ("granted", options.grant.join(",")),
@@ -109,6 +112,7 @@ pub fn adopt(site: &Site, dir: &Path, options: &Options) -> Result<Adoption> {
         ledger::Outcome::Done,
         &detail,
     )?;
+    Tombstone::clear(&opened.base.dir, &opened.identity()?)?;
     site.note(&opened);
     Ok(Adoption { map, outcome })
 }

@@ -19,6 +19,7 @@ use crate::experiment::Definition;
 use crate::layout::Directory;
 use crate::nas::{Interruption, Observation, Session};
 use crate::object::{Attributes, Found, Kind, ObjectId, Objects};
+use crate::store;
 use crate::sys::dir::Dir;
 use crate::sys::{fault, process};
 
@@ -196,6 +197,8 @@ pub fn preview(site: &Site, opened: &Opened) -> Result<Outcome> {
 pub fn converge(site: &Site, opened: &mut Opened, mend: bool) -> Result<Outcome> {
     let mut outcome = Outcome::of(opened);
     site.trust_clock(&opened.base)?;
+    store::remove_unfinished(&opened.base.dir)?;
+    opened.metadata.remove_unfinished()?;
     let server = server(site);
     if !opened.applied.objects.contains_key(&server) {
         opened.applied.done(&server, &Found::default())?;

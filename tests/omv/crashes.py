@@ -6,7 +6,7 @@ import people
 from people import ECO, LAKE
 
 CRASH = "otest-crash"
-DELAYS = (0.05, 0.2, 0.5, 1, 1.5, 2, 3, 4.5, 6, 8, 11, 15)
+DELAYS = (0.05, 0.2, 0.5, 1, 2, 3.5, 5.5, 8, 12, 20)
 
 
 def killed(site, *arguments, after, input=None):

@@ -38,8 +38,7 @@ def install(site, findings, arguments):
         done = unpack(site, "--reinstall" if version(nas, NAMES[0]) else "")
         findings.check(done.code == 0, "apt-get install of both packages ends well", done)
         nas.wait(60)
-    for code in site.codes():
-        nas.octonas("experiment", "remove", code, "--delete-data", code)
+    testbed.sweep(site, findings)
     done = nas.octonas("base", "add", site.base)
     findings.check(done.code == 0, f"octonas base add {site.base}", done)
     again = nas.octonas("base", "add", site.base)
