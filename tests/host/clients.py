@@ -37,7 +37,7 @@ class Door:
     def secret(self, person):
         """A file with the password, and a program that prints it: no secret is ever an argument."""
         file = self.dir / f"{person.name}.password"
-        if not file.exists():
+        if not file.exists() or file.read_text() != person.password:
             file.touch(0o600)
             file.write_text(person.password)
             ask = self.dir / f"{person.name}.ask"

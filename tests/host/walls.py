@@ -3,6 +3,7 @@
 import hashlib
 import json
 import pathlib
+import re
 import sys
 import time
 
@@ -117,6 +118,24 @@ class Walls:
         """person × experiment × door × operation."""
         self.matrix()
         self.cells().again()
+
+    def accounts(self):
+        """An account that is made on the way, with a password that is shown once, and never an empty one."""
+        done = self.octonas("an experiment with a new person is created", "experiment", "create", "--create-accounts",
+                            "-f", "-", text=definition("fresh-1", {"emile": "write"}))
+        shown = re.search(r"initial password of emile: (\S+)", done.out)
+        if not self.check("the password is shown", shown is not None, done):
+            return
+        self.check("nothing logs it", shown[1] not in self.nas.run("journalctl", "--no-pager").out)
+        self.nas.run("tee", f"{self.base}/fresh-1/raw/known", text="known")
+        for door in self.doors:
+            self.check(f"it opens {door.name}", self.can_read(door, clients.Person("emile", shown[1]), "fresh-1"))
+        self.check("no password opens nothing", not self.can_read(self.smb, clients.Person("emile", ""), "fresh-1"))
+        self.octonas("it is removed", "experiment", "remove", "fresh-1")
+        for door in self.doors:
+            self.check(f"removed, {door.name} opens nothing",
+                       not self.can_read(door, clients.Person("emile", shown[1]), "fresh-1"))
+        self.check("its data is there", self.exists(f"{self.base}/fresh-1/raw/known"))
 
     def breach(self):
         """A frame that an admin opened by hand: the cells see it, `check` names it, mending shuts it."""
@@ -274,7 +293,7 @@ class Walls:
         self.octonas("with room again, the same command ends it", "experiment", "create", "-f", "-", text=text)
         self.octonas("nothing differs", "experiment", "check", "crowded")
 
-    PARTS = ["create", "people", "breach", "sweep", "membership", "closing", "reboot", "reopening", "unavailable", "full"]
+    PARTS = ["create", "people", "accounts", "breach", "sweep", "membership", "closing", "reboot", "reopening", "unavailable", "full"]
 
 
 def main(tree, work, programs, *parts):
