@@ -197,16 +197,21 @@ class Rsync(Door):
 
     name = "rsync"
 
-    def command(self, person, *arguments):
-        return ["rsync", "-e", " ".join(["ssh", *self.ssh_options(person)]), "--timeout=30", *arguments]
+    def command(self, person, options, *arguments):
+        return ["rsync", "-e", " ".join(["ssh", *options, *self.ssh_options(person)]), "--timeout=30", *arguments]
 
     def carry_out(self, person, code, steps):
-        said = []
-        for step in steps:
-            said.append(self.call(person, self.command(person, *self.arguments(person, code, step))))
-            if "Permission denied (p" in said[-1]:
-                break  # sshd lets this person in nowhere: once is enough
-        return "".join(said)
+        # One login for all steps; who is not let in says so once.
+        shared = ["-o", f"ControlPath={self.dir}/{person.name}.socket"]
+        login = ["ssh", "-M", "-N", "-f", *shared, *self.ssh_options(person), f"{person.name}@{self.host}"]
+        quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        is_in = subprocess.run(login, check=False, env=self.environment(person), timeout=SECONDS, **quiet).returncode == 0
+        try:
+            return "".join(self.call(person, self.command(person, shared, *self.arguments(person, code, step)))
+                           for step in (steps if is_in else steps[:1]))
+        finally:
+            if is_in:
+                subprocess.run(["ssh", *shared, "-O", "exit", self.host], check=False, timeout=SECONDS, **quiet)
 
     def arguments(self, person, code, step):
         remote = f"{person.name}@{self.host}:{code}/"

@@ -4,6 +4,7 @@ import hashlib
 import json
 import pathlib
 import re
+import signal
 import sys
 import time
 
@@ -297,6 +298,8 @@ class Walls:
 
 
 def main(tree, work, programs, *parts):
+    # Whoever is told to end ends what it started, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     nas = Nas(tree, work, programs)
     try:
         nas.boot()
