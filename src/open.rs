@@ -1,7 +1,8 @@
 //! From the configuration to a place where work is done: the NAS is chosen here, and nowhere else.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::experiment::Date;
@@ -112,7 +113,7 @@ pub fn site(
         parsed: RefCell::default(),
         known_bases: RefCell::default(),
         caller: caller.to_owned(),
-        today: Date::parse(&clock::today().to_string())?,
+        today: Cell::new(Date::parse(&clock::today().to_string())?),
     })
 }
 
@@ -129,6 +130,9 @@ fn omv_settings(settings: &Settings) -> omv::Settings {
         if let Some(given) = given {
             place.clone_from(given);
         }
+    }
+    if let Some(seconds) = given.patience {
+        places.limits = places.limits.within(Duration::from_secs(seconds));
     }
     places
 }

@@ -48,6 +48,8 @@ pub struct Places {
     pub jails: Option<PathBuf>,
     /// What the jails should be.
     pub jails_wanted: Option<PathBuf>,
+    /// How many seconds OpenMediaVault may take to answer one call.
+    pub patience: Option<u64>,
 }
 
 impl Settings {

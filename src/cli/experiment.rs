@@ -293,11 +293,11 @@ fn text(outcome: &Outcome, dry_run: bool) -> String {
         }
     }
     out.push_str(&drifts(&outcome.drift));
-    for (account, password) in &outcome.passwords {
+    for (account, password) in outcome.passwords.reveal() {
         let _ = writeln!(
             out,
             "initial password of {account}: {}   (shown once; it is kept nowhere)",
-            password.as_str()
+            password
         );
     }
     out

@@ -8,14 +8,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde::Serialize;
-use zeroize::Zeroizing;
 
+use super::accounts;
 use super::desired::{self, Wish};
-use super::plan::{self, Action, Drift, Memory, Plan, Step};
+use super::plan::{self, Action, Drift, Memory, Plan, Step, Terms};
 use super::site::{Opened, Site};
 use super::{frame, observe, sweep};
-use crate::error::{Error, Result};
-use crate::experiment::Definition;
+use crate::error::{Error, Passwords, Result};
+use crate::experiment::{Definition, Status};
 use crate::layout::Directory;
 use crate::nas::{Interruption, Observation, Session};
 use crate::object::{Attributes, Found, Kind, ObjectId, Objects};
@@ -25,6 +25,9 @@ use crate::sys::{fault, process};
 
 /// A plan needs at most three rounds (make; link what got its name only when it was made; nothing left).
 const ROUNDS: usize = 5;
+
+/// How often sessions are looked for again before we say that they remain.
+const SESSION_ROUNDS: usize = 5;
 
 /// What an operation did.
 #[derive(Debug, Default, Serialize)]
@@ -48,20 +51,10 @@ pub struct Outcome {
     /// What members narrowed and was set right.
     pub repaired: u64,
     /// Initial passwords of accounts that were created: shown once, kept nowhere.
-    #[serde(serialize_with = "secrets", skip_serializing_if = "BTreeMap::is_empty")]
-    pub passwords: BTreeMap<String, Zeroizing<String>>,
+    #[serde(skip_serializing_if = "Passwords::is_empty")]
+    pub passwords: Passwords,
     /// Calls that the NAS answered.
     pub calls: BTreeMap<String, u64>,
-}
-
-fn secrets<S: serde::Serializer>(
-    map: &BTreeMap<String, Zeroizing<String>>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    serializer.collect_map(
-        map.iter()
-            .map(|(account, secret)| (account, secret.as_str())),
-    )
 }
 
 impl Outcome {
@@ -126,15 +119,33 @@ pub fn look_at(
     mend: bool,
 ) -> Result<Look> {
     let definition = subject.definition;
-    let directories = site.layout(definition)?.expand(definition)?;
     let memory = subject.memory;
+    let remembered = remembered_directories(memory);
+    let expanded = match definition.status {
+        Status::Removed => Ok(Vec::new()),
+        _ => site
+            .layout(definition)
+            .and_then(|layout| layout.expand(definition)),
+    };
+    // A layout that went away must not keep an experiment from being closed: its directories are known.
+    let (directories, lost_layout) = match expanded {
+        Ok(directories) => (directories, false),
+        Err(error) if remembered.is_empty() => return Err(error),
+        Err(error) => {
+            site.progress.warn(&format!(
+                "{}: {error}; its directories stay as they are",
+                definition.code
+            ));
+            (Vec::new(), true)
+        }
+    };
     let shared_folder = memory
         .objects
         .get(&ObjectId::new(Kind::SharedFolder, definition.code.as_str()))
         .and_then(|found| found.reference.as_deref());
     let id = definition.id.map(|id| id.to_string()).unwrap_or_default();
     let enforced = site.nas.identity().enforces_rights;
-    let desired = desired::desired(&Wish {
+    let mut desired = desired::desired(&Wish {
         definition,
         id: &id,
         directories: &directories,
@@ -142,16 +153,38 @@ pub fn look_at(
         kinds: site.nas.kinds(),
         enforced,
         shared_folder,
-        today: site.today,
+        today: site.today.get(),
     });
+    if lost_layout {
+        desired.extend(remembered);
+    }
     let observed = observe::observe(subject.dir, observation, &desired, memory, enforced)?;
-    let plan = plan::plan(&desired, memory, &observed, &id, mend);
+    let absent = if enforced {
+        accounts::absent(definition, observation)
+    } else {
+        BTreeSet::new()
+    };
+    let terms = Terms {
+        marker: &id,
+        mend,
+        absent: &absent,
+    };
+    let plan = plan::plan(&desired, memory, &observed, &terms);
     Ok(Look {
         desired,
         observed,
         directories,
         plan,
     })
+}
+
+fn remembered_directories(memory: &Memory) -> Objects {
+    memory
+        .objects
+        .iter()
+        .filter(|(id, _)| id.kind == Kind::Directory)
+        .map(|(id, found)| (id.clone(), found.attributes.clone()))
+        .collect()
 }
 
 fn memory(opened: &Opened) -> Memory {
@@ -161,19 +194,11 @@ fn memory(opened: &Opened) -> Memory {
     }
 }
 
-/// Refuses a plan that would need what is not ours, or people who have no account.
-pub fn admissible(
-    site: &Site,
-    definition: &Definition,
-    observation: &Observation,
-    look: &Look,
-) -> Result<()> {
+/// Refuses a plan that would need what is not ours.
+pub fn admissible(look: &Look) -> Result<()> {
     if let Some(conflict) = look.plan.conflicts.first() {
         return Err(Error::new("object.foreign", conflict.reason.clone())
             .hint("rename or remove it, or choose another code; OctoNAS never takes over what it did not make"));
-    }
-    if site.nas.identity().enforces_rights {
-        super::accounts::check(definition, observation, site.today)?;
     }
     Ok(())
 }
@@ -196,9 +221,10 @@ pub fn preview(site: &Site, opened: &Opened) -> Result<Outcome> {
 /// Makes the NAS match the definition; says what it did. Run again, it does nothing.
 pub fn converge(site: &Site, opened: &mut Opened, mend: bool) -> Result<Outcome> {
     let mut outcome = Outcome::of(opened);
-    site.trust_clock(&opened.base)?;
-    store::remove_unfinished(&opened.base.dir)?;
+    opened.show_definition()?;
+    // Files that a killed run had not given their name: we hold both locks, so nobody is writing one.
     opened.metadata.remove_unfinished()?;
+    store::remove_unfinished(&opened.base.dir)?;
     let server = server(site);
     if !opened.applied.objects.contains_key(&server) {
         opened.applied.done(&server, &Found::default())?;
@@ -207,7 +233,7 @@ pub fn converge(site: &Site, opened: &mut Opened, mend: bool) -> Result<Outcome>
         finish_what_was_begun(site, opened)?;
         let observation = site.nas.observe()?;
         let look = look(site, opened, &observation, mend)?;
-        admissible(site, &opened.definition, &observation, &look)?;
+        admissible(&look)?;
         outcome.drift.clone_from(&look.plan.drift);
         if look.plan.steps.is_empty() {
             // Last, because a group that was made again has another number.
@@ -278,14 +304,13 @@ fn round(
     look: &Look,
     outcome: &mut Outcome,
 ) -> Result<()> {
-    for account in look.plan.revoked() {
-        opened.applied.intend(
-            &ObjectId::new(Kind::Revocation, account),
-            &Attributes::new(),
-        )?;
+    for account in &look.plan.revoked {
+        let revocation = ObjectId::new(Kind::Revocation, account);
+        opened.applied.intend(&revocation, &Attributes::new())?;
     }
     let total = look.plan.steps.len();
     let mut open_stage: Option<usize> = None;
+    let mut ended = false;
     let mut with_new_groups: Option<Observation> = None;
     for (number, step) in ordered(&look.plan.steps).into_iter().enumerate() {
         process::check_interrupted()?;
@@ -296,9 +321,11 @@ fn round(
         if boundary && let Some(number) = open_stage.take() {
             activate(site, opened, number)?;
         }
-        if step.object.kind == Kind::Group && step.action == Action::Delete {
-            // A process is known by the number of the group: once the group is gone, nobody can tell.
-            end_revoked(site, opened)?;
+        // Whoever lost a membership is out before anything else is tried that may fail; and before a group is gone, by
+        // whose number a process is known.
+        let past_groups = step.object.kind != Kind::Group || step.action == Action::Delete;
+        if past_groups && !std::mem::replace(&mut ended, true) {
+            end_sessions(site, opened)?;
         }
         site.progress.step(number + 1, total, &describe(step));
         if let Some(stage) = next.filter(|_| touches(step) && step.object.kind != Kind::Mounts) {
@@ -435,15 +462,7 @@ fn freeze(
         return Ok(());
     }
     outcome.calls = site.nas.counters();
-    Err(Error::new(
-        "close.busy",
-        format!(
-            "{} is not closed yet: {} still write(s)",
-            opened.definition.code,
-            who(&left)
-        ),
-    )
-    .hint("end these programs, then close again; until then its status is `closing`"))
+    Err(busy(opened, &left))
 }
 
 fn who(sessions: &[Session]) -> String {
@@ -468,8 +487,9 @@ fn activate(site: &Site, opened: &mut Opened, stage: usize) -> Result<()> {
     opened.applied.forget(&activation(stage))
 }
 
-/// What an earlier run began and a crash cut short.
+/// What an earlier run began and a crash cut short. People are out before anything else is tried that may fail.
 fn finish_what_was_begun(site: &Site, opened: &mut Opened) -> Result<()> {
+    end_sessions(site, opened)?;
     for stage in 0..STAGES.len() {
         if opened.applied.intents.contains_key(&activation(stage)) {
             activate(site, opened, stage)?;
@@ -478,39 +498,75 @@ fn finish_what_was_begun(site: &Site, opened: &mut Opened) -> Result<()> {
     end_revoked(site, opened)
 }
 
-/// Ends the sessions of those who lost a membership. It is done only when none is left.
-fn end_revoked(site: &Site, opened: &mut Opened) -> Result<()> {
-    let accounts: BTreeSet<String> = opened
+fn revoked(opened: &Opened) -> BTreeSet<String> {
+    opened
         .applied
         .intents
         .keys()
         .filter(|id| id.kind == Kind::Revocation)
         .map(|id| id.key.clone())
-        .collect();
+        .collect()
+}
+
+/// Ends the sessions of those who lost a membership, until a fresh look finds none: a process that is about to die may
+/// still have made another.
+fn end_sessions(site: &Site, opened: &Opened) -> Result<()> {
+    let accounts = revoked(opened);
     if accounts.is_empty() {
         return Ok(());
     }
-    let open = site.nas.sessions(&accounts, &opened.path())?;
-    if !open.is_empty() {
+    let mut open = site.nas.sessions(&accounts, &opened.path())?;
+    for _ in 0..SESSION_ROUNDS {
+        if open.is_empty() {
+            return Ok(());
+        }
         site.progress
             .note(&format!("ending open sessions: {}", who(&open)));
-        let left = site.nas.end_sessions(&open)?;
-        if !left.is_empty() {
-            return Err(Error::new(
-                "sessions.remain",
-                format!(
-                    "{} keeps old rights: {}",
-                    opened.definition.code,
-                    who(&left)
-                ),
-            )
-            .hint("end these sessions, then run `octonas experiment apply` again"));
-        }
+        site.nas.end_sessions(&open)?;
+        open = site.nas.sessions(&accounts, &opened.path())?;
     }
-    for account in accounts {
+    if open.is_empty() {
+        return Ok(());
+    }
+    Err(Error::new(
+        "sessions.remain",
+        format!(
+            "{} keeps old rights: {}",
+            opened.definition.code,
+            who(&open)
+        ),
+    )
+    .hint("end these sessions, then run `octonas experiment apply` again"))
+}
+
+/// The same, and then it is done: every door is shut by now.
+fn end_revoked(site: &Site, opened: &mut Opened) -> Result<()> {
+    end_sessions(site, opened)?;
+    for account in revoked(opened) {
         opened
             .applied
             .forget(&ObjectId::new(Kind::Revocation, account))?;
     }
     Ok(())
+}
+
+/// Asks whether a closed experiment really is: nobody writes any more, through no mount that shows it.
+pub fn confirm_closed(site: &Site, opened: &Opened) -> Result<()> {
+    let left = site.nas.freeze(&opened.path(), true)?;
+    if left.is_empty() {
+        return Ok(());
+    }
+    Err(busy(opened, &left))
+}
+
+fn busy(opened: &Opened, left: &[Session]) -> Error {
+    Error::new(
+        "close.busy",
+        format!(
+            "{} is not closed yet: {} still write(s)",
+            opened.definition.code,
+            who(left)
+        ),
+    )
+    .hint("end these programs, then close again; until then its status is `closing`")
 }

@@ -18,7 +18,7 @@ pub fn apply(site: &Site, code: &Code, mend: bool) -> Result<Outcome> {
     let mut opened = site.open(code)?;
     site::in_service(&opened)?;
     let _lock = site.lock_experiment(&opened.id())?;
-    if mend {
+    if mend && !opened.applied.intents.contains_key(&super::sweep::intent()) {
         // What members narrowed is looked through again, whether or not anything else drifted.
         opened
             .applied
@@ -40,6 +40,7 @@ pub fn apply(site: &Site, code: &Code, mend: bool) -> Result<Outcome> {
 fn finish(site: &Site, opened: &mut Opened, mend: bool) -> Result<Outcome> {
     let mut outcome = apply::converge(site, opened, mend)?;
     if opened.definition.status == Status::Closing {
+        apply::confirm_closed(site, opened)?;
         opened.definition.status = Status::Closed;
         opened.save()?;
         outcome.status = opened.definition.status.to_string();
@@ -55,7 +56,7 @@ fn finish(site: &Site, opened: &mut Opened, mend: bool) -> Result<Outcome> {
 pub fn close(site: &Site, code: &Code, dry_run: bool) -> Result<Outcome> {
     change_status(site, code, dry_run, |status| match status {
         Status::Closed | Status::Archived => Ok(None),
-        Status::Draft => Err("it is a draft: nobody writes in it yet"),
+        Status::Draft => Err("it is a draft: no door of it is open yet"),
         _ => Ok(Some(Status::Closing)),
     })
 }
@@ -316,7 +317,7 @@ pub fn due(site: &Site, dry_run: bool) -> Result<Vec<Due>> {
 /// The accounts whose access has ended and who are still inside, as we remember.
 fn ended(site: &Site, code: &Code) -> Result<Vec<String>> {
     let opened = site.open(code)?;
-    let members = super::desired::members(&opened.definition, site.today);
+    let members = super::desired::members(&opened.definition, site.today.get());
     let mut ended: Vec<String> =
         opened
             .definition

@@ -92,8 +92,10 @@ class Engined:
             passwd = "".join(f"{u['name']}:x:{u['uid']}:{u.get('gid', 100)}::/home/{u['name']}:/bin/sh\n" for u in self.state["users"])
             group = "".join(f"{g['name']}:x:{g['gid']}:{','.join(g['members'])}\n" for g in self.state["groups"])
             for name, text in (("passwd", passwd), ("group", group)):
-                # In place: a test may have mounted the file over the system's.
-                (people / name).write_text(text)
+                # In place, because a test may have mounted the file over the system's; a reader meets it half written
+                # only while it changes.
+                if not (people / name).exists() or (people / name).read_text() != text:
+                    (people / name).write_text(text)
         if self.options.dirty:
             # Rewritten in place, as the real one does.
             pathlib.Path(self.options.dirty).write_text(json.dumps(self.state["dirty"]))

@@ -45,7 +45,8 @@ impl Double {
         Self { dir, child }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    /// Something in its own directory.
+    pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
@@ -92,7 +93,7 @@ impl Double {
         let file = self.path("octonas.yaml");
         let place = |name: &str| self.path(name).display().to_string();
         let text = format!(
-            "nas: omv\nomv:\n  socket: {}\n  dirty-modules: {}\n  jails: {}\n  jails-wanted: {}\nrun: {}\ncache: {}\n",
+            "nas: omv\nomv:\n  socket: {}\n  dirty-modules: {}\n  jails: {}\n  jails-wanted: {}\n  patience: 2\nrun: {}\ncache: {}\n",
             place("engined.sock"),
             place("dirtymodules.json"),
             place("jail"),
@@ -162,6 +163,13 @@ impl Double {
         self.child.wait().unwrap();
         self.child = spawn(self.dir.path());
     }
+
+    /// Starts it again if it died.
+    pub fn revive(&mut self) {
+        if self.child.try_wait().unwrap().is_some() {
+            self.child = spawn(self.dir.path());
+        }
+    }
 }
 
 impl Drop for Double {
@@ -221,8 +229,13 @@ fn is_in_namespace() -> bool {
 
 /// Runs the test `name` in a private mount namespace: this same program again, for that test alone.
 pub fn in_namespace(name: &str, test: impl FnOnce()) {
-    if is_in_namespace() {
-        return test();
+    in_namespaces(name, 1, |_| test());
+}
+
+/// The same in `parts` namespaces at once; `test` learns which one it is in.
+pub fn in_namespaces(name: &str, parts: usize, test: impl FnOnce(usize)) {
+    if let Some(part) = std::env::var_os(MARK) {
+        return test(part.to_str().unwrap().parse().unwrap());
     }
     let ways: [&[&str]; 2] = [
         &["--mount", "--propagation", "private"],
@@ -248,19 +261,39 @@ pub fn in_namespace(name: &str, test: impl FnOnce()) {
         eprintln!("SKIPPED {name}: this machine allows no mount namespace");
         return;
     };
-    let output = Command::new("unshare")
-        .args(way)
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", name, "--nocapture", "--test-threads", "1"])
-        .env(MARK, "1")
-        .output()
-        .unwrap();
-    assert!(
-        output.status.success(),
-        "in a mount namespace:\n{}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let guests: Vec<Child> = (0..parts)
+        .map(|part| {
+            Command::new("unshare")
+                .args(way)
+                .arg(std::env::current_exe().unwrap())
+                .args(["--exact", name, "--nocapture", "--test-threads", "1"])
+                .env(MARK, part.to_string())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()
+                .unwrap()
+        })
+        .collect();
+    // Both pipes are read to their end, or a talkative guest would wait for ever.
+    let ends: Vec<_> = std::thread::scope(|scope| {
+        let waiting: Vec<_> = guests
+            .into_iter()
+            .map(|guest| scope.spawn(|| guest.wait_with_output().unwrap()))
+            .collect();
+        waiting.into_iter().map(|w| w.join().unwrap()).collect()
+    });
+    for output in &ends {
+        let told = String::from_utf8_lossy(&output.stdout);
+        for line in told.lines().filter(|line| line.starts_with("  ")) {
+            eprintln!("{line}");
+        }
+        assert!(
+            output.status.success(),
+            "in a mount namespace:\n{told}{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        assert!(told.contains("1 passed"), "{name} is no test:\n{told}");
+    }
 }
 
 /// Puts a program in sshd's place, in this namespace alone, that confines everybody to `jails`.

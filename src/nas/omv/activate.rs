@@ -19,7 +19,7 @@ use crate::report::Progress;
 
 /// The longest time that a deployment may take.
 const DEPLOY: Duration = Duration::from_mins(30);
-/// How often to look whether it is done.
+/// How long to wait before looking whether it is done: twice as long each time, up to this.
 const LOOK: Duration = Duration::from_millis(300);
 
 /// The modules that make these kinds effective. A group's members count at once for new logins; OpenMediaVault marks
@@ -122,6 +122,7 @@ pub(super) fn apply(
     )?;
     let started = Instant::now();
     let mut tell = Duration::from_secs(5);
+    let mut look = Duration::from_millis(20);
     loop {
         // The call that sees the end also removes the task: it is asked as a change, which is never repeated.
         let state: Running = engined
@@ -146,7 +147,8 @@ pub(super) fn apply(
             tell = passed + Duration::from_secs(5);
             progress.note(&format!("… {names}: {} s", passed.as_secs()));
         }
-        sleep(LOOK);
+        sleep(look);
+        look = LOOK.min(look * 2);
     }
 }
 

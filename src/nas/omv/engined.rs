@@ -45,6 +45,19 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    /// The same limits, none of them longer than `time`.
+    #[must_use]
+    pub fn within(self, time: Duration) -> Self {
+        Self {
+            send: self.send.min(time),
+            read: self.read.min(time),
+            change: self.change.min(time),
+            ..self
+        }
+    }
+}
+
 /// A client of one engined. Every call is a connection of its own, as engined has it.
 pub struct Engined {
     address: PathBuf,

@@ -1,0 +1,230 @@
+//! Kill -9 at every step of every operation, and the same command again: the end is that of an undisturbed run.
+//!
+//! Every point is tried once per kind of step: where a plan makes ten directories, the first one is killed at each of its
+//! points. `OCTONAS_EVERY_POINT=1` tries them all.
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+
+use crate::engined::in_namespaces;
+use crate::world::{PEOPLE, World, difference, lake};
+
+/// Doubles that work at once on one operation.
+const PARTS: usize = 3;
+
+/// The points (from 1) at which a run is killed, out of those that an undisturbed run passed.
+fn chosen(points: &[String], steps: &serde_json::Value) -> Vec<usize> {
+    let all = std::env::var_os("OCTONAS_EVERY_POINT").is_some();
+    let steps: Vec<String> = steps
+        .as_array()
+        .map(|steps| {
+            let kind = |s: &serde_json::Value| format!("{} {}", s["action"], s["object"]["kind"]);
+            steps.iter().map(kind).collect()
+        })
+        .unwrap_or_default();
+    let (mut step, mut begun, mut seen) = (0, 0, BTreeSet::new());
+    let mut chosen = Vec::new();
+    for (index, name) in points.iter().enumerate() {
+        let kind = steps.get(step).map_or("", String::as_str);
+        // The same point of the same kind of step, that far into the step.
+        if seen.insert((kind, name, index - begun)) || all {
+            chosen.push(index + 1);
+        }
+        if name == "step.done" {
+            step += 1;
+            begun = index + 1;
+        }
+    }
+    chosen
+}
+
+/// Kills `arguments` everywhere, from the moment that `prepare` makes.
+fn killed_everywhere(name: &str, prepare: fn(&World), arguments: fn(&World) -> Vec<String>) {
+    in_namespaces(&format!("kills::{name}"), PARTS, |part| {
+        let world = World::new();
+        prepare(&world);
+        let arguments = arguments(&world);
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let moment = world.save();
+        world.restore(&moment);
+        let mut asked = arguments.clone();
+        asked.push("--json");
+        let (done, points) = world.trace(&asked);
+        let told = done.ok().json();
+        let steps = if told["steps"].is_null() {
+            &told["outcome"]["steps"]
+        } else {
+            &told["steps"]
+        };
+        let undisturbed = world.picture();
+        let chosen = chosen(&points, steps);
+        if part == 0 {
+            println!(
+                "  {name}: killed at {} of {} points",
+                chosen.len(),
+                points.len()
+            );
+        }
+        let mut wrong = String::new();
+        let begun = std::time::Instant::now();
+        for point in chosen.iter().skip(part).step_by(PARTS) {
+            let which = format!("point {point} ({})", points[point - 1]);
+            world.restore(&moment);
+            let killed = world.suffer(&arguments, &format!("kill:{point}"));
+            assert_eq!(
+                killed.code,
+                None,
+                "{which} was not reached: {}",
+                killed.said()
+            );
+            let again = world.run(&arguments);
+            if again.code != Some(0) {
+                wrong += &format!("{which}: again: {}\n", again.said());
+                continue;
+            }
+            let differs = difference(&undisturbed, &world.picture());
+            if !differs.is_empty() {
+                wrong += &format!("{which}:\n{differs}\n");
+            }
+        }
+        println!("  {name}: {:?}", begun.elapsed());
+        assert!(wrong.is_empty(), "{name}\n{wrong}");
+    });
+}
+
+fn words(text: &str) -> Vec<String> {
+    text.split(' ').map(str::to_owned).collect()
+}
+
+fn with_file(world: &World, command: &str, text: &str) -> Vec<String> {
+    let file = world.file("given.yaml", text);
+    words(&format!("experiment {command} -f {file}"))
+}
+
+fn created(world: &World) {
+    world.create();
+}
+
+#[test]
+fn create() {
+    killed_everywhere(
+        "create",
+        |_| {},
+        |world| with_file(world, "create", &lake(PEOPLE, true)),
+    );
+}
+
+#[test]
+fn create_with_accounts() {
+    killed_everywhere(
+        "create_with_accounts",
+        |_| {},
+        |world| {
+            let people = [("ada", "manage"), ("newcomer", "write"), ("guest", "read")];
+            with_file(world, "create --create-accounts", &lake(&people, false))
+        },
+    );
+}
+
+#[test]
+fn edit_that_changes_people_and_shuts_smb() {
+    killed_everywhere("edit_that_changes_people_and_shuts_smb", created, |world| {
+        let people = [("ada", "manage"), ("dan", "write"), ("cid", "read")];
+        with_file(world, "edit", &lake(&people, false))
+    });
+}
+
+#[test]
+fn edit_that_opens_smb_and_moves_a_person() {
+    killed_everywhere(
+        "edit_that_opens_smb_and_moves_a_person",
+        |world| {
+            let file = world.file("lake.yaml", &lake(PEOPLE, false));
+            world.run(&["experiment", "create", "-f", &file]).ok();
+        },
+        |world| {
+            let people = [("ada", "manage"), ("bob", "read"), ("cid", "read")];
+            with_file(world, "edit", &lake(&people, true))
+        },
+    );
+}
+
+#[test]
+fn close() {
+    killed_everywhere("close", created, |_| words("experiment close lake"));
+}
+
+#[test]
+fn reopen() {
+    killed_everywhere(
+        "reopen",
+        |world| {
+            world.create();
+            world.run(&["experiment", "close", "lake"]).ok();
+        },
+        |_| words("experiment reopen lake"),
+    );
+}
+
+/// Something of everything is changed by hand.
+fn drifted(world: &World) {
+    world.create();
+    world.double.edit(|state| {
+        for group in state["groups"].as_array_mut().unwrap() {
+            match group["name"].as_str() {
+                Some("exp-lake-w") => group["members"] = json!(["ada", "dan"]),
+                Some("exp-lake-r") => group["members"] = json!([]),
+                _ => {}
+            }
+        }
+        state["smbshares"] = json!([]);
+        let folders = state["sharedfolders"].as_array_mut().unwrap();
+        let ours = folders.iter_mut().find(|f| f["name"] == "lake").unwrap();
+        ours["privileges"] = json!({"privilege": [{"type": "user", "name": "dan", "perms": 7}]});
+    });
+    let raw = world.double.base().join("lake/raw");
+    if raw.exists() {
+        use std::os::unix::fs::PermissionsExt as _;
+        std::fs::set_permissions(&raw, std::fs::Permissions::from_mode(0o2777)).unwrap();
+    }
+}
+
+#[test]
+fn mending_what_was_changed_by_hand() {
+    killed_everywhere("mending_what_was_changed_by_hand", drifted, |_| {
+        words("experiment apply --mend lake")
+    });
+}
+
+#[test]
+fn remove() {
+    killed_everywhere("remove", created, |_| words("experiment remove lake"));
+}
+
+#[test]
+fn remove_with_the_data() {
+    killed_everywhere(
+        "remove_with_the_data",
+        |world| {
+            world.create();
+            std::fs::write(world.double.base().join("lake/metadata/notes"), "x").unwrap();
+        },
+        |_| words("experiment remove lake --delete-data lake"),
+    );
+}
+
+#[test]
+fn adopt_that_grants_one_person() {
+    killed_everywhere(
+        "adopt_that_grants_one_person",
+        |world| {
+            world.create();
+            world.run(&["experiment", "remove", "lake"]).ok();
+        },
+        |world| {
+            let path = world.double.base().join("lake").display().to_string();
+            words(&format!("experiment adopt {path} --grant ada"))
+        },
+    );
+}
