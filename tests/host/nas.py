@@ -11,7 +11,8 @@ from machine import Failed, Machine, here
 PROJECT = pathlib.Path(__file__).resolve().parents[2]
 GUEST = PROJECT / "tests/host/guest"
 IDENTITY = "5f0c1f6e-0f0e-4a43-9d57-6a3f6c1d0f11"
-DISKS = {"data": ("7a1d6f0e-5b2c-4a7e-9c3d-1f2e3d4c5b6a", 400 << 20), "small": ("b3c4d5e6-f708-4192-a3b4-c5d6e7f80912", 24 << 20)}
+DISKS = {"data": ("7a1d6f0e-5b2c-4a7e-9c3d-1f2e3d4c5b6a", 400 << 20),
+         "small": ("b3c4d5e6-f708-4192-a3b4-c5d6e7f80912", 24 << 20)}
 MOUNT_POINTS = {"data": "0d7e0c52-3f0c-4d8e-8b64-61e1ffb2a001", "small": "0d7e0c52-3f0c-4d8e-8b64-61e1ffb2a002"}
 
 

@@ -3,6 +3,8 @@
 import hashlib
 import json
 import pathlib
+import re
+import signal
 import sys
 import time
 
@@ -13,7 +15,8 @@ from nas import Nas
 
 ECO, LAKE = "eco-2026", "lake-1"
 LEAVES = ("raw", "processed", "scripts", "docs")
-PEOPLE = {name: clients.Person(name, hashlib.sha256(f"{name}, a password of this test".encode()).hexdigest()[:20])
+PEOPLE = {name: clients.Person(name, hashlib.sha256(f"{name}, a password of this test".encode()).hexdigest()[:20],
+                               roams=name == "yann")
           for name in ("alice", "bruno", "chloe", "denis", "xavier", "yann")}
 ACCESS = {ECO: {"alice": "manage", "bruno": "write", "chloe": "read"}, LAKE: {"denis": "write", "alice": "read"}}
 
@@ -70,12 +73,15 @@ class Walls:
                             {name: roles.get(what, what) for name, what in access.items()}, code in closed)
                 for code, access in ACCESS.items()]
 
-    def matrix(self, *closed, doors=None, prepare=True):
-        """Every cell; prints those that are wrong."""
-        matrix = cells.Matrix(lambda argv, text=None: self.nas.run(*argv, text=text or "").out, doors or self.doors,
-                              list(PEOPLE.values()), self.places(*closed))
-        if prepare:
-            matrix.again()
+    def cells(self, *closed):
+        return cells.Matrix(lambda argv, text=None: self.nas.run(*argv, text=text or "").out, self.doors,
+                            list(PEOPLE.values()), self.places(*closed))
+
+    def matrix(self, *closed, doors=None, codes=(ECO, LAKE)):
+        """Every cell of these doors and experiments; prints those that are wrong."""
+        matrix = self.cells(*closed)
+        matrix.doors = doors or self.doors
+        matrix.places = [place for place in matrix.places if place.code in codes]
         for cell in matrix.run():
             self.check(str(cell), cell.is_right)
 
@@ -98,6 +104,7 @@ class Walls:
         for code, access in ACCESS.items():
             self.octonas(f"{code} is created", "experiment", "create", "-f", "-", text=definition(code, access))
         self.octonas("nothing differs from what was made", "experiment", "check")
+        self.cells().prepare()
         for code in ACCESS:
             mounts = self.nas.run("findmnt", "--noheadings", "--output", "OPTIONS,PROPAGATION", f"{self.base}/{code}").out
             self.check(f"{code} is a mount of its own",
@@ -111,6 +118,41 @@ class Walls:
     def people(self):
         """person × experiment × door × operation."""
         self.matrix()
+        self.cells().again()
+
+    def accounts(self):
+        """An account that is made on the way, with a password that is shown once, and never an empty one."""
+        done = self.octonas("an experiment with a new person is created", "experiment", "create", "--create-accounts",
+                            "-f", "-", text=definition("fresh-1", {"emile": "write"}))
+        shown = re.search(r"initial password of emile: (\S+)", done.out)
+        if not self.check("the password is shown", shown is not None, done):
+            return
+        self.check("nothing logs it", shown[1] not in self.nas.run("journalctl", "--no-pager").out)
+        self.nas.run("tee", f"{self.base}/fresh-1/raw/known", text="known")
+        for door in self.doors:
+            self.check(f"it opens {door.name}", self.can_read(door, clients.Person("emile", shown[1]), "fresh-1"))
+        self.check("no password opens nothing", not self.can_read(self.smb, clients.Person("emile", ""), "fresh-1"))
+        self.octonas("it is removed", "experiment", "remove", "fresh-1")
+        for door in self.doors:
+            self.check(f"removed, {door.name} opens nothing",
+                       not self.can_read(door, clients.Person("emile", shown[1]), "fresh-1"))
+        self.check("its data is there", self.exists(f"{self.base}/fresh-1/raw/known"))
+
+    def breach(self):
+        """A frame that an admin opened by hand: the cells see it, `check` names it, mending shuts it."""
+        matrix = self.cells()
+        lake, top = matrix.places[1], f"{self.base}/{LAKE}"
+        self.nas.run("setfacl", "-m", f"g:exp-{LAKE}-w:rwx,m::rwx", top)
+        seen = {cell.operation for cell in matrix.visit(lake, PEOPLE["denis"], self.smb) if not cell.is_right}
+        self.check("the cells can see a broken frame", "frame" in seen, seen)
+        done = self.octonas("check finds it", "experiment", "check", LAKE, code=3)
+        self.check("check names the directory that is missing", "raw" in done.out, done)
+        self.nas.run("sh", "-c", 'cd "$1"; for d in *-renamed; do mv "$d" "${d%-renamed}"; done; rm -rf bad-*', "sh", top)
+        self.octonas("mending shuts it", "experiment", "apply", LAKE, "--mend")
+        self.octonas("check is content", "experiment", "check", LAKE)
+        matrix.again()
+        wrong = [str(cell) for cell in matrix.visit(lake, PEOPLE["denis"], self.smb) if not cell.is_right]
+        self.check("the frame holds again", not wrong, wrong)
 
     def sweep(self):
         """What a member narrowed is found and repaired."""
@@ -184,7 +226,7 @@ class Walls:
         self.check("an open session writes nothing any more", not self.exists(f"{self.base}/{ECO}/raw/after"), said)
         reader.end()
         self.octonas("closed, nothing differs", "experiment", "check", ECO)
-        self.matrix(ECO, prepare=False, doors=[self.smb, self.sftp, self.rsync])
+        self.matrix(ECO, codes=[ECO])
 
     def reboot(self):
         """Walls stand before the servers do, and closed stays closed."""
@@ -202,7 +244,7 @@ class Walls:
         options = self.nas.run("findmnt", "--noheadings", "--output", "OPTIONS", f"{self.base}/{ECO}").out
         self.check("closed stays closed", options.startswith("ro,"), options)
         self.octonas("nothing differs after the reboot", "experiment", "check")
-        self.matrix(ECO, prepare=False, doors=[self.smb, self.sftp])
+        self.matrix(ECO, doors=[self.smb, self.sftp])
 
     def mount_unit(self, code):
         return self.nas.run("systemd-escape", "--path", "--suffix=mount", f"{self.base}/{code}").out.strip()
@@ -210,7 +252,8 @@ class Walls:
     def reopening(self):
         self.octonas("it is opened again", "experiment", "reopen", ECO)
         self.octonas("nothing differs", "experiment", "check", ECO)
-        self.matrix()
+        self.cells().again()
+        self.matrix(codes=[ECO])
 
     def unavailable(self):
         """A disk that is not there: everything says so, and nothing lands on the system disk."""
@@ -251,10 +294,12 @@ class Walls:
         self.octonas("with room again, the same command ends it", "experiment", "create", "-f", "-", text=text)
         self.octonas("nothing differs", "experiment", "check", "crowded")
 
-    PARTS = ["create", "people", "sweep", "membership", "closing", "reboot", "reopening", "unavailable", "full"]
+    PARTS = ["create", "people", "accounts", "breach", "sweep", "membership", "closing", "reboot", "reopening", "unavailable", "full"]
 
 
 def main(tree, work, programs, *parts):
+    # Whoever is told to end ends what it started, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     nas = Nas(tree, work, programs)
     try:
         nas.boot()
