@@ -211,6 +211,8 @@ pub fn converge(site: &Site, opened: &mut Opened, mend: bool) -> Result<Outcome>
         admissible(site, &opened.definition, &observation, &look)?;
         outcome.drift.clone_from(&look.plan.drift);
         if look.plan.steps.is_empty() {
+            // A kill between a new definition and its rights.
+            opened.show_definition()?;
             // Last, because a group that was made again has another number.
             if opened.applied.intents.contains_key(&sweep::intent()) {
                 outcome.repaired += sweep::mend(site, opened, &look, &observation)?.repaired;

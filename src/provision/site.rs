@@ -127,6 +127,9 @@ impl Opened {
         };
         acl.user_obj = Perms::from_bits(6);
         acl.mask = acl.mask.map(|_| Perms::from_bits(4));
+        if node.acl(Which::Access)?.as_ref() == Some(&acl) {
+            return Ok(());
+        }
         node.set_acl(Which::Access, Some(&acl))
     }
 }
