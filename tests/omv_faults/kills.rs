@@ -52,11 +52,19 @@ fn killed_everywhere(name: &str, prepare: fn(&World), arguments: fn(&World) -> V
         asked.push("--json");
         let (done, points) = world.trace(&asked);
         let told = done.ok().json();
-        let steps = if told["steps"].is_null() { &told["outcome"]["steps"] } else { &told["steps"] };
+        let steps = if told["steps"].is_null() {
+            &told["outcome"]["steps"]
+        } else {
+            &told["steps"]
+        };
         let undisturbed = world.picture();
         let chosen = chosen(&points, steps);
         if part == 0 {
-            println!("  {name}: killed at {} of {} points", chosen.len(), points.len());
+            println!(
+                "  {name}: killed at {} of {} points",
+                chosen.len(),
+                points.len()
+            );
         }
         let mut wrong = String::new();
         let begun = std::time::Instant::now();
@@ -64,7 +72,12 @@ fn killed_everywhere(name: &str, prepare: fn(&World), arguments: fn(&World) -> V
             let which = format!("point {point} ({})", points[point - 1]);
             world.restore(&moment);
             let killed = world.suffer(&arguments, &format!("kill:{point}"));
-            assert_eq!(killed.code, None, "{which} was not reached: {}", killed.said());
+            assert_eq!(
+                killed.code,
+                None,
+                "{which} was not reached: {}",
+                killed.said()
+            );
             let again = world.run(&arguments);
             if again.code != Some(0) {
                 wrong += &format!("{which}: again: {}\n", again.said());
@@ -95,7 +108,11 @@ fn created(world: &World) {
 
 #[test]
 fn create() {
-    killed_everywhere("create", |_| {}, |world| with_file(world, "create", &lake(PEOPLE, true)));
+    killed_everywhere(
+        "create",
+        |_| {},
+        |world| with_file(world, "create", &lake(PEOPLE, true)),
+    );
 }
 
 #[test]
@@ -112,14 +129,10 @@ fn create_with_accounts() {
 
 #[test]
 fn edit_that_changes_people_and_shuts_smb() {
-    killed_everywhere(
-        "edit_that_changes_people_and_shuts_smb",
-        created,
-        |world| {
-            let people = [("ada", "manage"), ("dan", "write"), ("cid", "read")];
-            with_file(world, "edit", &lake(&people, false))
-        },
-    );
+    killed_everywhere("edit_that_changes_people_and_shuts_smb", created, |world| {
+        let people = [("ada", "manage"), ("dan", "write"), ("cid", "read")];
+        with_file(world, "edit", &lake(&people, false))
+    });
 }
 
 #[test]

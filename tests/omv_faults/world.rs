@@ -153,9 +153,7 @@ impl World {
     pub fn trace(&self, arguments: &[&str]) -> (Ran, Vec<String>) {
         let file = self.double.path("trace");
         let _ = std::fs::remove_file(&file);
-        let done = ran(self
-            .command(arguments)
-            .env("OCTONAS_FAULT_TRACE", &file));
+        let done = ran(self.command(arguments).env("OCTONAS_FAULT_TRACE", &file));
         let points = std::fs::read_to_string(&file).unwrap_or_default();
         (done, points.lines().map(str::to_owned).collect())
     }
@@ -170,7 +168,21 @@ impl World {
     /// Creates `lake`.
     pub fn create(&self) -> Ran {
         let file = self.file("lake.yaml", &lake(PEOPLE, true));
-        self.run(&["experiment", "create", "-f", &file, "--json"]).ok()
+        self.run(&["experiment", "create", "-f", &file, "--json"])
+            .ok()
+    }
+
+    /// How many seconds the program waits for an answer.
+    pub fn patience(&self, seconds: u64) {
+        let text = std::fs::read_to_string(&self.configuration).unwrap();
+        let lines = text.lines().map(|line| {
+            if line.contains("patience:") {
+                format!("  patience: {seconds}\n")
+            } else {
+                format!("{line}\n")
+            }
+        });
+        std::fs::write(&self.configuration, lines.collect::<String>()).unwrap();
     }
 
     fn saved(&self) -> PathBuf {
@@ -207,10 +219,15 @@ impl World {
         state["mounted"] = json!([]);
         if moment.state["mounted"] != json!([]) {
             self.double.edit(|now| *now = state.clone());
-            self.ask("Config", "applyChanges", &json!({"modules": ["octonas"], "force": true}));
+            self.ask(
+                "Config",
+                "applyChanges",
+                &json!({"modules": ["octonas"], "force": true}),
+            );
             let jails = self.double.jails().display().to_string();
             let wanted = wanted.display().to_string();
-            self.run(&["jails", "sync", "--root", &jails, "--file", &wanted]).ok();
+            self.run(&["jails", "sync", "--root", &jails, "--file", &wanted])
+                .ok();
             state["mounted"] = moment.state["mounted"].clone();
         }
         self.double.edit(|now| *now = state.clone());
@@ -221,7 +238,14 @@ impl World {
     pub fn picture(&self) -> String {
         let mut state = self.double.state();
         for noise in [
-            "calls", "next", "deployed", "restarts", "tasks", "faults", "revision", "mountpoints",
+            "calls",
+            "next",
+            "deployed",
+            "restarts",
+            "tasks",
+            "faults",
+            "revision",
+            "mountpoints",
         ] {
             state.as_object_mut().unwrap().remove(noise);
         }
@@ -251,7 +275,11 @@ impl World {
             let _ = writeln!(text, "mount: {root} {point} {options}");
         }
         let jails = self.double.jails();
-        text += &told(Command::new("find").arg(&jails).args(["-xdev", "-printf", "jail: %P %y %m %u:%g\n"]));
+        text += &told(Command::new("find").arg(&jails).args([
+            "-xdev",
+            "-printf",
+            "jail: %P %y %m %u:%g\n",
+        ]));
         let base = self.double.base();
         text += &told(
             Command::new("find")
@@ -279,7 +307,10 @@ impl World {
         // `find` has no order of its own.
         let mut lines: Vec<&str> = text.lines().collect();
         lines.sort_by_key(|line| !line.starts_with("tree: ") && !line.starts_with("jail: "));
-        let trees = lines.iter().take_while(|l| l.starts_with("tree: ") || l.starts_with("jail: ")).count();
+        let trees = lines
+            .iter()
+            .take_while(|l| l.starts_with("tree: ") || l.starts_with("jail: "))
+            .count();
         lines[..trees].sort_unstable();
         named(&lines.join("\n"))
     }
@@ -302,7 +333,12 @@ fn told(command: &mut Command) -> String {
 }
 
 fn copy(from: &Path, to: &Path) {
-    let copied = Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap();
+    let copied = Command::new("cp")
+        .arg("-a")
+        .arg(from)
+        .arg(to)
+        .status()
+        .unwrap();
     assert!(copied.success());
 }
 
@@ -311,7 +347,9 @@ pub fn mounts(world: &World) -> Vec<(String, String, String)> {
     let base = format!("{}/", world.double.base().display());
     let jails = world.double.jails().display().to_string();
     let table = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
-    let rows = table.lines().map(|line| line.split(' ').collect::<Vec<_>>());
+    let rows = table
+        .lines()
+        .map(|line| line.split(' ').collect::<Vec<_>>());
     rows.filter(|row| row[4].starts_with(&base) || row[4].starts_with(&jails))
         .map(|row| (row[3].to_owned(), row[4].to_owned(), row[5].to_owned()))
         .collect()
@@ -320,7 +358,11 @@ pub fn mounts(world: &World) -> Vec<(String, String, String)> {
 /// The last word of an applied record on every object.
 fn applied(file: &Path) -> BTreeMap<String, String> {
     let mut last = BTreeMap::new();
-    for line in std::fs::read_to_string(file).unwrap_or_default().lines().skip(1) {
+    for line in std::fs::read_to_string(file)
+        .unwrap_or_default()
+        .lines()
+        .skip(1)
+    {
         let record: Value = serde_json::from_str(line).unwrap();
         if let Some(object) = record.get("done") {
             last.insert(format!("{object}"), record.to_string());
