@@ -237,6 +237,8 @@ pub fn converge(site: &Site, opened: &mut Opened, mend: bool) -> Result<Outcome>
         admissible(&look)?;
         outcome.drift.clone_from(&look.plan.drift);
         if look.plan.steps.is_empty() {
+            // A kill between a new definition and its rights.
+            opened.show_definition()?;
             // Last, because a group that was made again has another number.
             if opened.applied.intents.contains_key(&sweep::intent()) {
                 let swept = sweep::mend(site, opened, &look, &observation)?;

@@ -93,7 +93,7 @@ impl Double {
         let file = self.path("octonas.yaml");
         let place = |name: &str| self.path(name).display().to_string();
         let text = format!(
-            "nas: omv\nomv:\n  socket: {}\n  dirty-modules: {}\n  jails: {}\n  jails-wanted: {}\n  patience: 2\nrun: {}\ncache: {}\n",
+            "nas: omv\nomv:\n  socket: {}\n  dirty-modules: {}\n  jails: {}\n  jails-wanted: {}\n  patience: 20\nrun: {}\ncache: {}\n",
             place("engined.sock"),
             place("dirtymodules.json"),
             place("jail"),

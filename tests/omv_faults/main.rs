@@ -19,5 +19,11 @@
 #[path = "../engined/mod.rs"]
 mod engined;
 
+mod accounts;
+mod calls;
+mod counts;
+mod drift;
 mod kills;
+mod others;
+mod together;
 mod world;

@@ -172,6 +172,19 @@ impl World {
             .ok()
     }
 
+    /// How many seconds the program waits for an answer.
+    pub fn patience(&self, seconds: u64) {
+        let text = std::fs::read_to_string(&self.configuration).unwrap();
+        let lines = text.lines().map(|line| {
+            if line.contains("patience:") {
+                format!("  patience: {seconds}\n")
+            } else {
+                format!("{line}\n")
+            }
+        });
+        std::fs::write(&self.configuration, lines.collect::<String>()).unwrap();
+    }
+
     fn saved(&self) -> PathBuf {
         self.double.path("disk/saved")
     }
