@@ -296,8 +296,7 @@ fn text(outcome: &Outcome, dry_run: bool) -> String {
     for (account, password) in outcome.passwords.reveal() {
         let _ = writeln!(
             out,
-            "initial password of {account}: {}   (shown once; it is kept nowhere)",
-            password
+            "initial password of {account}: {password}   (shown once; it is kept nowhere)"
         );
     }
     out

@@ -143,7 +143,9 @@ impl Local {
             state.lines += lines.len();
             state.sound += bytes.len() as u64;
             state.seen = state.sound;
-            lines.into_iter().for_each(|line| state.take(line));
+            for line in lines {
+                state.take(line);
+            }
             *known = Some(state);
         }
         Ok(())

@@ -13,11 +13,11 @@ use super::accounts;
 use super::desired::{self, Wish};
 use super::plan::{self, Action, Drift, Memory, Plan, Step, Terms};
 use super::site::{Opened, Site};
-use super::{frame, observe, sweep};
+use super::{frame, observe, presence, sweep};
 use crate::error::{Error, Passwords, Result};
 use crate::experiment::{Definition, Status};
 use crate::layout::Directory;
-use crate::nas::{Interruption, Observation, Session};
+use crate::nas::{Interruption, Observation};
 use crate::object::{Attributes, Found, Kind, ObjectId, Objects};
 use crate::store;
 use crate::sys::dir::Dir;
@@ -25,9 +25,6 @@ use crate::sys::{fault, process};
 
 /// A plan needs at most three rounds (make; link what got its name only when it was made; nothing left).
 const ROUNDS: usize = 5;
-
-/// How often sessions are looked for again before we say that they remain.
-const SESSION_ROUNDS: usize = 5;
 
 /// What an operation did.
 #[derive(Debug, Default, Serialize)]
@@ -329,7 +326,7 @@ fn round(
         // whose number a process is known.
         let past_groups = step.object.kind != Kind::Group || step.action == Action::Delete;
         if past_groups && !std::mem::replace(&mut ended, true) {
-            end_sessions(site, opened)?;
+            presence::end_sessions(site, opened)?;
         }
         site.progress.step(number + 1, total, &describe(step));
         if let Some(stage) = next.filter(|_| touches(step) && step.object.kind != Kind::Mounts) {
@@ -344,14 +341,14 @@ fn round(
             with_new_groups = Some(site.nas.observe()?);
         }
         let observation = with_new_groups.as_ref().unwrap_or(observation);
-        carry_out(site, opened, observation, look, step, outcome)?;
+        carry_out(site, opened, observation, look, step)?;
         fault::point("step.done")?;
         outcome.steps.push(step.clone());
     }
     if let Some(stage) = open_stage {
         activate(site, opened, stage)?;
     }
-    end_revoked(site, opened)
+    presence::end_revoked(site, opened)
 }
 
 fn touches(step: &Step) -> bool {
@@ -395,7 +392,6 @@ fn carry_out(
     observation: &Observation,
     look: &Look,
     step: &Step,
-    outcome: &mut Outcome,
 ) -> Result<()> {
     let id = &step.object;
     let found = look.observed.get(id);
@@ -423,7 +419,7 @@ fn carry_out(
                 }
                 Kind::Mounts => {
                     let reference = site.nas.put(id, &step.attributes, found)?;
-                    freeze(site, opened, &step.attributes, found, outcome)?;
+                    presence::freeze(site, opened, &step.attributes, found)?;
                     reference
                 }
                 _ => site.nas.put(id, &step.attributes, found)?,
@@ -448,42 +444,6 @@ fn remember(
     )
 }
 
-/// Closing and reopening happen on the live mounts: everywhere at once, and true only when nobody writes any more.
-fn freeze(
-    site: &Site,
-    opened: &Opened,
-    wanted: &Attributes,
-    found: Option<&Found>,
-    outcome: &mut Outcome,
-) -> Result<()> {
-    let was = found.and_then(|found| found.attributes.get("self"));
-    let read_only = wanted.get("self").is_some_and(|state| state == "ro");
-    if was == wanted.get("self") || (was.is_none() && !read_only) {
-        return Ok(());
-    }
-    let left = site.nas.freeze(&opened.path(), read_only)?;
-    if left.is_empty() {
-        return Ok(());
-    }
-    outcome.calls = site.nas.counters();
-    Err(busy(opened, &left))
-}
-
-fn who(sessions: &[Session]) -> String {
-    let mut names: Vec<String> = sessions
-        .iter()
-        .map(|session| {
-            format!(
-                "{} ({}, process {})",
-                session.account, session.door, session.pid
-            )
-        })
-        .collect();
-    names.dedup();
-    names.truncate(5);
-    names.join(", ")
-}
-
 fn activate(site: &Site, opened: &mut Opened, stage: usize) -> Result<()> {
     let kinds: BTreeSet<Kind> = STAGES[stage].iter().copied().collect();
     site.nas.activate(&kinds, &*site.progress)?;
@@ -493,84 +453,11 @@ fn activate(site: &Site, opened: &mut Opened, stage: usize) -> Result<()> {
 
 /// What an earlier run began and a crash cut short. People are out before anything else is tried that may fail.
 fn finish_what_was_begun(site: &Site, opened: &mut Opened) -> Result<()> {
-    end_sessions(site, opened)?;
+    presence::end_sessions(site, opened)?;
     for stage in 0..STAGES.len() {
         if opened.applied.intents.contains_key(&activation(stage)) {
             activate(site, opened, stage)?;
         }
     }
-    end_revoked(site, opened)
-}
-
-fn revoked(opened: &Opened) -> BTreeSet<String> {
-    opened
-        .applied
-        .intents
-        .keys()
-        .filter(|id| id.kind == Kind::Revocation)
-        .map(|id| id.key.clone())
-        .collect()
-}
-
-/// Ends the sessions of those who lost a membership, until a fresh look finds none: a process that is about to die may
-/// still have made another.
-fn end_sessions(site: &Site, opened: &Opened) -> Result<()> {
-    let accounts = revoked(opened);
-    if accounts.is_empty() {
-        return Ok(());
-    }
-    let mut open = site.nas.sessions(&accounts, &opened.path())?;
-    for _ in 0..SESSION_ROUNDS {
-        if open.is_empty() {
-            return Ok(());
-        }
-        site.progress
-            .note(&format!("ending open sessions: {}", who(&open)));
-        site.nas.end_sessions(&open)?;
-        open = site.nas.sessions(&accounts, &opened.path())?;
-    }
-    if open.is_empty() {
-        return Ok(());
-    }
-    Err(Error::new(
-        "sessions.remain",
-        format!(
-            "{} keeps old rights: {}",
-            opened.definition.code,
-            who(&open)
-        ),
-    )
-    .hint("end these sessions, then run `octonas experiment apply` again"))
-}
-
-/// The same, and then it is done: every door is shut by now.
-fn end_revoked(site: &Site, opened: &mut Opened) -> Result<()> {
-    end_sessions(site, opened)?;
-    for account in revoked(opened) {
-        opened
-            .applied
-            .forget(&ObjectId::new(Kind::Revocation, account))?;
-    }
-    Ok(())
-}
-
-/// Asks whether a closed experiment really is: nobody writes any more, through no mount that shows it.
-pub fn confirm_closed(site: &Site, opened: &Opened) -> Result<()> {
-    let left = site.nas.freeze(&opened.path(), true)?;
-    if left.is_empty() {
-        return Ok(());
-    }
-    Err(busy(opened, &left))
-}
-
-fn busy(opened: &Opened, left: &[Session]) -> Error {
-    Error::new(
-        "close.busy",
-        format!(
-            "{} is not closed yet: {} still write(s)",
-            opened.definition.code,
-            who(left)
-        ),
-    )
-    .hint("end these programs, then close again; until then its status is `closing`")
+    presence::end_revoked(site, opened)
 }

@@ -329,7 +329,7 @@ pub fn edit(site: &Site, text: &[u8], from: Option<&str>, options: Options) -> R
     {
         return Err(Error::new(
             "definition.changed",
-            format!("the definition of {} was changed by somebody else meanwhile", code),
+            format!("the definition of {code} was changed by somebody else meanwhile"),
         )
         .hint("look at it again (`octonas experiment show`), and make your change on what is there now"));
     }

@@ -40,7 +40,7 @@ pub fn apply(site: &Site, code: &Code, mend: bool) -> Result<Outcome> {
 fn finish(site: &Site, opened: &mut Opened, mend: bool) -> Result<Outcome> {
     let mut outcome = apply::converge(site, opened, mend)?;
     if opened.definition.status == Status::Closing {
-        apply::confirm_closed(site, opened)?;
+        super::presence::confirm_closed(site, opened)?;
         opened.definition.status = Status::Closed;
         opened.save()?;
         outcome.status = opened.definition.status.to_string();
