@@ -130,6 +130,9 @@ impl Opened {
         if node.acl(Which::Access)?.as_ref() == Some(&acl) {
             return Ok(());
         }
+        if node.acl(Which::Access)?.as_ref() == Some(&acl) {
+            return Ok(());
+        }
         node.set_acl(Which::Access, Some(&acl))
     }
 }
