@@ -10,6 +10,12 @@
     clippy::print_stdout,
     clippy::print_stderr,
     clippy::disallowed_methods,
+    clippy::case_sensitive_file_extension_comparisons,
+    clippy::format_push_string,
+    clippy::large_stack_arrays,
+    clippy::match_same_arms,
+    clippy::if_same_then_else,
+    clippy::assigning_clones,
     missing_docs
 )]
 
