@@ -76,6 +76,10 @@ pub fn adopt(site: &Site, dir: &Path, options: &Options) -> Result<Adoption> {
     let before = definition_before(&opened)?;
     let served_here = site.served_here(&opened);
     if before.is_none() && served_here.is_ok() && opened.definition.status != Status::Removed {
+        if !options.dry_run {
+            // The list does not know yet where it could not be written when the adoption ended.
+            site.note(&opened);
+        }
         return Err(Error::new(
             "experiment.exists",
             format!("{code} is in service here already"),

@@ -200,19 +200,21 @@ fn tombstone(site: &Site, opened: &Opened, data_deleted: bool) -> Result<Tombsto
     ))
 }
 
-/// Out of sight by one rename, then gone file by file; the tombstone says when that is true.
+/// Out of sight by one rename, then gone file by file. The tombstone says that the data is deleted; what a crash left of it
+/// waits in the trash for the next removal.
 fn delete(site: &Site, opened: &Opened) -> Result<()> {
     let id = opened.identity()?;
     trash::discard(&opened.base.dir, &id, &opened.definition.code)?;
     fault::point("remove.discarded")?;
-    site.progress.note("deleting the data");
-    trash::empty(&opened.base.dir, &opened.id())?;
+    // Before the last file goes: afterwards nothing would tell that this line is still missing.
     let mut stone = match Tombstone::read(&opened.base.dir, &id)? {
         Some(stone) => stone,
         None => tombstone(site, opened, true)?,
     };
     stone.data_deleted = true;
     stone.write(&opened.base.dir)?;
+    site.progress.note("deleting the data");
+    trash::empty(&opened.base.dir, &opened.id())?;
     site.forget(&opened.id());
     Ok(())
 }
@@ -253,18 +255,20 @@ fn finish_deletions(site: &Site) -> Result<()> {
             continue;
         };
         for id in trash::waiting(&open.dir)? {
+            let known = ExperimentId::parse(&id).ok();
+            if let Some(known) = &known
+                && let Some(mut tombstone) = Tombstone::read(&open.dir, known)?
+                && !tombstone.data_deleted
+            {
+                tombstone.data_deleted = true;
+                tombstone.write(&open.dir)?;
+            }
             if let Err(error) = trash::empty(&open.dir, &id) {
                 site.progress
                     .warn(&format!("data that waits to be deleted stays: {error}"));
                 continue;
             }
-            let Ok(id) = ExperimentId::parse(&id) else {
-                continue;
-            };
-            if let Some(mut tombstone) = Tombstone::read(&open.dir, &id)? {
-                tombstone.data_deleted = true;
-                tombstone.write(&open.dir)?;
-            }
+            let Some(id) = known else { continue };
             site.forget(&id.to_string());
         }
     }
