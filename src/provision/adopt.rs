@@ -71,7 +71,10 @@ pub fn adopt(site: &Site, dir: &Path, options: &Options) -> Result<Adoption> {
     unknown_grants(&map, options)?;
     // Adopting again what is being adopted goes on; adopting what is in service would take everybody out.
     let under_way = opened.applied.intents.contains_key(&sweep::intent());
-    let begun = under_way && opened.applied.objects.contains_key(&apply::server(site));
+    // One that was removed here bears our name from before: only its definition says how far we came.
+    let begun = under_way
+        && opened.definition.status != Status::Removed
+        && opened.applied.objects.contains_key(&apply::server(site));
     let ours = site.served_here(&opened);
     if ours.is_ok() && opened.definition.status != Status::Removed && !under_way {
         return Err(Error::new(
