@@ -2,8 +2,12 @@
 //!
 //! The codes are listed in `docs/reference/errors.md`. Damage and drift that are *found* are data, never errors.
 
+use std::collections::BTreeMap;
 use std::error::Error as StdError;
 use std::fmt;
+
+use serde::Serialize;
+use zeroize::Zeroizing;
 
 /// A result with the program's one error.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -39,6 +43,42 @@ impl Exit {
     }
 }
 
+/// Initial passwords of accounts that an operation created, by account: shown once, kept nowhere. They travel with the
+/// outcome, or with the error that cut the operation short; no log shows them.
+#[derive(Default)]
+pub struct Passwords(BTreeMap<String, Zeroizing<String>>);
+
+impl Passwords {
+    /// Enters one.
+    pub fn insert(&mut self, account: String, password: Zeroizing<String>) {
+        self.0.insert(account, password);
+    }
+
+    /// True where no account was created.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Account and password, to be shown to whoever asked for the account, and to nobody else.
+    pub fn reveal(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0
+            .iter()
+            .map(|(account, password)| (account.as_str(), password.as_str()))
+    }
+}
+
+impl fmt::Debug for Passwords {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "passwords of {:?}", self.0.keys().collect::<Vec<_>>())
+    }
+}
+
+impl Serialize for Passwords {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.reveal())
+    }
+}
+
 /// What went wrong, with which object, and what to do.
 #[derive(Debug)]
 pub struct Error {
@@ -47,6 +87,7 @@ pub struct Error {
     hint: Option<String>,
     field: Option<String>,
     exit: Exit,
+    passwords: Option<Box<Passwords>>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
@@ -59,6 +100,7 @@ impl Error {
             hint: None,
             field: None,
             exit: Exit::Failed,
+            passwords: None,
             source: None,
         }
     }
@@ -89,6 +131,20 @@ impl Error {
     pub fn exit(mut self, exit: Exit) -> Self {
         self.exit = exit;
         self
+    }
+
+    /// Takes along the passwords of accounts that were created before it went wrong.
+    #[must_use]
+    pub fn passwords(mut self, passwords: Passwords) -> Self {
+        if !passwords.is_empty() {
+            self.passwords = Some(Box::new(passwords));
+        }
+        self
+    }
+
+    /// The passwords that it takes along.
+    pub fn created(&self) -> Option<&Passwords> {
+        self.passwords.as_deref()
     }
 
     /// The stable code.

@@ -1,6 +1,6 @@
 //! From the configuration to a place where work is done: the NAS is chosen here, and nowhere else.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -113,7 +113,7 @@ pub fn site(
         parsed: RefCell::default(),
         known_bases: RefCell::default(),
         caller: caller.to_owned(),
-        today: Date::parse(&clock::today().to_string())?,
+        today: Cell::new(Date::parse(&clock::today().to_string())?),
     })
 }
 

@@ -91,6 +91,15 @@ pub fn complain(error: &crate::error::Error) {
     if let Some(hint) = error.hint_text() {
         stderr(&format!("hint: {}", printable(hint)));
     }
+    for (account, password) in error
+        .created()
+        .into_iter()
+        .flat_map(super::error::Passwords::reveal)
+    {
+        stderr(&format!(
+            "initial password of {account}: {password}   (shown once; it is kept nowhere)"
+        ));
+    }
 }
 
 /// Text on standard output. A closed pipe ends the output quietly, any other failure is reported.

@@ -114,6 +114,11 @@ pub fn answer(result: &Result<Value>) -> Value {
             if let (Some(field), Some(map)) = (error.field_name(), body.as_object_mut()) {
                 map.insert("field".into(), field.into());
             }
+            if let (Some(created), Some(map)) = (error.created(), body.as_object_mut())
+                && let Ok(created) = serde_json::to_value(created)
+            {
+                map.insert("passwords".into(), created);
+            }
             json!({"error": body})
         }
     }
@@ -386,7 +391,7 @@ fn visible(site: &Site, code: &Code, username: &str) -> Result<()> {
     };
     let opened = site.open(code).map_err(|_| unknown())?;
     crate::provision::site::in_service(&opened).map_err(|_| unknown())?;
-    if desired::members(&opened.definition, site.today).contains_key(username) {
+    if desired::members(&opened.definition, site.today.get()).contains_key(username) {
         Ok(())
     } else {
         Err(unknown())

@@ -293,11 +293,10 @@ fn text(outcome: &Outcome, dry_run: bool) -> String {
         }
     }
     out.push_str(&drifts(&outcome.drift));
-    for (account, password) in &outcome.passwords {
+    for (account, password) in outcome.passwords.reveal() {
         let _ = writeln!(
             out,
-            "initial password of {account}: {}   (shown once; it is kept nowhere)",
-            password.as_str()
+            "initial password of {account}: {password}   (shown once; it is kept nowhere)"
         );
     }
     out

@@ -82,10 +82,10 @@ fn section(out: &mut String, command: &clap::Command, name: &str) {
     {
         let name = format!("{name} {}", sub.get_name());
         if !sub.has_subcommands() {
-            let arguments: String = sub
-                .get_positionals()
-                .map(|argument| format!(" {}", argument.get_id().as_str().to_uppercase()))
-                .collect();
+            let mut arguments = String::new();
+            for argument in sub.get_positionals() {
+                let _ = write!(arguments, " {}", argument.get_id().as_str().to_uppercase());
+            }
             let about = sub.get_about().map(ToString::to_string).unwrap_or_default();
             let _ = writeln!(out, "\n## `{name}{arguments}`\n\n{about}.\n");
             options(out, sub);

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_yaml::Value;
 
 use super::choice::Status;
-use super::definition::Definition;
+use super::definition::{Definition, Person, Unknown};
 use crate::error::{Error, Result};
 
 /// One field that differs.
@@ -42,7 +42,8 @@ impl Definition {
         Ok(changes)
     }
 
-    /// Takes from `old` what an edit may leave out because it was given at creation: id, base, and the status.
+    /// Takes from `old` what an edit may leave out because it was given at creation (id, base, and the status), and what
+    /// a person cannot give: the keys of a newer version, which a definition that is given must not have.
     #[must_use]
     pub fn inheriting(mut self, old: &Self) -> Self {
         self.id = self.id.or(old.id);
@@ -53,7 +54,48 @@ impl Definition {
         if by_operation {
             self.status = old.status;
         }
+        self.inherit_unknown(old);
         self
+    }
+
+    fn inherit_unknown(&mut self, old: &Self) {
+        keep(&mut self.unknown, &old.unknown);
+        keep(&mut self.dates.unknown, &old.dates.unknown);
+        keep(&mut self.storage.unknown, &old.storage.unknown);
+        keep(&mut self.protocols.unknown, &old.protocols.unknown);
+        if let (Some(new), Some(old)) = (&mut self.facility, &old.facility) {
+            keep(&mut new.unknown, &old.unknown);
+        }
+        if let (Some(new), Some(old)) = (&mut self.retention, &old.retention) {
+            keep(&mut new.unknown, &old.unknown);
+        }
+        for new in &mut self.people {
+            let same = |old: &&Person| match (&old.account, &new.account) {
+                (Some(old), Some(new)) => old == new,
+                _ => old.name == new.name,
+            };
+            if let Some(old) = old.people.iter().find(same) {
+                keep(&mut new.unknown, &old.unknown);
+            }
+        }
+        for new in &mut self.sources {
+            if let Some(old) = old.sources.iter().find(|old| old.id == new.id) {
+                keep(&mut new.unknown, &old.unknown);
+            }
+        }
+        for new in &mut self.variables {
+            if let Some(old) = old.variables.iter().find(|old| old.name == new.name) {
+                keep(&mut new.unknown, &old.unknown);
+            }
+        }
+    }
+}
+
+fn keep(new: &mut Unknown, old: &Unknown) {
+    for (key, value) in old {
+        if !new.contains_key(key) {
+            new.insert(key.clone(), value.clone());
+        }
     }
 }
 

@@ -27,7 +27,7 @@ pub use node::INPUT_MAX;
 pub use path::{AbsPath, NAME_MAX, PATH_MAX, RelPath};
 pub use problem::{Problem, Problems};
 pub use quantity::{Date, Interval, Size, Timezone};
-pub use read::{Strictness, read};
+pub use read::{Strictness, code_of, read};
 
 #[cfg(test)]
 mod tests;

@@ -23,8 +23,16 @@ use crate::error::{Error, Result};
 pub enum Strictness {
     /// Somebody's input: a key that is not known is a mistake, and the status is the program's to give.
     Given,
+    /// Somebody's edit of an experiment of this status: as `Given`, but a status that is left out, or repeated, stays.
+    Edit(Status),
     /// What a program stored, perhaps a later one: keys that are not known are kept and written back.
     Stored,
+}
+
+/// The code that a text names, if it can be read at all: by it an edit finds what it edits.
+pub fn code_of(text: &[u8]) -> Option<Code> {
+    let (root, _) = node::parse(text).ok()?;
+    Code::parse(root.get("code")?.text()?).ok()
 }
 
 /// Reads a definition from YAML or JSON of at most 256 KiB. Asks nothing of any disk or clock.
@@ -129,7 +137,11 @@ fn unique(root: &Node, list: &[&str], key: Option<&str>, what: &str, findings: &
 }
 
 fn definition(mut f: Fields) -> Option<Definition> {
-    let given = f.strictness() == Strictness::Given;
+    let strictness = f.strictness();
+    let unsaid = match strictness {
+        Strictness::Edit(status) => status,
+        Strictness::Given | Strictness::Stored => Status::Active,
+    };
     let octonas = f.required("octonas", version);
     let id = f.value("id", ExperimentId::parse);
     let code = f.required("code", Code::parse);
@@ -137,8 +149,8 @@ fn definition(mut f: Fields) -> Option<Definition> {
     let description = f.value("description", |text| paragraph(text, 20_000));
     let language = f.value("language", Language::parse).unwrap_or(Language::Fr);
     let status = f
-        .value("status", |text| status(text, given))
-        .unwrap_or(Status::Active);
+        .value("status", |text| status(text, strictness))
+        .unwrap_or(unsaid);
     let dates: Dates = f.mapping("dates", |f| Some(dates(f))).unwrap_or_default();
     let facility = f.mapping("facility", facility);
     let start = dates.start;
@@ -194,9 +206,14 @@ fn version(text: &str) -> Result<u32> {
     }
 }
 
-fn status(text: &str, given: bool) -> Result<Status> {
+fn status(text: &str, strictness: Strictness) -> Result<Status> {
     let status = Status::parse(text)?;
-    if given && !matches!(status, Status::Draft | Status::Active) {
+    let may_say = match strictness {
+        Strictness::Stored => true,
+        Strictness::Edit(now) => now == status || matches!(status, Status::Draft | Status::Active),
+        Strictness::Given => matches!(status, Status::Draft | Status::Active),
+    };
+    if !may_say {
         return Err(Error::new(
             "status.given",
             format!("the status `{status}` is reached by an operation, not by writing it"),

@@ -6,6 +6,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -16,11 +17,14 @@ use crate::experiment::AccountName;
 use crate::object::{Attributes, Found, Kind, ObjectId, Reference};
 use crate::report::Progress;
 use crate::sys::dir::{Dir, Permissions};
+use crate::sys::lock::lock;
 
 /// The directory of a base that holds the NAS's own files; nobody but its owner enters it.
 const HOUSE: &str = ".octonas";
 const FILE: &str = "nas.jsonl";
 const SIZE_LIMIT: u64 = 256 << 20;
+/// How long the first to open it waits for another first.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 const KINDS: [Kind; 6] = [
     Kind::Group,
@@ -41,7 +45,7 @@ enum Line {
     Delete { object: ObjectId },
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 struct State {
     id: Option<String>,
     accounts: BTreeSet<String>,
@@ -58,6 +62,8 @@ pub struct Local {
     identity: Identity,
     base: PathBuf,
     house: Dir,
+    /// What was read last; it holds while the file keeps its length (lines are only added, under the lock of the NAS).
+    state: RefCell<Option<State>>,
     calls: RefCell<BTreeMap<String, u64>>,
 }
 
@@ -74,8 +80,16 @@ impl Local {
         })?;
         let mut state = State::read(&house)?;
         if state.id.is_none() {
-            let id = uuid::Uuid::new_v4().to_string();
-            append(&house, &state, &[Line::Nas { id: id.clone() }])?;
+            // Two that are first at once must not make two of it.
+            let _lock = lock(&house, "first", PATIENCE)?;
+            state = State::read(&house)?;
+            let id = state
+                .id
+                .clone()
+                .unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
+            if state.id.is_none() {
+                append(&house, &state, &[Line::Nas { id: id.clone() }])?;
+            }
             state.id = Some(id);
         }
         Ok(Self {
@@ -86,6 +100,7 @@ impl Local {
             },
             base: dir.to_owned(),
             house,
+            state: RefCell::default(),
             calls: RefCell::default(),
         })
     }
@@ -99,13 +114,41 @@ impl Local {
         *self.calls.borrow_mut().entry(call.to_owned()).or_default() += 1;
     }
 
-    fn write(&self, lines: &[Line]) -> Result<()> {
-        let state = State::read(&self.house)?;
-        if state.lines > 64 && state.lines > 4 * (state.objects.len() + state.accounts.len() + 1) {
+    /// Looks at the state as it is now.
+    fn with_state<T>(&self, look: impl FnOnce(&State) -> T) -> Result<T> {
+        let size = self.house.stat(FILE)?.map_or(0, |found| found.size);
+        let mut known = self.state.borrow_mut();
+        let state = match known.take() {
+            Some(state) if state.seen == size => state,
+            _ => State::read(&self.house)?,
+        };
+        Ok(look(known.insert(state)))
+    }
+
+    fn write(&self, lines: Vec<Line>) -> Result<()> {
+        let crowded = |state: &State| {
+            state.lines > 64 && state.lines > 4 * (state.objects.len() + state.accounts.len() + 1)
+        };
+        if self.with_state(crowded)? {
+            let state = State::read(&self.house)?;
             self.compact(&state)?;
-            return append(&self.house, &State::read(&self.house)?, lines);
         }
-        append(&self.house, &state, lines)
+        let bytes = encode(&lines)?;
+        let (sound, seen) = self.with_state(|state| (state.sound, state.seen))?;
+        let mut known = self.state.borrow_mut();
+        // After a failure the end is what the disk says.
+        let state = known.take();
+        self.house.append_after(FILE, sound, seen, &bytes)?;
+        if let Some(mut state) = state {
+            state.lines += lines.len();
+            state.sound += bytes.len() as u64;
+            state.seen = state.sound;
+            for line in lines {
+                state.take(line);
+            }
+            *known = Some(state);
+        }
+        Ok(())
     }
 
     fn compact(&self, state: &State) -> Result<()> {
@@ -147,20 +190,24 @@ impl State {
             })?;
             state.lines += 1;
             state.sound += piece.len() as u64;
-            match line {
-                Line::Nas { id } => state.id = Some(id),
-                Line::Account { name } => {
-                    state.accounts.insert(name);
-                }
-                Line::Put { object, found } => {
-                    state.objects.insert(object, found);
-                }
-                Line::Delete { object } => {
-                    state.objects.remove(&object);
-                }
-            }
+            state.take(line);
         }
         Ok(state)
+    }
+
+    fn take(&mut self, line: Line) {
+        match line {
+            Line::Nas { id } => self.id = Some(id),
+            Line::Account { name } => {
+                self.accounts.insert(name);
+            }
+            Line::Put { object, found } => {
+                self.objects.insert(object, found);
+            }
+            Line::Delete { object } => {
+                self.objects.remove(&object);
+            }
+        }
     }
 }
 
@@ -214,7 +261,7 @@ impl Nas for Local {
 
     fn observe(&self) -> Result<Observation> {
         self.count("observe");
-        let state = State::read(&self.house)?;
+        let state = self.with_state(State::clone)?;
         let mut accounts: BTreeMap<String, Account> = state
             .accounts
             .iter()
@@ -257,17 +304,19 @@ impl Nas for Local {
         found: Option<&Found>,
     ) -> Result<Reference> {
         self.count(&format!("put {}", object.kind));
-        let state = State::read(&self.house)?;
-        let mut lines: Vec<Line> = attributes
-            .keys()
-            .filter_map(|name| name.strip_prefix("member:"))
-            .filter(|account| !state.accounts.contains(*account))
-            .map(|account| Line::Account {
-                name: account.to_owned(),
-            })
-            .collect();
-        let known = found.or_else(|| state.objects.get(object));
-        let reference = match (known.and_then(|known| known.reference.clone()), object.kind) {
+        let (mut lines, known) = self.with_state(|state| {
+            let lines: Vec<Line> = attributes
+                .keys()
+                .filter_map(|name| name.strip_prefix("member:"))
+                .filter(|account| !state.accounts.contains(*account))
+                .map(|account| Line::Account {
+                    name: account.to_owned(),
+                })
+                .collect();
+            let known = found.or_else(|| state.objects.get(object));
+            (lines, known.and_then(|known| known.reference.clone()))
+        })?;
+        let reference = match (known, object.kind) {
             (None, Kind::SharedFolder | Kind::SmbShare | Kind::Entry) => {
                 Some(uuid::Uuid::new_v4().to_string())
             }
@@ -280,13 +329,13 @@ impl Nas for Local {
                 attributes: attributes.clone(),
             },
         });
-        self.write(&lines)?;
+        self.write(lines)?;
         Ok(reference)
     }
 
     fn delete(&self, object: &ObjectId, _found: &Found) -> Result<()> {
         self.count(&format!("delete {}", object.kind));
-        self.write(&[Line::Delete {
+        self.write(vec![Line::Delete {
             object: object.clone(),
         }])
     }
@@ -305,7 +354,7 @@ impl Nas for Local {
         _comment: &str,
         _email: Option<&str>,
     ) -> Result<Option<Zeroizing<String>>> {
-        self.write(&[Line::Account {
+        self.write(vec![Line::Account {
             name: account.to_string(),
         }])?;
         Ok(None)

@@ -99,6 +99,12 @@ pub trait Nas {
     /// The folders that may hold experiments.
     fn bases(&self) -> Result<Vec<Base>>;
 
+    /// Fails where a folder cannot be a base whatever its file system can do: it lies on no disk that the NAS has mounted,
+    /// or within a shared folder. Asked before anything in it is touched.
+    fn may_hold(&self, _path: &Path) -> Result<()> {
+        Ok(())
+    }
+
     /// Registers a folder that was tried and claimed.
     fn add_base(&self, path: &Path) -> Result<()>;
 

@@ -1,12 +1,10 @@
 //! People's accounts: existing ones join, missing ones are created only when asked, system accounts never.
 
-use std::collections::BTreeMap;
-
-use zeroize::Zeroizing;
+use std::collections::BTreeSet;
 
 use super::desired;
 use super::site::Site;
-use crate::error::{Error, Result};
+use crate::error::{Error, Passwords, Result};
 use crate::experiment::{AccountName, Date, Definition, Email, Person};
 use crate::nas::Observation;
 
@@ -61,14 +59,45 @@ pub fn check(definition: &Definition, observation: &Observation, today: Date) ->
     Ok(())
 }
 
-/// Creates the accounts that are missing; gives their initial passwords.
+/// The accounts of a definition to whom nothing can be given: they are not there, or are system accounts.
+pub fn absent(definition: &Definition, observation: &Observation) -> BTreeSet<String> {
+    definition
+        .people
+        .iter()
+        .filter_map(|person| Some(person.account.as_ref()?.to_string()))
+        .filter(|account| {
+            observation
+                .accounts
+                .get(account)
+                .is_none_or(|found| found.system)
+        })
+        .collect()
+}
+
+/// Says who, of the members, has a shell on the NAS: no jail confines them.
+pub fn warn_of_shells(site: &Site, definition: &Definition, observation: &Observation) {
+    for account in desired::members(definition, site.today.get()).keys() {
+        if observation
+            .accounts
+            .get(account)
+            .is_some_and(|found| found.groups.contains("_ssh"))
+        {
+            site.progress.warn(&format!(
+                "{account} has a shell on the NAS (group _ssh): no jail confines them, and what a shell can keep, \
+                 a removal does not take away (docs/concepts/walls.md)"
+            ));
+        }
+    }
+}
+
+/// Creates the accounts that are missing, and enters their initial passwords into `passwords` as it goes.
 pub fn create(
     site: &Site,
     definition: &Definition,
     observation: &Observation,
-) -> Result<BTreeMap<String, Zeroizing<String>>> {
-    let mut passwords = BTreeMap::new();
-    for person in missing(definition, observation, site.today) {
+    passwords: &mut Passwords,
+) -> Result<()> {
+    for person in missing(definition, observation, site.today.get()) {
         let Some(account) = &person.account else {
             continue;
         };
@@ -81,5 +110,5 @@ pub fn create(
             passwords.insert(account.to_string(), password);
         }
     }
-    Ok(passwords)
+    Ok(())
 }

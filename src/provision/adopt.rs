@@ -6,16 +6,19 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::apply::{self, Outcome};
+use super::apply::{self, Outcome, Subject};
+use super::plan::Memory;
 use super::site::{self, OpenBase, Opened, Site};
 use super::sweep;
 use crate::error::{Error, Result};
-use crate::experiment::{Code, Status};
+use crate::experiment::{self, AbsPath, Code, Definition, Status, Strictness};
 use crate::nas::Observation;
-use crate::object::Kind;
+use crate::object::{Found, Kind, ObjectId};
+use crate::store;
 use crate::store::claim::Claim;
 use crate::store::ledger;
 use crate::store::tombstone::Tombstone;
+use crate::sys::dir::Permissions;
 use crate::sys::fault;
 
 /// How to adopt.
@@ -53,11 +56,15 @@ pub struct Adoption {
     pub outcome: Outcome,
 }
 
+/// What the definition said before the adoption, while one is under way: a second try starts from it, not from what the
+/// first one left.
+const BEFORE: &str = "before-adoption.yaml";
+
 /// Takes the experiment in `dir` (absolute) into service.
 pub fn adopt(site: &Site, dir: &Path, options: &Options) -> Result<Adoption> {
     let (base_path, code) = split(dir)?;
     let _nas = site.lock_nas()?;
-    let base = take(site, base_path, options)?;
+    let (base, foreign_base) = reach(site, base_path, options)?;
     let mut opened = site::open_in(base, &code)?.ok_or_else(|| {
         Error::new(
             "experiment.unknown",
@@ -66,45 +73,40 @@ pub fn adopt(site: &Site, dir: &Path, options: &Options) -> Result<Adoption> {
         .hint("an experiment's directory holds metadata/experiment.yaml")
     })?;
     let _lock = site.lock_experiment(&opened.id())?;
-    let observation = site.nas.observe()?;
-    let map = map(&opened, &observation, options);
-    unknown_grants(&map, options)?;
-    // Adopting again what is being adopted goes on; adopting what is in service would take everybody out.
-    let under_way = opened.applied.intents.contains_key(&sweep::intent());
-    // One that was removed here bears our name from before: only its definition says how far we came.
-    let begun = under_way
-        && opened.definition.status != Status::Removed
-        && opened.applied.objects.contains_key(&apply::server(site));
-    let ours = site.served_here(&opened);
-    if ours.is_ok() && opened.definition.status != Status::Removed && !under_way {
+    let before = definition_before(&opened)?;
+    let served_here = site.served_here(&opened);
+    if before.is_none() && served_here.is_ok() && opened.definition.status != Status::Removed {
         return Err(Error::new(
             "experiment.exists",
             format!("{code} is in service here already"),
         )
         .hint("`octonas experiment apply` makes the NAS match its definition"));
     }
-    if !options.take_over {
-        ours?;
+    let was_ours = served_here.is_ok();
+    if !options.take_over && before.is_none() {
+        served_here?;
     }
+    let before = before.unwrap_or_else(|| opened.definition.clone());
+    let observation = site.nas.observe()?;
+    let map = map(&before, &observation, options);
+    unknown_grants(&map, options)?;
+    let settled = settled(site, &opened, &before, options)?;
+    let outcome = rehearse(site, &opened, &settled, &observation, was_ours)?;
     if options.dry_run {
-        settle_people(&mut opened, options);
-        opened.definition.status = Status::Active;
-        opened.applied.objects.clear();
-        opened.applied.intents.clear();
-        return Ok(Adoption {
-            map,
-            outcome: apply::preview(site, &opened)?,
-        });
+        return Ok(Adoption { map, outcome });
     }
-    if !begun {
-        begin(site, &mut opened, options, &map)?;
+    if foreign_base {
+        take(site, &opened.base)?;
     }
+    begin(site, &mut opened, &before, settled, &map)?;
     let outcome = apply::converge(site, &mut opened, false)?;
     Tombstone::clear(&opened.base.dir, &opened.identity()?)?;
-    let detail = [
-        ("code", code.to_string()),
-        ("granted", options.grant.join(",")),
-    ];
+    let granted: Vec<&str> = map
+        .iter()
+        .filter(|line| line.granted)
+        .map(|line| line.account.as_str())
+        .collect();
+    let detail = [("code", code.to_string()), ("granted", granted.join(","))];
     site.record(
         &opened.base,
         &opened.id(),
@@ -113,56 +115,28 @@ pub fn adopt(site: &Site, dir: &Path, options: &Options) -> Result<Adoption> {
         &detail,
     )?;
     site.note(&opened);
+    // The last line of all: while it stands, the adoption is not finished.
+    opened.metadata.remove_file(BEFORE)?;
     Ok(Adoption { map, outcome })
 }
 
-/// The definition and the intent to sweep are what an interrupted adoption goes on from.
-fn begin(site: &Site, opened: &mut Opened, options: &Options, map: &[Mapped]) -> Result<()> {
-    let accounts: Vec<&str> = map.iter().map(|line| line.account.as_str()).collect();
-    let detail = [
-        ("code", opened.definition.code.to_string()),
-        ("accounts", accounts.join(",")),
-        ("granted", options.grant.join(",")),
-    ];
-    site.record(
-        &opened.base,
-        &opened.id(),
-        "adopt",
-        ledger::Outcome::Begun,
-        &detail,
-    )?;
-    opened
-        .applied
-        .intend(&sweep::intent(), &sweep::with_owners())?;
-    // What another NAS made says nothing here. Its name goes last: until then the record is recognised as foreign.
-    let mut foreign: Vec<_> = opened.applied.objects.keys().cloned().collect();
-    foreign.extend(
-        opened
-            .applied
-            .intents
-            .keys()
-            .filter(|id| **id != sweep::intent())
-            .cloned(),
-    );
-    foreign.sort_by_key(|id| id.kind == Kind::Server);
-    for id in foreign {
-        opened.applied.forget(&id)?;
+fn definition_before(opened: &Opened) -> Result<Option<Definition>> {
+    match opened.metadata.read(BEFORE, store::definition::LIMIT)? {
+        Some(text) => Ok(Some(experiment::read(&text, Strictness::Stored)?)),
+        None => Ok(None),
     }
-    fault::point("adopt.intended")?;
-    settle_people(opened, options);
-    opened.definition.status = match opened.definition.status {
-        Status::Closing | Status::Closed | Status::Archived => opened.definition.status,
-        _ => Status::Active,
-    };
-    if let Ok(base) = crate::experiment::AbsPath::parse(&opened.base.path.display().to_string()) {
-        opened.definition.storage.base = Some(base);
-    }
-    opened.save()
 }
 
-/// People stay documented; those who are not granted lose their account and their access.
-fn settle_people(opened: &mut Opened, options: &Options) {
-    for person in &mut opened.definition.people {
+/// The definition after the adoption: people stay documented; those who are not granted lose account and access. A closed
+/// experiment stays closed.
+fn settled(
+    site: &Site,
+    opened: &Opened,
+    before: &Definition,
+    options: &Options,
+) -> Result<Definition> {
+    let mut settled = before.clone();
+    for person in &mut settled.people {
         let granted = person
             .account
             .as_ref()
@@ -173,11 +147,113 @@ fn settle_people(opened: &mut Opened, options: &Options) {
             person.until = None;
         }
     }
+    let last = match before.status {
+        Status::Removed => Tombstone::read(&opened.base.dir, &opened.identity()?)?
+            .and_then(|tombstone| tombstone.status)
+            .and_then(|status| Status::parse(&status).ok())
+            .unwrap_or(Status::Active),
+        status => status,
+    };
+    settled.status = match last {
+        Status::Removed => Status::Active,
+        status => status,
+    };
+    settled.storage.base = Some(AbsPath::parse(&opened.base.path.display().to_string())?);
+    site.layout(&settled)?.expand(&settled)?;
+    Ok(settled)
 }
 
-fn map(opened: &Opened, observation: &Observation, options: &Options) -> Vec<Mapped> {
+/// Everything that can be refused is refused before anything is changed: twins, what is not ours, missing accounts.
+fn rehearse(
+    site: &Site,
+    opened: &Opened,
+    settled: &Definition,
+    observation: &Observation,
+    was_ours: bool,
+) -> Result<Outcome> {
+    super::create::refuse_twins(site, settled, &opened.base)?;
+    let memory = if was_ours {
+        apply::memory(opened)
+    } else {
+        Memory::default()
+    };
+    let subject = Subject {
+        definition: settled,
+        path: &opened.path(),
+        dir: Some(&opened.dir),
+        memory: &memory,
+    };
+    let look = apply::look_at(site, &subject, observation, false)?;
+    apply::admissible(&look)?;
+    if site.nas.identity().enforces_rights {
+        super::accounts::check(settled, observation, site.today.get())?;
+    }
+    let mut outcome = Outcome::of(opened);
+    outcome.interruption = site.nas.interruption(&look.plan.kinds());
+    outcome.steps = look.plan.steps;
+    Ok(outcome)
+}
+
+/// From here on the same command goes on where it stopped. Until the last line, a foreign experiment counts as foreign:
+/// nothing but this command touches it.
+fn begin(
+    site: &Site,
+    opened: &mut Opened,
+    before: &Definition,
+    settled: Definition,
+    map: &[Mapped],
+) -> Result<()> {
+    let accounts: Vec<&str> = map.iter().map(|line| line.account.as_str()).collect();
+    let detail = [
+        ("code", before.code.to_string()),
+        ("accounts", accounts.join(",")),
+    ];
+    site.record(
+        &opened.base,
+        &opened.id(),
+        "adopt",
+        ledger::Outcome::Begun,
+        &detail,
+    )?;
     opened
-        .definition
+        .metadata
+        .write(BEFORE, before.to_yaml()?.as_bytes(), &Permissions::PRIVATE)?;
+    fault::point("adopt.begun")?;
+    opened
+        .applied
+        .intend(&sweep::intent(), &sweep::with_owners())?;
+    let server = apply::server(site);
+    let is_ours = opened.applied.objects.contains_key(&server);
+    if !is_ours {
+        forget(opened, |id| {
+            id.kind != Kind::Server && *id != sweep::intent()
+        })?;
+    }
+    opened.definition = settled;
+    opened.save()?;
+    fault::point("adopt.settled")?;
+    if !is_ours {
+        opened.applied.done(&server, &Found::default())?;
+        forget(opened, |id| id.kind == Kind::Server && *id != server)?;
+    }
+    Ok(())
+}
+
+/// What another NAS made says nothing here.
+fn forget(opened: &mut Opened, which: impl Fn(&ObjectId) -> bool) -> Result<()> {
+    let foreign: Vec<ObjectId> = opened
+        .applied
+        .objects
+        .keys()
+        .chain(opened.applied.intents.keys())
+        .filter(|id| which(id))
+        .cloned()
+        .collect();
+    foreign.iter().try_for_each(|id| opened.applied.forget(id))
+}
+
+fn map(before: &Definition, observation: &Observation, options: &Options) -> Vec<Mapped> {
+    before
         .people
         .iter()
         .filter_map(|person| {
@@ -228,26 +304,32 @@ fn split(dir: &Path) -> Result<(&Path, Code)> {
     Ok((dir.parent().unwrap_or(Path::new("/")), code))
 }
 
-fn take(site: &Site, path: &Path, options: &Options) -> Result<OpenBase> {
-    let refused = match site.base(path) {
-        Ok(base) => return Ok(base),
-        Err(error) if error.code() == "base.foreign" && options.take_over => error,
-        Err(error) => return Err(error),
-    };
-    if options.dry_run {
-        site.progress
-            .note(&format!("{refused}; it would be taken over"));
-        return site::open_base(path);
+/// Opens the base; true where another NAS claims it and it is to be taken over.
+fn reach(site: &Site, path: &Path, options: &Options) -> Result<(OpenBase, bool)> {
+    match site.base(path) {
+        Ok(base) => Ok((base, false)),
+        Err(error)
+            if options.take_over && matches!(error.code(), "base.foreign" | "base.unknown") =>
+        {
+            let base = site::open_base(path)?;
+            if Claim::read(&base.dir)?.is_none() {
+                return Err(error);
+            }
+            site.nas.may_hold(path)?;
+            Ok((base, true))
+        }
+        Err(error) => Err(error),
     }
-    let base = site::open_base(path)?;
+}
+
+fn take(site: &Site, base: &OpenBase) -> Result<()> {
     let identity = site.nas.identity();
+    let path = base.path.display();
     Claim::take_over(&base.dir, &identity.id, &identity.name)?;
-    site.progress.note(&format!(
-        "{} is now served by {}",
-        path.display(),
-        identity.name
-    ));
-    let detail = [("path", path.display().to_string())];
-    site.record(&base, "", "take-over", ledger::Outcome::Done, &detail)?;
-    Ok(base)
+    site.nas.add_base(&base.path)?;
+    site.known_bases.take();
+    site.progress
+        .note(&format!("{path} is now served by {}", identity.name));
+    let detail = [("path", path.to_string())];
+    site.record(base, "", "take-over", ledger::Outcome::Done, &detail)
 }

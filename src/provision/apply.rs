@@ -8,16 +8,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde::Serialize;
-use zeroize::Zeroizing;
 
+use super::accounts;
 use super::desired::{self, Wish};
-use super::plan::{self, Action, Drift, Memory, Plan, Step};
+use super::plan::{self, Action, Drift, Memory, Plan, Step, Terms};
 use super::site::{Opened, Site};
-use super::{frame, observe, sweep};
-use crate::error::{Error, Result};
-use crate::experiment::Definition;
+use super::{frame, observe, presence, sweep};
+use crate::error::{Error, Passwords, Result};
+use crate::experiment::{Definition, Status};
 use crate::layout::Directory;
-use crate::nas::{Interruption, Observation, Session};
+use crate::nas::{Interruption, Observation};
 use crate::object::{Attributes, Found, Kind, ObjectId, Objects};
 use crate::store;
 use crate::sys::dir::Dir;
@@ -48,20 +48,10 @@ pub struct Outcome {
     /// What members narrowed and was set right.
     pub repaired: u64,
     /// Initial passwords of accounts that were created: shown once, kept nowhere.
-    #[serde(serialize_with = "secrets", skip_serializing_if = "BTreeMap::is_empty")]
-    pub passwords: BTreeMap<String, Zeroizing<String>>,
+    #[serde(skip_serializing_if = "Passwords::is_empty")]
+    pub passwords: Passwords,
     /// Calls that the NAS answered.
     pub calls: BTreeMap<String, u64>,
-}
-
-fn secrets<S: serde::Serializer>(
-    map: &BTreeMap<String, Zeroizing<String>>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    serializer.collect_map(
-        map.iter()
-            .map(|(account, secret)| (account, secret.as_str())),
-    )
 }
 
 impl Outcome {
@@ -126,15 +116,33 @@ pub fn look_at(
     mend: bool,
 ) -> Result<Look> {
     let definition = subject.definition;
-    let directories = site.layout(definition)?.expand(definition)?;
     let memory = subject.memory;
+    let remembered = remembered_directories(memory);
+    let expanded = match definition.status {
+        Status::Removed => Ok(Vec::new()),
+        _ => site
+            .layout(definition)
+            .and_then(|layout| layout.expand(definition)),
+    };
+    // A layout that went away must not keep an experiment from being closed: its directories are known.
+    let (directories, lost_layout) = match expanded {
+        Ok(directories) => (directories, false),
+        Err(error) if remembered.is_empty() => return Err(error),
+        Err(error) => {
+            site.progress.warn(&format!(
+                "{}: {error}; its directories stay as they are",
+                definition.code
+            ));
+            (Vec::new(), true)
+        }
+    };
     let shared_folder = memory
         .objects
         .get(&ObjectId::new(Kind::SharedFolder, definition.code.as_str()))
         .and_then(|found| found.reference.as_deref());
     let id = definition.id.map(|id| id.to_string()).unwrap_or_default();
     let enforced = site.nas.identity().enforces_rights;
-    let desired = desired::desired(&Wish {
+    let mut desired = desired::desired(&Wish {
         definition,
         id: &id,
         directories: &directories,
@@ -142,10 +150,23 @@ pub fn look_at(
         kinds: site.nas.kinds(),
         enforced,
         shared_folder,
-        today: site.today,
+        today: site.today.get(),
     });
+    if lost_layout {
+        desired.extend(remembered);
+    }
     let observed = observe::observe(subject.dir, observation, &desired, memory, enforced)?;
-    let plan = plan::plan(&desired, memory, &observed, &id, mend);
+    let absent = if enforced {
+        accounts::absent(definition, observation)
+    } else {
+        BTreeSet::new()
+    };
+    let terms = Terms {
+        marker: &id,
+        mend,
+        absent: &absent,
+    };
+    let plan = plan::plan(&desired, memory, &observed, &terms);
     Ok(Look {
         desired,
         observed,
@@ -154,26 +175,28 @@ pub fn look_at(
     })
 }
 
-fn memory(opened: &Opened) -> Memory {
+fn remembered_directories(memory: &Memory) -> Objects {
+    memory
+        .objects
+        .iter()
+        .filter(|(id, _)| id.kind == Kind::Directory)
+        .map(|(id, found)| (id.clone(), found.attributes.clone()))
+        .collect()
+}
+
+/// What we remember of an open experiment.
+pub fn memory(opened: &Opened) -> Memory {
     Memory {
         objects: opened.applied.objects.clone(),
         intents: opened.applied.intents.clone(),
     }
 }
 
-/// Refuses a plan that would need what is not ours, or people who have no account.
-pub fn admissible(
-    site: &Site,
-    definition: &Definition,
-    observation: &Observation,
-    look: &Look,
-) -> Result<()> {
+/// Refuses a plan that would need what is not ours.
+pub fn admissible(look: &Look) -> Result<()> {
     if let Some(conflict) = look.plan.conflicts.first() {
         return Err(Error::new("object.foreign", conflict.reason.clone())
             .hint("rename or remove it, or choose another code; OctoNAS never takes over what it did not make"));
-    }
-    if site.nas.identity().enforces_rights {
-        super::accounts::check(definition, observation, site.today)?;
     }
     Ok(())
 }
@@ -196,7 +219,7 @@ pub fn preview(site: &Site, opened: &Opened) -> Result<Outcome> {
 /// Makes the NAS match the definition; says what it did. Run again, it does nothing.
 pub fn converge(site: &Site, opened: &mut Opened, mend: bool) -> Result<Outcome> {
     let mut outcome = Outcome::of(opened);
-    site.trust_clock(&opened.base)?;
+    opened.show_definition()?;
     // Files that a killed run had not given their name: we hold both locks, so nobody is writing one.
     opened.metadata.remove_unfinished()?;
     store::remove_unfinished(&opened.base.dir)?;
@@ -208,15 +231,16 @@ pub fn converge(site: &Site, opened: &mut Opened, mend: bool) -> Result<Outcome>
         finish_what_was_begun(site, opened)?;
         let observation = site.nas.observe()?;
         let look = look(site, opened, &observation, mend)?;
-        admissible(site, &opened.definition, &observation, &look)?;
+        admissible(&look)?;
         outcome.drift.clone_from(&look.plan.drift);
         if look.plan.steps.is_empty() {
             // A kill between a new definition and its rights.
             opened.show_definition()?;
             // Last, because a group that was made again has another number.
             if opened.applied.intents.contains_key(&sweep::intent()) {
-                outcome.repaired += sweep::mend(site, opened, &look, &observation)?.repaired;
-                opened.applied.forget(&sweep::intent())?;
+                let swept = sweep::mend(site, opened, &look, &observation)?;
+                outcome.repaired += swept.repaired;
+                sweep::settle(opened, &swept)?;
             }
             outcome.status = opened.definition.status.to_string();
             outcome.digest.clone_from(&opened.digest);
@@ -281,14 +305,13 @@ fn round(
     look: &Look,
     outcome: &mut Outcome,
 ) -> Result<()> {
-    for account in look.plan.revoked() {
-        opened.applied.intend(
-            &ObjectId::new(Kind::Revocation, account),
-            &Attributes::new(),
-        )?;
+    for account in &look.plan.revoked {
+        let revocation = ObjectId::new(Kind::Revocation, account);
+        opened.applied.intend(&revocation, &Attributes::new())?;
     }
     let total = look.plan.steps.len();
     let mut open_stage: Option<usize> = None;
+    let mut ended = false;
     let mut with_new_groups: Option<Observation> = None;
     for (number, step) in ordered(&look.plan.steps).into_iter().enumerate() {
         process::check_interrupted()?;
@@ -299,9 +322,11 @@ fn round(
         if boundary && let Some(number) = open_stage.take() {
             activate(site, opened, number)?;
         }
-        if step.object.kind == Kind::Group && step.action == Action::Delete {
-            // A process is known by the number of the group: once the group is gone, nobody can tell.
-            end_revoked(site, opened)?;
+        // Whoever lost a membership is out before anything else is tried that may fail; and before a group is gone, by
+        // whose number a process is known.
+        let past_groups = step.object.kind != Kind::Group || step.action == Action::Delete;
+        if past_groups && !std::mem::replace(&mut ended, true) {
+            presence::end_sessions(site, opened)?;
         }
         site.progress.step(number + 1, total, &describe(step));
         if let Some(stage) = next.filter(|_| touches(step) && step.object.kind != Kind::Mounts) {
@@ -316,14 +341,14 @@ fn round(
             with_new_groups = Some(site.nas.observe()?);
         }
         let observation = with_new_groups.as_ref().unwrap_or(observation);
-        carry_out(site, opened, observation, look, step, outcome)?;
+        carry_out(site, opened, observation, look, step)?;
         fault::point("step.done")?;
         outcome.steps.push(step.clone());
     }
     if let Some(stage) = open_stage {
         activate(site, opened, stage)?;
     }
-    end_revoked(site, opened)
+    presence::end_revoked(site, opened)
 }
 
 fn touches(step: &Step) -> bool {
@@ -367,7 +392,6 @@ fn carry_out(
     observation: &Observation,
     look: &Look,
     step: &Step,
-    outcome: &mut Outcome,
 ) -> Result<()> {
     let id = &step.object;
     let found = look.observed.get(id);
@@ -405,7 +429,7 @@ fn carry_out(
                 }
                 Kind::Mounts => {
                     let reference = site.nas.put(id, &step.attributes, found)?;
-                    freeze(site, opened, &step.attributes, found, outcome)?;
+                    presence::freeze(site, opened, &step.attributes, found)?;
                     reference
                 }
                 _ => site.nas.put(id, &step.attributes, found)?,
@@ -430,50 +454,6 @@ fn remember(
     )
 }
 
-/// Closing and reopening happen on the live mounts: everywhere at once, and true only when nobody writes any more.
-fn freeze(
-    site: &Site,
-    opened: &Opened,
-    wanted: &Attributes,
-    found: Option<&Found>,
-    outcome: &mut Outcome,
-) -> Result<()> {
-    let was = found.and_then(|found| found.attributes.get("self"));
-    let read_only = wanted.get("self").is_some_and(|state| state == "ro");
-    if was == wanted.get("self") || (was.is_none() && !read_only) {
-        return Ok(());
-    }
-    let left = site.nas.freeze(&opened.path(), read_only)?;
-    if left.is_empty() {
-        return Ok(());
-    }
-    outcome.calls = site.nas.counters();
-    Err(Error::new(
-        "close.busy",
-        format!(
-            "{} is not closed yet: {} still write(s)",
-            opened.definition.code,
-            who(&left)
-        ),
-    )
-    .hint("end these programs, then close again; until then its status is `closing`"))
-}
-
-fn who(sessions: &[Session]) -> String {
-    let mut names: Vec<String> = sessions
-        .iter()
-        .map(|session| {
-            format!(
-                "{} ({}, process {})",
-                session.account, session.door, session.pid
-            )
-        })
-        .collect();
-    names.dedup();
-    names.truncate(5);
-    names.join(", ")
-}
-
 fn activate(site: &Site, opened: &mut Opened, stage: usize) -> Result<()> {
     let kinds: BTreeSet<Kind> = STAGES[stage].iter().copied().collect();
     site.nas.activate(&kinds, &*site.progress)?;
@@ -481,49 +461,13 @@ fn activate(site: &Site, opened: &mut Opened, stage: usize) -> Result<()> {
     opened.applied.forget(&activation(stage))
 }
 
-/// What an earlier run began and a crash cut short.
+/// What an earlier run began and a crash cut short. People are out before anything else is tried that may fail.
 fn finish_what_was_begun(site: &Site, opened: &mut Opened) -> Result<()> {
+    presence::end_sessions(site, opened)?;
     for stage in 0..STAGES.len() {
         if opened.applied.intents.contains_key(&activation(stage)) {
             activate(site, opened, stage)?;
         }
     }
-    end_revoked(site, opened)
-}
-
-/// Ends the sessions of those who lost a membership. It is done only when none is left.
-fn end_revoked(site: &Site, opened: &mut Opened) -> Result<()> {
-    let accounts: BTreeSet<String> = opened
-        .applied
-        .intents
-        .keys()
-        .filter(|id| id.kind == Kind::Revocation)
-        .map(|id| id.key.clone())
-        .collect();
-    if accounts.is_empty() {
-        return Ok(());
-    }
-    let open = site.nas.sessions(&accounts, &opened.path())?;
-    if !open.is_empty() {
-        site.progress
-            .note(&format!("ending open sessions: {}", who(&open)));
-        let left = site.nas.end_sessions(&open)?;
-        if !left.is_empty() {
-            return Err(Error::new(
-                "sessions.remain",
-                format!(
-                    "{} keeps old rights: {}",
-                    opened.definition.code,
-                    who(&left)
-                ),
-            )
-            .hint("end these sessions, then run `octonas experiment apply` again"));
-        }
-    }
-    for account in accounts {
-        opened
-            .applied
-            .forget(&ObjectId::new(Kind::Revocation, account))?;
-    }
-    Ok(())
+    presence::end_revoked(site, opened)
 }

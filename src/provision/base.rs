@@ -49,8 +49,16 @@ pub fn add(site: &Site, path: &Path) -> Result<BaseReport> {
 
 fn accept(site: &Site, path: &Path) -> Result<BaseReport> {
     let identity = site.nas.identity();
-    let dir = Dir::open_or_create_absolute(path, 0o711)?;
     refuse_nested(site, path)?;
+    site.nas.may_hold(path)?;
+    let dir = Dir::open_or_create_absolute(path, 0o711)?;
+    match Claim::read(&dir)? {
+        Some(_) => {
+            Claim::ours(&dir, &identity.id)?;
+        }
+        None if identity.enforces_rights => refuse_used(&dir)?,
+        None => {}
+    }
     let abilities = abilities::find_out(&dir)?;
     if let Some(missing) = missing(&abilities) {
         return Err(Error::new(
@@ -73,6 +81,27 @@ fn accept(site: &Site, path: &Path) -> Result<BaseReport> {
         claimed_by: Some(identity.name.clone()),
         abilities: Some(abilities),
     })
+}
+
+/// A folder in which something lies already is somebody's: claiming it would shut or open it for them.
+fn refuse_used(dir: &Dir) -> Result<()> {
+    let ours = |name: &str| name == "lost+found" || name.starts_with(".octonas");
+    let entries = dir.entries()?;
+    match entries
+        .iter()
+        .find(|entry| !ours(&entry.name.to_string_lossy()))
+    {
+        None => Ok(()),
+        Some(entry) => Err(Error::new(
+            "base.not-empty",
+            format!(
+                "{} is in use: there is {} in it",
+                dir.path().display(),
+                entry.name.to_string_lossy()
+            ),
+        )
+        .hint("name a new folder, such as one called experiments on that disk; it is made")),
+    }
 }
 
 /// The experiments of one base are not another base.

@@ -104,6 +104,7 @@ pub fn rights(site: &Site, code: &Code, user: Option<&str>) -> Result<Rights> {
         &Basis {
             definition: &opened.definition,
             observed: &look.observed,
+            entries: &observation.objects,
             leaves: &leaves,
             accounts: &observation.accounts,
             enforced: site.nas.identity().enforces_rights,

@@ -1,14 +1,16 @@
 //! Creating an experiment, and editing one.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::apply::{self, Outcome, Subject};
 use super::plan::Memory;
 use super::site::{self, OpenBase, Opened, Site};
 use super::{accounts, base};
-use crate::error::{Error, Exit, Result};
+use crate::error::{Error, Exit, Passwords, Result};
 use crate::experiment::{self, AbsPath, Definition, ExperimentId, Status, Strictness};
 use crate::nas::{Account, Observation};
+use crate::object::Found;
+use crate::store::applied::Applied;
 use crate::store::tombstone::Tombstone;
 use crate::store::{self, ledger};
 use crate::sys::dir::Permissions;
@@ -45,6 +47,9 @@ pub fn create(site: &Site, text: &[u8], options: Options) -> Result<Outcome> {
     let again = site::open_base(base_path.as_path())?;
     if let Some(mut opened) = site::open_in(again, &definition.code)? {
         resume(&opened, &definition)?;
+        if !options.create_accounts {
+            accounts_are_there(site, &opened.definition, &site.nas.observe()?)?;
+        }
         let _lock = site.lock_experiment(&opened.id())?;
         return settle(site, &mut opened, options, "create");
     }
@@ -74,7 +79,7 @@ pub fn create(site: &Site, text: &[u8], options: Options) -> Result<Outcome> {
     if let Some(outcome) = rehearse(site, &base, &definition, options)? {
         return Ok(outcome);
     }
-    let mut opened = lay_down(base, &definition, &id)?;
+    let mut opened = lay_down(site, base, &definition, &id)?;
     settle(site, &mut opened, options, "create")
 }
 
@@ -95,7 +100,9 @@ fn rehearse(
     let mut observation = site.nas.observe()?;
     assume(site, definition, &mut observation, options);
     let look = apply::look_at(site, &subject, &observation, false)?;
-    apply::admissible(site, definition, &observation, &look)?;
+    apply::admissible(&look)?;
+    accounts_are_there(site, definition, &observation)?;
+    accounts::warn_of_shells(site, definition, &observation);
     if !options.dry_run {
         return Ok(None);
     }
@@ -114,7 +121,7 @@ fn assume(site: &Site, definition: &Definition, observation: &mut Observation, o
     if !options.create_accounts {
         return;
     }
-    let names: Vec<String> = accounts::missing(definition, observation, site.today)
+    let names: Vec<String> = accounts::missing(definition, observation, site.today.get())
         .into_iter()
         .filter_map(|person| Some(person.account.as_ref()?.to_string()))
         .collect();
@@ -129,13 +136,20 @@ fn assume(site: &Site, definition: &Definition, observation: &mut Observation, o
 }
 
 /// The directory appears whole, with its definition in it, by one rename.
-fn lay_down(base: OpenBase, definition: &Definition, id: &ExperimentId) -> Result<Opened> {
+fn lay_down(
+    site: &Site,
+    base: OpenBase,
+    definition: &Definition,
+    id: &ExperimentId,
+) -> Result<Opened> {
     // Whoever put something together here before us was killed: we hold the lock of the NAS.
     store::definition::clear_staging(&base.dir)?;
     let staged = store::definition::stage(&base.dir, id)?;
     staged.create_dir(store::definition::METADATA, 0o700)?;
     let metadata = staged.existing(store::definition::METADATA)?;
     store::definition::write(&metadata, &definition.to_yaml()?, &Permissions::PRIVATE)?;
+    // Without it, an experiment counts as another NAS's.
+    Applied::load(&metadata)?.done(&apply::server(site), &Found::default())?;
     staged.sync()?;
     fault::point("create.staged")?;
     store::definition::publish(&base.dir, id, &definition.code)?;
@@ -151,35 +165,44 @@ fn lay_down(base: OpenBase, definition: &Definition, id: &ExperimentId) -> Resul
     })
 }
 
+fn make(
+    site: &Site,
+    opened: &mut Opened,
+    options: Options,
+    passwords: &mut Passwords,
+) -> Result<Outcome> {
+    if options.create_accounts {
+        accounts::create(site, &opened.definition, &site.nas.observe()?, passwords)?;
+    }
+    apply::converge(site, opened, false)
+}
+
+/// Whoever is to be let in has an account of their own.
+fn accounts_are_there(
+    site: &Site,
+    definition: &Definition,
+    observation: &Observation,
+) -> Result<()> {
+    if !site.nas.identity().enforces_rights {
+        return Ok(());
+    }
+    accounts::check(definition, observation, site.today.get())
+}
+
 fn settle(site: &Site, opened: &mut Opened, options: Options, operation: &str) -> Result<Outcome> {
     if options.dry_run {
         return apply::preview(site, opened);
     }
     site.note(opened);
-    let passwords = if options.create_accounts {
-        accounts::create(site, &opened.definition, &site.nas.observe()?)?
-    } else {
-        BTreeMap::new()
-    };
-    let mut outcome = match apply::converge(site, opened, false) {
+    let mut passwords = Passwords::default();
+    let mut outcome = match make(site, opened, options, &mut passwords) {
         Ok(outcome) => outcome,
         Err(error) => {
-            // The passwords exist nowhere else: they are said even when what follows fails.
-            for (account, password) in &passwords {
-                site.progress.warn(&format!(
-                    "initial password of {account}: {}",
-                    password.as_str()
-                ));
-            }
             let detail = [("error", error.code().to_owned())];
-            site.record(
-                &opened.base,
-                &opened.id(),
-                operation,
-                ended(&error),
-                &detail,
-            )?;
-            return Err(error);
+            let how = ended(&error);
+            site.record(&opened.base, &opened.id(), operation, how, &detail)?;
+            // They exist nowhere else: they are shown even when what follows fails.
+            return Err(error.passwords(passwords));
         }
     };
     outcome.passwords = passwords;
@@ -232,7 +255,7 @@ fn choose_base(site: &Site, definition: &Definition) -> Result<AbsPath> {
 }
 
 /// No other experiment of this NAS may bear the same code or id, on whatever base.
-fn refuse_twins(site: &Site, definition: &Definition, chosen: &OpenBase) -> Result<()> {
+pub fn refuse_twins(site: &Site, definition: &Definition, chosen: &OpenBase) -> Result<()> {
     for base in site.bases()? {
         if base.path == chosen.path || !base.available {
             continue;
@@ -291,9 +314,14 @@ fn resume(opened: &Opened, given: &Definition) -> Result<()> {
 /// Puts a new definition in the place of the old one, and applies it. `from` is the digest of the definition that the
 /// person saw when they began; without it the last writer wins.
 pub fn edit(site: &Site, text: &[u8], from: Option<&str>, options: Options) -> Result<Outcome> {
-    let new = read(text)?;
+    let Some(code) = experiment::code_of(text) else {
+        // It says everything that is wrong with it.
+        return Err(read(text)
+            .err()
+            .unwrap_or_else(|| Error::new("code.invalid", "the definition names no code")));
+    };
     let _nas = site.lock_nas()?;
-    let mut opened = site.open(&new.code)?;
+    let mut opened = site.open(&code)?;
     site::in_service(&opened)?;
     let _lock = site.lock_experiment(&opened.id())?;
     if let Some(from) = from
@@ -301,11 +329,12 @@ pub fn edit(site: &Site, text: &[u8], from: Option<&str>, options: Options) -> R
     {
         return Err(Error::new(
             "definition.changed",
-            format!("the definition of {} was changed by somebody else meanwhile", new.code),
+            format!("the definition of {code} was changed by somebody else meanwhile"),
         )
         .hint("look at it again (`octonas experiment show`), and make your change on what is there now"));
     }
-    let new = new.inheriting(&opened.definition);
+    let status = opened.definition.status;
+    let new = experiment::read(text, Strictness::Edit(status))?.inheriting(&opened.definition);
     experiment::check_edit(&opened.definition, &new)?;
     if opened.definition.status == Status::Active && new.status == Status::Draft {
         return Err(Error::new(
@@ -320,7 +349,9 @@ pub fn edit(site: &Site, text: &[u8], from: Option<&str>, options: Options) -> R
     let mut observation = site.nas.observe()?;
     assume(site, &opened.definition, &mut observation, options);
     let look = apply::look(site, &opened, &observation, false)?;
-    apply::admissible(site, &opened.definition, &observation, &look)?;
+    apply::admissible(&look)?;
+    accounts_are_there(site, &opened.definition, &observation)?;
+    accounts::warn_of_shells(site, &opened.definition, &observation);
     if !options.dry_run && before != opened.definition {
         opened.save()?;
         fault::point("edit.saved")?;

@@ -18,7 +18,7 @@ pub fn apply(site: &Site, code: &Code, mend: bool) -> Result<Outcome> {
     let mut opened = site.open(code)?;
     site::in_service(&opened)?;
     let _lock = site.lock_experiment(&opened.id())?;
-    if mend {
+    if mend && !opened.applied.intents.contains_key(&super::sweep::intent()) {
         // What members narrowed is looked through again, whether or not anything else drifted.
         opened
             .applied
@@ -40,6 +40,7 @@ pub fn apply(site: &Site, code: &Code, mend: bool) -> Result<Outcome> {
 fn finish(site: &Site, opened: &mut Opened, mend: bool) -> Result<Outcome> {
     let mut outcome = apply::converge(site, opened, mend)?;
     if opened.definition.status == Status::Closing {
+        super::presence::confirm_closed(site, opened)?;
         opened.definition.status = Status::Closed;
         opened.save()?;
         outcome.status = opened.definition.status.to_string();
@@ -55,7 +56,7 @@ fn finish(site: &Site, opened: &mut Opened, mend: bool) -> Result<Outcome> {
 pub fn close(site: &Site, code: &Code, dry_run: bool) -> Result<Outcome> {
     change_status(site, code, dry_run, |status| match status {
         Status::Closed | Status::Archived => Ok(None),
-        Status::Draft => Err("it is a draft: nobody writes in it yet"),
+        Status::Draft => Err("it is a draft: no door of it is open yet"),
         _ => Ok(Some(Status::Closing)),
     })
 }
@@ -132,14 +133,17 @@ pub fn remove(
         opened => opened?,
     };
     let _lock = site.lock_experiment(&opened.id())?;
-    let removed_before = opened.definition.status == Status::Removed;
+    let status = opened.definition.status;
+    let removed_before = status == Status::Removed;
     opened.definition.status = Status::Removed;
     if dry_run {
         forget_directories(&mut opened, true)?;
         return apply::preview(site, &opened);
     }
     if Tombstone::read(&opened.base.dir, &opened.identity()?)?.is_none() {
-        tombstone(site, &opened, false)?;
+        let mut stone = tombstone(site, &opened, false)?;
+        stone.status = Some(status.to_string());
+        stone.write(&opened.base.dir)?;
     }
     fault::point("remove.tombstone")?;
     if !removed_before {
@@ -184,17 +188,16 @@ fn forget_directories(opened: &mut Opened, only_in_memory: bool) -> Result<()> {
     Ok(())
 }
 
-fn tombstone(site: &Site, opened: &Opened, data_deleted: bool) -> Result<()> {
+fn tombstone(site: &Site, opened: &Opened, data_deleted: bool) -> Result<Tombstone> {
     let definition = &opened.definition;
     let id = opened.identity()?;
-    Tombstone::new(
+    Ok(Tombstone::new(
         &id,
         definition.code.as_str(),
         &definition.title,
         &site.caller,
         data_deleted,
-    )
-    .write(&opened.base.dir)
+    ))
 }
 
 /// Out of sight by one rename, then gone file by file; the tombstone says when that is true.
@@ -204,7 +207,12 @@ fn delete(site: &Site, opened: &Opened) -> Result<()> {
     fault::point("remove.discarded")?;
     site.progress.note("deleting the data");
     trash::empty(&opened.base.dir, &opened.id())?;
-    tombstone(site, opened, true)?;
+    let mut stone = match Tombstone::read(&opened.base.dir, &id)? {
+        Some(stone) => stone,
+        None => tombstone(site, opened, true)?,
+    };
+    stone.data_deleted = true;
+    stone.write(&opened.base.dir)?;
     site.forget(&opened.id());
     Ok(())
 }
@@ -219,17 +227,12 @@ fn deleted(site: &Site, code: &Code, dry_run: bool) -> Result<Option<Outcome>> {
             .into_iter()
             .filter(|tombstone| tombstone.code == code.as_str())
             .max_by(|a, b| a.removed.cmp(&b.removed));
-        let Some(mut tombstone) = last else { continue };
+        let Some(tombstone) = last else { continue };
         if open.dir.stat(code.as_str())?.is_some() {
             continue;
         }
         if !dry_run {
             store::remove_unfinished(&open.dir)?;
-            // A kill between the last file and this line.
-            if !tombstone.data_deleted {
-                tombstone.data_deleted = true;
-                tombstone.write(&open.dir)?;
-            }
             site.forget(&tombstone.id);
         }
         return Ok(Some(Outcome {
@@ -250,7 +253,11 @@ fn finish_deletions(site: &Site) -> Result<()> {
             continue;
         };
         for id in trash::waiting(&open.dir)? {
-            trash::empty(&open.dir, &id)?;
+            if let Err(error) = trash::empty(&open.dir, &id) {
+                site.progress
+                    .warn(&format!("data that waits to be deleted stays: {error}"));
+                continue;
+            }
             let Ok(id) = ExperimentId::parse(&id) else {
                 continue;
             };
@@ -316,7 +323,7 @@ pub fn due(site: &Site, dry_run: bool) -> Result<Vec<Due>> {
 /// The accounts whose access has ended and who are still inside, as we remember.
 fn ended(site: &Site, code: &Code) -> Result<Vec<String>> {
     let opened = site.open(code)?;
-    let members = super::desired::members(&opened.definition, site.today);
+    let members = super::desired::members(&opened.definition, site.today.get());
     let mut ended: Vec<String> =
         opened
             .definition

@@ -15,6 +15,7 @@ pub mod lifecycle;
 pub mod list;
 pub mod observe;
 pub mod plan;
+pub mod presence;
 pub mod rights;
 pub mod show;
 pub mod site;

@@ -93,25 +93,14 @@ pub struct Plan {
     pub drift: Vec<Drift>,
     /// What stands in the way; nothing is carried out while there is one.
     pub conflicts: Vec<Conflict>,
+    /// Accounts that lose a membership by this plan, or lost one by hand and are now out of the definition too: their
+    /// open sessions keep the old rights and have to end.
+    #[serde(skip)]
+    pub revoked: BTreeSet<String>,
 }
 
 impl Plan {
-    /// Accounts that lose a membership by this plan: their open sessions keep the old rights and have to end.
-    pub fn revoked(&self) -> BTreeSet<String> {
-        self.steps
-            .iter()
-            .filter(|step| step.object.kind == Kind::Group)
-            .flat_map(|step| step.changes.iter())
-            .filter_map(|change| {
-                change
-                    .strip_prefix("member:")?
-                    .strip_suffix(": yes → (none)")
-            })
-            .map(str::to_owned)
-            .collect()
-    }
-
-    /// True where groups are made, which have no number before.
+    /// True where a group is made, whose number nobody knows before.
     pub fn makes_groups(&self) -> bool {
         self.steps
             .iter()
@@ -138,14 +127,31 @@ impl Plan {
     }
 }
 
-/// Compares. `marker` is the text by which we recognise in a comment that an object is ours (the experiment's id);
-/// `mend` sets right what was changed by hand.
+/// How to compare.
+pub struct Terms<'a> {
+    /// The text by which we recognise in a comment that an object is ours: the experiment's id.
+    pub marker: &'a str,
+    /// Set right what was changed by hand.
+    pub mend: bool,
+    /// Accounts to whom nothing can be given, because the NAS does not have them. What they lost stays named.
+    pub absent: &'a BTreeSet<String>,
+}
+
+impl Terms<'_> {
+    /// True for what would be given to somebody who is not there.
+    fn is_vain(&self, attribute: &str) -> bool {
+        attribute.split_once(':').is_some_and(|(what, who)| {
+            matches!(what, "member" | "jail") && self.absent.contains(who)
+        })
+    }
+}
+
+/// Compares.
 pub fn plan(
     desired: &Objects,
     memory: &Memory,
     observed: &BTreeMap<ObjectId, Found>,
-    marker: &str,
-    mend: bool,
+    terms: &Terms<'_>,
 ) -> Plan {
     let mut plan = Plan::default();
     let mut deletions = Vec::new();
@@ -159,15 +165,15 @@ pub fn plan(
         let applied = memory.objects.get(id);
         let intended = memory.intents.contains_key(id);
         match (desired.get(id), observed.get(id)) {
-            (Some(want), None) => wanted_but_absent(&mut plan, id, want, applied, mend),
+            (Some(want), None) => wanted_but_absent(&mut plan, id, want, applied, terms),
             (Some(want), Some(found)) => {
-                if let Some(base) = ours(id, applied, intended, found, marker) {
-                    three_way(&mut plan, id, want, &base, found, mend);
+                if let Some(base) = ours(id, applied, intended, found, terms.marker) {
+                    three_way(&mut plan, id, want, &base, found, terms);
                 } else {
                     foreign(&mut plan, id, applied);
                 }
             }
-            (None, Some(found)) if ours(id, applied, intended, found, marker).is_some() => {
+            (None, Some(found)) if ours(id, applied, intended, found, terms.marker).is_some() => {
                 deletions.push(Step {
                     object: id.clone(),
                     action: Action::Delete,
@@ -187,14 +193,44 @@ pub fn plan(
     }
     deletions.reverse();
     plan.steps.extend(deletions);
+    plan.revoked = revoked(&plan.steps, memory, observed);
     plan
+}
+
+/// Whoever stands in a group that a step touches, in our memory or on the NAS, and will not afterwards.
+fn revoked(
+    steps: &[Step],
+    memory: &Memory,
+    observed: &BTreeMap<ObjectId, Found>,
+) -> BTreeSet<String> {
+    let members = |attributes: &Attributes| -> BTreeSet<String> {
+        attributes
+            .keys()
+            .filter_map(|name| name.strip_prefix("member:"))
+            .map(str::to_owned)
+            .collect()
+    };
+    let mut out = BTreeSet::new();
+    for step in steps.iter().filter(|step| step.object.kind == Kind::Group) {
+        let stays = members(&step.attributes);
+        let remembered = members(&step.record);
+        for before in [memory.objects.get(&step.object), observed.get(&step.object)] {
+            let before = before
+                .map(|found| members(&found.attributes))
+                .unwrap_or_default();
+            // Somebody who was taken out by hand and is still meant to be in is drift, not a revocation.
+            out.extend(
+                before
+                    .into_iter()
+                    .filter(|who| !stays.contains(who) && !remembered.contains(who)),
+            );
+        }
+    }
+    out
 }
 
 /// What we applied to an object, if it is ours. A directory inside the experiment always is: nobody else can make one
 /// in the frame. Where we had only intended to make it (again), it is ours if its comment bears our marker.
-///
-/// A group whose record OpenMediaVault has lost (somebody reverted the changes that made it, which takes back its
-/// configuration and not the system's groups) is still the group that we made.
 fn ours(
     id: &ObjectId,
     applied: Option<&Found>,
@@ -205,6 +241,8 @@ fn ours(
     let follows_another = matches!(id.kind, Kind::Directory | Kind::Mounts | Kind::Privileges);
     let lost_its_record = id.kind == Kind::Group && found.reference.is_none();
     match applied {
+        // The NAS lost its record of the group ("revert" in its panel), the system kept it: still the one we made, and
+        // mending registers it again. A group that somebody else registered has another reference.
         Some(made) if made.reference == found.reference || lost_its_record => {
             Some(made.attributes.clone())
         }
@@ -243,7 +281,7 @@ fn wanted_but_absent(
     id: &ObjectId,
     want: &Attributes,
     applied: Option<&Found>,
-    mend: bool,
+    terms: &Terms<'_>,
 ) {
     if applied.is_some() {
         plan.drift.push(Drift {
@@ -253,16 +291,18 @@ fn wanted_but_absent(
             observed: None,
             effect: effect::missing(id),
         });
-        if !mend {
+        if !terms.mend {
             return;
         }
     }
+    let mut want = want.clone();
+    want.retain(|name, _| !terms.is_vain(name));
     plan.steps.push(Step {
         object: id.clone(),
         action: Action::Create,
-        attributes: want.clone(),
+        changes: differences(&Attributes::new(), &want),
         record: want.clone(),
-        changes: differences(&Attributes::new(), want),
+        attributes: want,
     });
 }
 
@@ -272,7 +312,7 @@ fn three_way(
     want: &Attributes,
     applied: &Attributes,
     found: &Found,
-    mend: bool,
+    terms: &Terms<'_>,
 ) {
     let observed = &found.attributes;
     let mut target = Attributes::new();
@@ -294,7 +334,9 @@ fn three_way(
                 effect: effect::of(id, name, a.map(String::as_str), o.map(String::as_str)),
             });
         }
-        let (value, remembered) = if by_hand && !mend { (o, a) } else { (d, d) };
+        let vain = d.is_some() && o.is_none() && terms.is_vain(name);
+        let left_alone = vain || (by_hand && !terms.mend);
+        let (value, remembered) = if left_alone { (o, a) } else { (d, d) };
         if let Some(value) = value {
             target.insert(name.clone(), value.clone());
         }
@@ -342,4 +384,28 @@ fn differences(from: &Attributes, to: &Attributes) -> Vec<String> {
             format!("{name}: {} → {}", show(from.get(name)), show(to.get(name)))
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn group(reference: Option<&str>, comment: &str) -> Found {
+        Found {
+            reference: reference.map(str::to_owned),
+            attributes: [("comment".to_owned(), comment.to_owned())].into(),
+        }
+    }
+
+    #[test]
+    fn a_group_that_the_nas_forgot_is_still_ours_and_one_that_it_has_anew_is_not() {
+        let id = ObjectId::new(Kind::Group, "exp-eco-w");
+        let made = group(Some("one"), "OctoNAS 1");
+        let is_ours = |found: &Found| ours(&id, Some(&made), false, found, "1").is_some();
+        assert!(is_ours(&made));
+        assert!(is_ours(&group(None, "")));
+        assert!(!is_ours(&group(Some("two"), "OctoNAS 1")));
+        let share = ObjectId::new(Kind::SmbShare, "eco");
+        assert!(ours(&share, Some(&made), false, &group(None, ""), "1").is_none());
+    }
 }

@@ -125,6 +125,8 @@ pub struct Basis<'a> {
     pub definition: &'a Definition,
     /// The objects of this experiment, as observed.
     pub observed: &'a BTreeMap<ObjectId, Found>,
+    /// All objects of the NAS: a person's doors depend on their other experiments, too.
+    pub entries: &'a BTreeMap<ObjectId, Found>,
     /// The paths of the leaves.
     pub leaves: &'a BTreeSet<String>,
     /// The accounts, as observed.
@@ -282,39 +284,40 @@ fn ssh(
     entry: Option<&Attributes>,
     mounts: Option<&Attributes>,
 ) -> Way {
-    let declared = match door {
-        Door::Rsync => "rsync",
-        _ => "sftp",
-    };
-    if entry
-        .and_then(|entry| entry.get(declared))
-        .map(String::as_str)
-        != Some("true")
-    {
-        return Way::Shut(format!("{declared} is not open for this experiment"));
-    }
+    let name = door.name();
+    let is_open = |entry: &Attributes| entry.get(name).map(String::as_str) == Some("true");
     if !basis.enforced {
-        return match entry
-            .and_then(|entry| entry.get(&format!("person:{account}")))
-            .map(String::as_str)
-        {
+        let Some(entry) = entry.filter(|entry| is_open(entry)) else {
+            return Way::Shut(format!("{name} is not open for this experiment"));
+        };
+        return match entry.get(&format!("person:{account}")).map(String::as_str) {
             Some("write") => Way::Write,
             Some(_) => Way::Read("declared as a reader".into()),
             None => Way::Shut("not a member".into()),
         };
     }
     if groups_of(basis, account).contains("_ssh") {
-        return Way::Shut(format!(
-            "{account} has a shell on the NAS (group _ssh): not in the experiment's jail; only the file system decides there"
-        ));
+        // A shell on the NAS, outside of any jail: what the file system lets them do, they do.
+        return Way::Write;
     }
-    match mounts
-        .and_then(|mounts| mounts.get(&format!("jail:{account}")))
-        .map(String::as_str)
-    {
-        None => Way::Shut("the experiment is not in this person's jail".into()),
-        Some("rw") => Way::Write,
-        Some(_) => Way::Read("read-only in this person's jail".into()),
+    let jail = mounts.and_then(|mounts| mounts.get(&format!("jail:{account}")));
+    let Some(jail) = jail else {
+        return Way::Shut("the experiment is not in this person's jail".into());
+    };
+    // A jail has its doors once, for all experiments in it.
+    let person = format!("person:{account}");
+    let anywhere = basis
+        .entries
+        .iter()
+        .filter(|(id, found)| id.kind == Kind::Entry && found.attributes.contains_key(&person))
+        .any(|(_, found)| is_open(&found.attributes));
+    if !anywhere {
+        return Way::Shut(format!("{name} is not open for this experiment"));
+    }
+    if jail == "rw" {
+        Way::Write
+    } else {
+        Way::Read("read-only in this person's jail".into())
     }
 }
 

@@ -60,7 +60,7 @@ pub fn show(site: &Site, code: &Code) -> Result<Shown> {
             kind: directory.kind,
         })
         .collect();
-    let members = desired::members(definition, site.today)
+    let members = desired::members(definition, site.today.get())
         .into_iter()
         .map(|(account, right)| {
             (

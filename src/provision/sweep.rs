@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::apply::Look;
 use super::site::{Opened, Site};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::layout::DirectoryKind;
 use crate::nas::Observation;
 use crate::object::{Attributes, Kind, ObjectId};
@@ -34,6 +34,8 @@ pub struct Finding {
 pub struct Swept {
     /// Files and directories that were set right.
     pub repaired: u64,
+    /// What could not be set right, or was left alone because it has other names.
+    pub left: u64,
 }
 
 /// The intent that stands in the record while a sweep is due.
@@ -270,31 +272,74 @@ pub fn mend(site: &Site, opened: &Opened, look: &Look, observation: &Observation
 fn mend_below(site: &Site, dir: &Dir, wall: Wall, owners: bool, swept: &mut Swept) -> Result<()> {
     for found in Walk::new(dir)? {
         process::check_interrupted()?;
-        let result = found.and_then(|found| mend_one(&found, wall, owners));
-        match result {
-            Ok(true) => swept.repaired += 1,
-            Ok(false) => {}
-            Err(error) => site.progress.warn(&error.to_string()),
+        match found.and_then(|found| mend_one(&found, wall, owners)) {
+            Ok(Mended::Repaired) => swept.repaired += 1,
+            Ok(Mended::Right) => {}
+            Ok(Mended::Linked(path)) => {
+                swept.left += 1;
+                site.progress.warn(&format!(
+                    "{}/{path} has other names and is left alone",
+                    dir.path().display()
+                ));
+            }
+            Err(error) => {
+                swept.left += 1;
+                site.progress.warn(&error.to_string());
+            }
         }
     }
     dir.sync()
 }
 
-fn mend_one(found: &walk::Found, wall: Wall, owners: bool) -> Result<bool> {
+/// Forgets that a sweep is due. One that had to give new owners and could not give them all stays due: numbers of another
+/// NAS may be other people's here.
+pub fn settle(opened: &mut Opened, swept: &Swept) -> Result<()> {
+    let owners = opened
+        .applied
+        .intents
+        .get(&intent())
+        .is_some_and(|attributes| attributes.contains_key("owners"));
+    if owners && swept.left > 0 {
+        return Err(Error::new(
+            "sweep.incomplete",
+            format!(
+                "{} file(s) of {} still belong to accounts of another NAS",
+                swept.left, opened.definition.code
+            ),
+        )
+        .hint("mend what the warnings name (other names of a file, unreadable places), then run the same command again"));
+    }
+    opened.applied.forget(&intent())
+}
+
+/// What became of one file or directory.
+enum Mended {
+    /// It was right, or is nothing that has rights of its own.
+    Right,
+    /// It was set right.
+    Repaired,
+    /// It has other names, perhaps elsewhere.
+    Linked(String),
+}
+
+fn mend_one(found: &walk::Found, wall: Wall, owners: bool) -> Result<Mended> {
     let kind = found.metadata.kind;
-    if !matches!(kind, FileKind::Directory | FileKind::File) || is_linked(found) {
-        return Ok(false);
+    if !matches!(kind, FileKind::Directory | FileKind::File) {
+        return Ok(Mended::Right);
     }
     let Some(node) = found.node()? else {
-        return Ok(false);
+        return Ok(Mended::Right);
     };
     let strange = owners && (found.metadata.uid != 0 || found.metadata.gid != wall.writers);
+    if !strange && wall.is_right(&node, kind)? {
+        return Ok(Mended::Right);
+    }
+    if is_linked(found) {
+        return Ok(Mended::Linked(found.path.display().to_string()));
+    }
     if strange {
         node.set_owner(Some(0), Some(wall.writers))?;
     }
-    if !strange && wall.is_right(&node, kind)? {
-        return Ok(false);
-    }
     wall.set_right(&node, kind)?;
-    Ok(true)
+    Ok(Mended::Repaired)
 }

@@ -26,6 +26,9 @@ pub struct Tombstone {
     pub by: String,
     /// True where its files were deleted too.
     pub data_deleted: bool,
+    /// What it was when it was removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<String>,
 }
 
 impl Tombstone {
@@ -38,6 +41,7 @@ impl Tombstone {
             removed: clock::now_text(),
             by: by.to_owned(),
             data_deleted,
+            status: None,
         }
     }
 

@@ -327,7 +327,7 @@ fn a_dry_run_where_nothing_is_yet_writes_nothing() {
     assert_eq!(names(&env.nas), [".octonas"]);
     assert_eq!(
         names(&env.nas.join(".octonas")),
-        ["cache", "nas.jsonl", "run"]
+        ["cache", "first.lock", "nas.jsonl", "run"]
     );
 }
 

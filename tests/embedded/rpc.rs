@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{TestEnv, definition, exact, one_answer, untouched};
+use crate::support::{TestEnv, definition, exact, in_parallel, one_answer, untouched};
 
 /// Texts that break careless programs.
 const NASTY: &[&str] = &[
@@ -180,16 +180,16 @@ fn whatever_the_parameters_every_method_gives_exactly_one_line_and_changes_nothi
         "check-base",
         "rights",
     ];
-    for method in methods(&env) {
+    in_parallel(&methods(&env), |method| {
         for params in &shapes {
-            let answer = one_answer(&env.rpc(&method, ("admin", "admin"), params));
+            let answer = one_answer(&env.rpc(method, ("admin", "admin"), params));
             let refused = answer.get("error").is_some();
             assert!(
                 refused || quiet.contains(&method.as_str()),
                 "{method} {params}: {answer}"
             );
         }
-    }
+    });
     untouched(&env.nas, &before, &"a wrong call");
 }
 

@@ -274,7 +274,7 @@ fn describe(top: &Path, below: &Path, out: &mut String) {
         ".octonas/nas.jsonl",
         ".octonas/ledger",
     ];
-    if skip.iter().any(|skip| shown.starts_with(skip)) {
+    if skip.iter().any(|skip| shown.starts_with(skip)) || shown.ends_with(".lock") {
         return;
     }
     // Empty rooms of our own house may or may not have been needed.
@@ -341,7 +341,7 @@ pub fn exact(top: &Path) -> BTreeMap<String, String> {
     for path in all_paths(top) {
         if path.contains("/.octonas/run")
             || path.contains("/.octonas/cache")
-            || path.ends_with("/ledger.lock")
+            || path.ends_with(".lock")
         {
             continue;
         }

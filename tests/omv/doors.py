@@ -106,7 +106,11 @@ class Session:
         self.count += 1
         mark = f"otest-mark-{self.count}"
         try:
-            self.process.stdin.write(f"{command}\n!echo {mark}\n")
+            self.process.stdin.write(f"{command}\n")
+            self.process.stdin.flush()
+            # smbclient waits for more input even when the next line has come with this one.
+            time.sleep(0.3)
+            self.process.stdin.write(f"!echo {mark}\n")
             self.process.stdin.flush()
         except OSError:
             return None

@@ -5,8 +5,12 @@ import pathlib
 import sys
 import traceback
 
+import crashes
+import drift
+import lasting
 import matrix
 import packages
+import sessions
 import testbed
 from findings import Findings
 from nas import Gone, Nas, RpcError
@@ -18,6 +22,14 @@ def parts():
         "create": testbed.create_both,
         "doors": testbed.doors_shut,
         "matrix": matrix.run,
+        "sessions": sessions.run,
+        "drift": drift.run,
+        "crashes": crashes.run,
+        "kill": crashes.kill,
+        "reboot": lasting.reboot,
+        "upgrade": packages.again,
+        "purge": packages.go,
+        "scale": lasting.scale,
     }
 
 
@@ -44,7 +56,7 @@ def main():
         packages.install(site, findings, arguments)
         testbed.accounts(site, findings)
         for name, part in known.items():
-            if name in arguments.skip or (arguments.only and name not in arguments.only and name != "create"):
+            if name in arguments.skip or (name == "scale" and not site.scale) or (arguments.only and name not in arguments.only and name != "create"):
                 continue
             findings.begin(name)
             try:

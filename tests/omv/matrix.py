@@ -47,6 +47,11 @@ def seed(site, findings):
                 done = client.rsync("-a", f"{parent}/", client.remote(f"{code}/raw/"))
                 findings.equal(done.code, 0, f"{code}: rsync -a with a trailing slash by {who} ends with")
             findings.check(done.code == 0, f"{code}: {who} fills raw/ by {door}", done)
+        whole = work / "whole"
+        (whole / "raw" / "for-frame").mkdir(parents=True)
+        (whole / "raw" / "for-frame" / "x.txt").write_text("x\n")
+        done = site.clients[writers(code)[0]].rsync("-a", f"{whole}/", site.clients[writers(code)[0]].remote(f"{code}/"))
+        findings.check(done.code == 0, f"{code}: rsync -a into the frame, with a trailing slash, ends with 0", done)
         shutil.rmtree(work)
 
 

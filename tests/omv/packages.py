@@ -1,8 +1,9 @@
 """Installing, reinstalling, removing and purging the packages on the NAS."""
 
+import drift
 import testbed
 from nas import Gone
-from people import ECO, LAKE
+from people import ECO, LAKE, PEOPLE, access
 
 NAMES = ("openmediavault-octonas", "octonas")
 
@@ -38,8 +39,7 @@ def install(site, findings, arguments):
         done = unpack(site, "--reinstall" if version(nas, NAMES[0]) else "")
         findings.check(done.code == 0, "apt-get install of both packages ends well", done)
         nas.wait(60)
-    for code in site.codes():
-        nas.octonas("experiment", "remove", code, "--delete-data", code)
+    testbed.sweep(site, findings)
     done = nas.octonas("base", "add", site.base)
     findings.check(done.code == 0, f"octonas base add {site.base}", done)
     again = nas.octonas("base", "add", site.base)
@@ -97,9 +97,17 @@ def go(site, findings):
     findings.check(done.code == 0, "installed again", done)
     nas.wait(60)
     done = nas.octonas("base", "add", site.base)
-    findings.check(done.code == 0, "the base is taken back", done)
+    findings.check(done.code == 1 and "take-over" in done.text, "the new installation is another NAS: its base is not simply added", done)
     for code in (ECO, LAKE):
-        done = nas.octonas("experiment", "adopt", site.path(code), "--take-over", "--grant", "otalice,otbob,otcarol,otdan,oterin")
+        done = nas.octonas("experiment", "adopt", site.path(code), "--take-over")
+        findings.check(done.code == 1 and f"exp-{code}-" in done.text,
+                       f"{code}: adopting refuses the groups that the old installation left, with their members", done)
+        nas.rpc("SMB", "deleteShare", {"uuid": drift.share(nas, code)["uuid"]})
+        nas.rpc("ShareMgmt", "delete", {"uuid": drift.folder(nas, code)["uuid"], "recursive": False})
+        for letter in "wr":
+            nas.rpc("UserMgmt", "deleteGroup", {"name": f"exp-{code}-{letter}"})
+        people_here = ",".join(name for name in PEOPLE if access(name, code))
+        done = nas.octonas("experiment", "adopt", site.path(code), "--take-over", "--grant", people_here)
         findings.check(done.code == 0, f"{code}: adopted by the new installation", done)
     for code in (ECO, LAKE):
         site.in_order(findings, code, "after it was adopted")

@@ -5,6 +5,7 @@ import subprocess
 import tempfile
 import time
 
+import matrix
 import people
 from doors import ended
 from people import ECO, PEOPLE
@@ -30,7 +31,8 @@ def works(said):
 
 def taken_out(site, findings):
     """B loses ECO by an edit while B has SMB and SFTP open; A's session goes on."""
-    site.nas.must(f"test -e {site.path(ECO)}/raw/for-otcarol-smb/read.txt")
+    if site.nas.sh(f"test -e {site.path(ECO)}/raw/for-otcarol-smb/read.txt").code:
+        matrix.seed(site, findings)
     bob, alice = site.clients["otbob"], site.clients["otalice"]
     held = {door: bob.hold(door, ECO) for door in ("smb", "sftp")}
     other = {door: alice.hold(door, ECO) for door in ("smb", "sftp")}
@@ -132,7 +134,11 @@ def closed(site, findings):
         done = site.clients[name].smb(ECO, ["get raw\\for-otcarol-smb\\read.txt /dev/null"])
         findings.check(done.code == 0, f"{name} reads a closed experiment over SMB", done)
     findings.check(nas.sh(f"touch {site.path(ECO)}/raw/root").code != 0, "root does not write there either")
-    site.in_order(findings, ECO, "while closed")
+    exit, report = site.check(ECO)
+    # A file that a killed rsync left half has no rights yet: that is found, and rightly.
+    others = [f for f in report.get("findings", []) if not f["path"].startswith(("raw/big-", "raw/.big-"))]
+    findings.check(not others and not report.get("drift") and not report.get("pending") and not report.get("error"),
+                   f"{ECO}: check finds everything in order while closed, but for what the killed upload left", f"exit {exit} {report}")
     done = nas.octonas("--json", "experiment", "close", ECO)
     findings.check(done.code == 0 and not done.json()["steps"], "close again does nothing", done)
     work.cleanup()
@@ -159,14 +165,14 @@ def run(site, findings):
 
 def due(site, findings):
     """Somebody whose access ended yesterday goes."""
-    done = site.edit(ECO, members={**everybody(ECO), "otxavier": ("read", "2999-01-01")})
-    findings.check(done.code == 0, "otxavier gets access until 2999", done)
+    done = site.edit(ECO, members={**everybody(ECO), "otxavier": ("read", "2099-01-01")})
+    findings.check(done.code == 0, "otxavier gets access until 2099", done)
     client = site.clients["otxavier"]
     session = client.hold("smb", ECO)
     findings.check(works(read(session, "smb", ECO)), "otxavier reads")
     # The date is in the file, so that it ends the access by itself: an edit would already do it.
     file = f"{site.path(ECO)}/metadata/experiment.yaml"
-    site.nas.must(f"sed -i 's/2999-01-01/2020-01-01/' {file}")
+    site.nas.must(f"sed -i 's/2099-01-01/2020-01-01/' {file}")
     done = site.nas.octonas("experiment", "due")
     findings.check(done.code == 0 and "otxavier" in done.out, "`experiment due` takes out whose date has passed", done)
     findings.check(not works(read(session, "smb", ECO)), "the open session of that person is dead")

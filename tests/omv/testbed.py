@@ -196,8 +196,8 @@ def doors_shut(site, findings):
         findings.check(done.code != 0, f"otyves: `{command}` is refused in the shell", done)
 
 
-def clean(site, findings):
-    """Removes what the test made: experiments with their data, accounts, directories."""
+def sweep(site, findings):
+    """Removes what a test made, this one or an earlier one: experiments with their data, and accounts."""
     nas = site.nas
     for code in site.codes():
         if code.startswith("otest"):
@@ -207,6 +207,11 @@ def clean(site, findings):
     for name in [*PEOPLE, people.EMPTY]:
         if name in known:
             people.delete_account(nas, name)
+
+
+def clean(site, findings):
+    """The end of it."""
+    sweep(site, findings)
     for client in site.clients.values():
         client.close()
 

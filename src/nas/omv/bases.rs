@@ -7,8 +7,8 @@ use serde_json::json;
 
 use super::engined::Engined;
 use super::model::{MountPoint, NEW, absolute, located};
-use super::put::{Stored, configuration, mount_points, not_on_a_disk};
-use crate::error::Result;
+use super::put::{Stored, configuration, mount_points, not_on_a_disk, shared_folders};
+use crate::error::{Error, Result};
 use crate::nas::Base;
 
 /// The data model's name.
@@ -40,13 +40,7 @@ pub(super) fn bases(engined: &Engined) -> Result<Vec<Base>> {
 /// disk, and nothing may be written there.
 fn unavailable(mount: &MountPoint, path: &Path) -> Option<String> {
     let dir = mount.dir.as_path();
-    let device = |p: &Path| std::fs::symlink_metadata(p).map(|m| m.dev());
-    let is_mounted = match (device(dir), dir.parent().map(device)) {
-        (Ok(here), Some(Ok(above))) => here != above,
-        (Ok(_), _) => true,
-        (Err(_), _) => false,
-    };
-    if !is_mounted {
+    if !is_mounted(dir) {
         return Some(format!("nothing is mounted at {}", dir.display()));
     }
     match std::fs::symlink_metadata(path) {
@@ -60,6 +54,56 @@ fn unavailable(mount: &MountPoint, path: &Path) -> Option<String> {
         }
         Ok(_) => None,
         Err(e) => Some(format!("{}: {e}", path.display())),
+    }
+}
+
+/// See `Nas::may_hold`.
+pub(super) fn may_hold(engined: &Engined, path: &Path) -> Result<()> {
+    let refused = |why: String| {
+        Error::new(
+            "base.misplaced",
+            format!("{} cannot hold experiments: {why}", path.display()),
+        )
+        .hint("choose a new folder directly on a data disk, such as /srv/dev-disk-by-…/experiments")
+    };
+    let mounts = mount_points(engined)?;
+    let (mount, _) = located(&mounts, path).ok_or_else(|| not_on_a_disk(path))?;
+    if !is_mounted(&mount.dir) {
+        return Err(refused(format!(
+            "nothing is mounted at {}",
+            mount.dir.display()
+        )));
+    }
+    for folder in shared_folders(engined)? {
+        let shared = absolute(&mounts, &folder.mntentref, &folder.reldirpath);
+        if shared.is_some_and(|shared| path.starts_with(&shared)) {
+            return Err(refused(format!(
+                "it lies in the shared folder {}",
+                folder.name
+            )));
+        }
+    }
+    for above in path.ancestors().skip(1) {
+        let Ok(found) = std::fs::symlink_metadata(above) else {
+            continue;
+        };
+        let others_rename = found.mode() & 0o022 != 0 && found.mode() & 0o1000 == 0;
+        if found.uid() != 0 || others_rename {
+            return Err(refused(format!(
+                "others than root can rename what is in {}",
+                above.display()
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn is_mounted(dir: &Path) -> bool {
+    let device = |p: &Path| std::fs::symlink_metadata(p).map(|m| m.dev());
+    match (device(dir), dir.parent().map(device)) {
+        (Ok(here), Some(Ok(above))) => here != above,
+        (Ok(_), _) => true,
+        (Err(_), _) => false,
     }
 }
 

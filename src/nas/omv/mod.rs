@@ -182,6 +182,10 @@ impl Nas for Omv {
         bases::bases(&self.engined)
     }
 
+    fn may_hold(&self, path: &Path) -> Result<()> {
+        bases::may_hold(&self.engined, path)
+    }
+
     fn add_base(&self, path: &Path) -> Result<()> {
         self.changing(|| bases::add(&self.engined, path))
     }
@@ -263,8 +267,8 @@ impl Nas for Omv {
         }
         if kinds.contains(&Kind::Entry) || kinds.contains(&Kind::Mounts) {
             let touched = self.touched.lock().map(|t| t.clone()).unwrap_or_default();
-            for (code, e) in mounts::reconcile(self)? {
-                // An experiment whose disk is away must not hold up the others.
+            for (code, e) in mounts::reconcile(self, &touched)? {
+                // Another experiment's mounts are not ours to mend now: what was done by hand there is only named.
                 if touched.contains(&code) {
                     return Err(e);
                 }

@@ -1,6 +1,7 @@
 //! The mounts of experiments: each one is mounted upon itself, so that no link in it is followed, and closing it is a
 //! remount. Units for them are rendered by the Salt module; what is missing now is mounted at once.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use nix::mount::MsFlags;
@@ -95,19 +96,22 @@ pub(super) fn put(omv: &Omv, code: &str) -> Result<()> {
                 "OpenMediaVault has no configuration entry of {code}, so nothing says what to mount"
             ),
         )
-        .hint("run `octonas experiment apply`"));
+        .hint(
+            "it was taken away (\"revert\" in the panel?): run `octonas experiment apply --mend`",
+        ));
     };
     wall(&omv.settings().jails, &entry)?;
     sync(omv)?;
     check(&here()?, omv, &entry)
 }
 
-/// Makes the mounts of all experiments be as their entries say, as far as their disks are there. Gives what is wrong
-/// nevertheless: whose, and how.
-pub(super) fn reconcile(omv: &Omv) -> Result<Vec<(String, Error)>> {
+/// Makes the mounts of these experiments be as their entries say, as far as their disks are there. Gives what is wrong
+/// with all experiments nevertheless: whose, and how.
+pub(super) fn reconcile(omv: &Omv, touched: &BTreeSet<String>) -> Result<Vec<(String, Error)>> {
     let entries = put::entries(omv.engined())?;
     let mut wrong = Vec::new();
-    for entry in entries.iter().filter(|e| Path::new(&e.path).is_dir()) {
+    let ours = entries.iter().filter(|e| touched.contains(&e.code));
+    for entry in ours.filter(|e| Path::new(&e.path).is_dir()) {
         if let Err(e) = wall(&omv.settings().jails, entry) {
             wrong.push((entry.code.clone(), e));
         }

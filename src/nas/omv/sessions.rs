@@ -48,7 +48,7 @@ pub(super) fn sessions(
 
     let mut found: Vec<Session> = Process::all()?
         .into_iter()
-        .filter(|p| !p.name.starts_with("smbd"))
+        .filter(|p| !is_smbd(p))
         .filter_map(|p| {
             let account = p.uids.iter().find_map(|uid| uids.get(uid))?;
             holds_any(p.pid, &gids).then(|| Session {
@@ -181,14 +181,19 @@ pub(super) fn end(sessions: &[Session]) -> Result<Vec<Session>> {
 /// True where the process still is the one that was seen (numbers are used again).
 fn is_theirs(session: &Session, process: &Process) -> bool {
     if session.door == SMB {
-        // Named `smbd[address]` while it serves.
-        return process.name.starts_with("smbd");
+        return is_smbd(process);
     }
     let uid = nix::unistd::User::from_name(&session.account)
         .ok()
         .flatten()
         .map(|u| u.uid.as_raw());
-    door(&process.name) == session.door && uid.is_none_or(|uid| process.uids.contains(&uid))
+    // Never by its name: a process gives itself whatever name it likes.
+    uid.is_none_or(|uid| process.uids.contains(&uid))
+}
+
+/// Named `smbd[address]` while it serves, and never without root among its ids: the name alone proves nothing.
+fn is_smbd(process: &Process) -> bool {
+    process.name.starts_with("smbd") && process.uids.contains(&0)
 }
 
 #[cfg(test)]

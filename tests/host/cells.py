@@ -107,7 +107,9 @@ class Matrix:
                 (local / file).write_text(text)
                 (local / file).chmod(0o600)
             before = self.look(place)
-            said = door.carry_out(person, place.code, [
+            # Whoever has no jail looks for experiments where the server has them.
+            where = place.path if person.roams and door.name != "smb" else place.code
+            said = door.carry_out(person, where, [
                 ("list", leaf),
                 ("get", f"{leaf}/known", f"{local}/known"),
                 ("put", f"{local}/new", f"{leaf}/made-{mark}"),
@@ -138,7 +140,7 @@ class Matrix:
             return sorted(path for path in before.keys() | after.keys()
                           if path.startswith(prefixes) and before.get(path) != after.get(path))
 
-        made, directory = after.get(f"{leaf}/made-{mark}"), after.get(f"{leaf}/dir-{mark}")
+        made, directory, theirs = (after.get(f"{leaf}/{name}-{mark}") for name in ("made", "dir", "theirs"))
         listed = "unasked-for" in said  # no step names it
         # Its own new entries and what it may change aside, a person's visit leaves the rest as it was.
         own = {f"{leaf}/{name}-{mark}" for name in ("made", "dir", "theirs", "doomed")}
@@ -152,7 +154,7 @@ class Matrix:
             "create": (made is not None and made.digest == digest(f"made by {mark}"),
                        mistake(made, "-rw-rw----", place) if made else ""),
             "mkdir": (directory is not None, mistake(directory, "drwxrws---", place) if directory else ""),
-            "overwrite": (after[f"{leaf}/theirs-{mark}"].digest == digest(f"overwritten by {mark}"), ""),
+            "overwrite": (theirs is not None and theirs.digest == digest(f"overwritten by {mark}"), ""),
             "delete": (f"{leaf}/doomed-{mark}" not in after, ""),
             "frame": (bool(rest), ", ".join(rest[:3])),
             "metadata": (bool(metadata), ", ".join(metadata[:3])),
