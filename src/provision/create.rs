@@ -47,6 +47,9 @@ pub fn create(site: &Site, text: &[u8], options: Options) -> Result<Outcome> {
     let again = site::open_base(base_path.as_path())?;
     if let Some(mut opened) = site::open_in(again, &definition.code)? {
         resume(&opened, &definition)?;
+        if !options.create_accounts {
+            accounts_are_there(site, &opened.definition, &site.nas.observe()?)?;
+        }
         let _lock = site.lock_experiment(&opened.id())?;
         return settle(site, &mut opened, options, "create");
     }
@@ -99,6 +102,7 @@ fn rehearse(
     let look = apply::look_at(site, &subject, &observation, false)?;
     apply::admissible(&look)?;
     accounts_are_there(site, definition, &observation)?;
+    accounts::warn_of_shells(site, definition, &observation);
     if !options.dry_run {
         return Ok(None);
     }
@@ -167,13 +171,9 @@ fn make(
     options: Options,
     passwords: &mut Passwords,
 ) -> Result<Outcome> {
-    let mut observation = site.nas.observe()?;
     if options.create_accounts {
-        accounts::create(site, &opened.definition, &observation, passwords)?;
-        observation = site.nas.observe()?;
+        accounts::create(site, &opened.definition, &site.nas.observe()?, passwords)?;
     }
-    accounts_are_there(site, &opened.definition, &observation)?;
-    accounts::warn_of_shells(site, &opened.definition, &observation);
     apply::converge(site, opened, false)
 }
 
@@ -351,6 +351,7 @@ pub fn edit(site: &Site, text: &[u8], from: Option<&str>, options: Options) -> R
     let look = apply::look(site, &opened, &observation, false)?;
     apply::admissible(&look)?;
     accounts_are_there(site, &opened.definition, &observation)?;
+    accounts::warn_of_shells(site, &opened.definition, &observation);
     if !options.dry_run && before != opened.definition {
         opened.save()?;
         fault::point("edit.saved")?;

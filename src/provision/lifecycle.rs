@@ -207,7 +207,12 @@ fn delete(site: &Site, opened: &Opened) -> Result<()> {
     fault::point("remove.discarded")?;
     site.progress.note("deleting the data");
     trash::empty(&opened.base.dir, &opened.id())?;
-    tombstone(site, opened, true)?.write(&opened.base.dir)?;
+    let mut stone = match Tombstone::read(&opened.base.dir, &id)? {
+        Some(stone) => stone,
+        None => tombstone(site, opened, true)?,
+    };
+    stone.data_deleted = true;
+    stone.write(&opened.base.dir)?;
     site.forget(&opened.id());
     Ok(())
 }

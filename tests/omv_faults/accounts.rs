@@ -5,10 +5,10 @@ use serde_json::Value;
 use crate::engined::in_namespace;
 use crate::world::{World, lake};
 
-/// Everything that is on the disk of this unit, in one text.
+/// Everything that is on the disk of this unit, in one text; jails show the system, which is long.
 fn everything(world: &World) -> String {
     let all = std::process::Command::new("grep")
-        .args(["-r", "-a", "-h", ""])
+        .args(["-r", "-a", "-h", "--exclude-dir=jail", ""])
         .arg(world.double.path("."))
         .output()
         .unwrap();

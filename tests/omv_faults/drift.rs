@@ -159,7 +159,12 @@ fn every_change_by_hand_is_named_left_and_mended() {
                     );
                 }
                 let mended = world.run(&["experiment", "apply", "--mend", "lake"]);
-                let differs = difference(&whole, &world.picture());
+                // A change of members leaves `samba` marked: applying it would cut everybody's SMB.
+                let all = difference(&whole, &world.picture());
+                let differs: String = all
+                    .lines()
+                    .filter(|l| !l.ends_with("dirty: \"samba\""))
+                    .collect();
                 if mended.code != Some(0) || !differs.is_empty() {
                     wrong += &format!(
                         "{what}: mend {:?} {}\n{differs}\n",
@@ -284,8 +289,14 @@ fn an_object_that_was_made_again_by_somebody_else_is_left_alone_and_named() {
                         .iter()
                         .filter(|r| r.to_string().contains("00000000-0000"));
                     for row in kept {
+                        // Our folder goes, and with it what pointed to it.
+                        let same = |r: &Value| {
+                            ["uuid", "id", "name", "comment"]
+                                .iter()
+                                .all(|k| r[*k] == row[*k])
+                        };
                         assert!(
-                            now.as_array().unwrap().contains(row),
+                            now.as_array().unwrap().iter().any(same),
                             "{list} {name} {command:?}: {}",
                             ran.said()
                         );

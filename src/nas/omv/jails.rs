@@ -218,6 +218,17 @@ fn take_away(root: &Path, table: &[Mount], all: &[(Bind, Option<Mount>)]) -> Res
     Ok(gone)
 }
 
+/// A directory that its guest can pass. Made under our umask, it is 0700 until it has its mode: one that a killed run
+/// left so would lock the guest out.
+fn passable(parent: &Dir, name: &str, mode: u32) -> Result<Dir> {
+    parent.create_dir(name, mode)?;
+    let dir = parent.existing(name)?;
+    if dir.metadata()?.mode & 0o777 == 0o700 {
+        dir.set_mode(mode)?;
+    }
+    Ok(dir)
+}
+
 /// Directories, links and files of a jail.
 fn furnish(
     top: &Dir,
@@ -226,16 +237,9 @@ fn furnish(
     (uid, gid): (u32, u32),
     numbers: &dyn Numbers,
 ) -> Result<()> {
-    let made = top.create_dir(person, 0o711)?;
-    let jail = top.existing(person)?;
-    if made == Made::Created {
-        jail.set_mode(0o711)?;
-    }
+    let jail = passable(top, person, 0o711)?;
     for (name, mode) in DIRECTORIES {
-        if jail.stat(name)?.is_none() {
-            jail.create_dir(name, *mode)?;
-            jail.existing(name)?.set_mode(*mode)?;
-        }
+        passable(&jail, name, *mode)?;
     }
     for (name, target) in LINKS {
         if jail.stat(name)?.is_none() {
