@@ -62,8 +62,17 @@ fn empty(top: &Dir) -> Result<()> {
         let here = stack.last().map_or(top, |(_, dir)| dir);
         if let Some(below) = clear(here)? {
             if stack.len() < DEPTH {
-                if let Some(dir) = here.child(&below)? {
-                    stack.push((below, dir));
+                match here.child(&below) {
+                    Ok(Some(dir)) => stack.push((below, dir)),
+                    Ok(None) => {}
+                    // A directory a moment ago, now a link or a file: the next look takes that away.
+                    Err(error)
+                        if patience > 0
+                            && matches!(error.code(), "path.link" | "path.not-directory") =>
+                    {
+                        patience -= 1;
+                    }
+                    Err(error) => return Err(error),
                 }
                 continue;
             }
