@@ -141,7 +141,7 @@ fn every_change_by_hand_is_named_left_and_mended() {
             let mut wrong = String::new();
             for (what, change, effect) in CHANGES {
                 world.restore(&moment);
-                world.double.edit(|state| change(state));
+                world.double.edit(change);
                 let check = world.run(&["experiment", "check", "lake"]);
                 if check.code != Some(3) || !check.said().contains(effect) {
                     wrong += &format!("{what}: check {:?}: {}\n", check.code, check.said());
@@ -259,7 +259,7 @@ fn an_object_that_was_made_again_by_somebody_else_is_left_alone_and_named() {
                     row["comment"] = json!("theirs");
                 }),
                 ("smbshares", "lake", |s| {
-                    share(s)["uuid"] = json!("00000000-0000-4000-8000-000000000002")
+                    share(s)["uuid"] = json!("00000000-0000-4000-8000-000000000002");
                 }),
                 ("experiments", "lake", |s| {
                     s["experiments"][0]["uuid"] = json!("00000000-0000-4000-8000-000000000003");
@@ -268,7 +268,7 @@ fn an_object_that_was_made_again_by_somebody_else_is_left_alone_and_named() {
             ];
             for (list, name, change) in again {
                 world.restore(&moment);
-                world.double.edit(|state| change(state));
+                world.double.edit(change);
                 let theirs = world.double.state()[list].clone();
                 let check = world.run(&["experiment", "check", "lake"]);
                 assert_eq!(check.code, Some(3), "{list}: {}", check.said());
