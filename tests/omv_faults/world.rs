@@ -284,7 +284,7 @@ impl World {
         text += &told(
             Command::new("find")
                 .arg(&base)
-                .args(["-path", "*/.octonas/ledger/*", "-prune", "-o", "-printf"])
+                .args(["-path", "*/.octonas/ledger", "-prune", "-o", "-printf"])
                 .arg("tree: %P %y %m %u:%g %l\n"),
         );
         let lake = base.join("lake");
