@@ -400,7 +400,16 @@ fn carry_out(
             let reference = found.and_then(|found| found.reference.clone());
             remember(opened, id, reference, step)
         }
-        Action::Forget => opened.applied.forget(id),
+        Action::Forget => {
+            // The NAS may have lost the group itself and kept its record of it.
+            if id.kind == Kind::Group
+                && found.is_none()
+                && let Some(made) = opened.applied.objects.get(id)
+            {
+                site.nas.delete(id, made)?;
+            }
+            opened.applied.forget(id)
+        }
         Action::Delete => {
             match id.kind {
                 Kind::Directory => frame::remove(site, opened, &id.key)?,
@@ -409,7 +418,8 @@ fn carry_out(
             opened.applied.forget(id)
         }
         Action::Create | Action::Update => {
-            if !opened.applied.objects.contains_key(id) {
+            // Made again when mending, it gets another reference than the one we remember.
+            if step.action == Action::Create || !opened.applied.objects.contains_key(id) {
                 opened.applied.intend(id, &step.attributes)?;
             }
             let reference = match id.kind {

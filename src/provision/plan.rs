@@ -230,7 +230,7 @@ fn revoked(
 }
 
 /// What we applied to an object, if it is ours. A directory inside the experiment always is: nobody else can make one
-/// in the frame. Where we had only intended to make it, it is ours if its comment bears our marker.
+/// in the frame. Where we had only intended to make it (again), it is ours if its comment bears our marker.
 fn ours(
     id: &ObjectId,
     applied: Option<&Found>,
@@ -238,24 +238,23 @@ fn ours(
     found: &Found,
     marker: &str,
 ) -> Option<Attributes> {
+    let follows_another = matches!(id.kind, Kind::Directory | Kind::Mounts | Kind::Privileges);
+    let lost_its_record = id.kind == Kind::Group && found.reference.is_none();
     match applied {
-        Some(made) if made.reference == found.reference => Some(made.attributes.clone()),
         // The NAS lost its record of the group ("revert" in its panel), the system kept it: still the one we made, and
         // mending registers it again. A group that somebody else registered has another reference.
-        Some(made) if id.kind == Kind::Group && found.reference.is_none() => {
+        Some(made) if made.reference == found.reference || lost_its_record => {
             Some(made.attributes.clone())
         }
-        Some(_) => None,
-        None if matches!(id.kind, Kind::Directory | Kind::Mounts | Kind::Privileges) => {
-            Some(Attributes::new())
-        }
-        None => {
+        Some(_) if !intended => None,
+        None if follows_another => Some(Attributes::new()),
+        _ => {
             let bears_marker = found
                 .attributes
                 .get("comment")
                 .or_else(|| found.attributes.get("id"))
                 .is_some_and(|text| text.contains(marker));
-            (intended && bears_marker).then(Attributes::new)
+            (intended && (bears_marker || follows_another)).then(Attributes::new)
         }
     }
 }

@@ -72,7 +72,7 @@ fn operations_cost_what_they_cost() {
 }
 
 const CREATE: Cost = (49, 122, 5, 1);
-const AGAIN: Cost = (8, 0, 0, 0);
+const AGAIN: Cost = (13, 0, 0, 0);
 const EDIT: Cost = (25, 24, 1, 0);
 const CLOSE: Cost = (19, 9, 1, 0);
 const REOPEN: Cost = (20, 7, 1, 0);

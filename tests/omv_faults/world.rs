@@ -302,16 +302,20 @@ impl World {
             stone.as_object_mut().unwrap().remove("removed");
             let _ = writeln!(text, "tombstone: {name} {stone}");
         }
-        // Root's alone; rewritten once in a while, it takes the group of whatever its directory belongs to.
+        // The owning group of our own files means nothing (its entry is empty): it is that of the directory when they
+        // were last written.
         let text_of = |text: String| {
             let mut kept = String::new();
-            let mut skip = false;
+            let mut ours = false;
             for line in text.lines() {
-                skip = line.ends_with("/applied.jsonl") && line.starts_with("# file: ")
-                    || skip && !line.is_empty();
-                if !skip && !line.contains("metadata/applied.jsonl f 600") {
-                    let _ = writeln!(kept, "{line}");
+                ours = line.starts_with("# file: ") && line.contains("/metadata/")
+                    || ours && !line.is_empty();
+                if ours && line.starts_with("# group: ") {
+                    continue;
                 }
+                let is_file = line.starts_with("tree: lake/metadata/") && line.contains(" f ");
+                let end = if is_file { line.rfind(':') } else { None };
+                let _ = writeln!(kept, "{}", &line[..end.unwrap_or(line.len())]);
             }
             kept
         };

@@ -137,7 +137,7 @@ pub(super) fn folder_named(engined: &Engined, name: &str) -> Result<SharedFolder
             "nas.no-shared-folder",
             format!("OpenMediaVault has no shared folder {name}"),
         )
-        .hint("it was taken away in the meantime; look at `octonas experiment check`")
+        .hint("somebody took it away: `octonas experiment check` names it, `octonas experiment apply --mend` makes it again")
     })
 }
 
