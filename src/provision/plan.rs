@@ -193,6 +193,14 @@ pub fn plan(
     }
     deletions.reverse();
     plan.steps.extend(deletions);
+    // Rights are given by name: while a group of ours is somebody else's, no directory is given to it.
+    let foreign_group = plan.drift.iter().any(|drift| {
+        drift.object.kind == Kind::Group && drift.attribute.is_none() && drift.observed.is_some()
+    });
+    if foreign_group {
+        plan.steps
+            .retain(|step| step.object.kind != Kind::Directory);
+    }
     plan.revoked = revoked(&plan.steps, memory, observed);
     plan
 }
