@@ -168,7 +168,7 @@ pub fn plan(
             (Some(want), None) => wanted_but_absent(&mut plan, id, want, applied, terms),
             (Some(want), Some(found)) => {
                 if let Some(base) = ours(id, applied, intended, found, terms.marker) {
-                    three_way(&mut plan, id, want, &base, found, terms);
+                    three_way(&mut plan, id, want, &base, found, terms, intended);
                 } else {
                     foreign(&mut plan, id, applied);
                 }
@@ -321,6 +321,7 @@ fn three_way(
     applied: &Attributes,
     found: &Found,
     terms: &Terms<'_>,
+    intended: bool,
 ) {
     let observed = &found.attributes;
     let mut target = Attributes::new();
@@ -362,7 +363,8 @@ fn three_way(
     let changes = differences(&managed, &target);
     let action = if !changes.is_empty() {
         Action::Update
-    } else if record != *applied {
+    } else if record != *applied || intended {
+        // What was about to be made is there: the intent is done with.
         Action::Record
     } else {
         return;

@@ -105,6 +105,7 @@ def go(site, findings):
         nas.rpc("SMB", "deleteShare", {"uuid": drift.share(nas, code)["uuid"]})
         nas.rpc("ShareMgmt", "delete", {"uuid": drift.folder(nas, code)["uuid"], "recursive": False})
         for letter in "wr":
+            nas.rpc("UserMgmt", "setGroup", {"name": f"exp-{code}-{letter}", "comment": "", "members": []})
             nas.rpc("UserMgmt", "deleteGroup", {"name": f"exp-{code}-{letter}"})
         people_here = ",".join(name for name in PEOPLE if access(name, code))
         done = nas.octonas("experiment", "adopt", site.path(code), "--take-over", "--grant", people_here)
