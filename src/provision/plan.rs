@@ -418,4 +418,115 @@ mod tests {
         let share = ObjectId::new(Kind::SmbShare, "eco");
         assert!(ours(&share, Some(&made), false, &group(None, ""), "1").is_none());
     }
+
+    fn one(value: Option<&str>) -> Attributes {
+        value
+            .map(|value| Attributes::from([("member:ada".to_owned(), value.to_owned())]))
+            .unwrap_or_default()
+    }
+
+    /// The plan for one group with one attribute that is desired, applied and observed so.
+    fn compare(
+        d: Option<&str>,
+        a: Option<&str>,
+        o: Option<&str>,
+        mend: bool,
+        absent: bool,
+    ) -> Plan {
+        let id = ObjectId::new(Kind::Group, "exp-eco-w");
+        let found = |value| Found {
+            reference: Some("one".to_owned()),
+            attributes: one(value),
+        };
+        let memory = Memory {
+            objects: [(id.clone(), found(a))].into(),
+            intents: BTreeMap::new(),
+        };
+        let gone = if absent {
+            BTreeSet::from(["ada".to_owned()])
+        } else {
+            BTreeSet::new()
+        };
+        let terms = Terms {
+            marker: "1",
+            mend,
+            absent: &gone,
+        };
+        plan(
+            &[(id.clone(), one(d))].into(),
+            &memory,
+            &[(id, found(o))].into(),
+            &terms,
+        )
+    }
+
+    #[test]
+    fn each_case_of_desired_applied_and_observed_is_decided_as_the_table_says() {
+        let yes = Some("yes");
+        // desired, applied, observed, mend → what is put, whether it is drift
+        let cases = [
+            (yes, yes, yes, false, None, false),
+            (yes, None, None, false, Some(yes), false),
+            (None, yes, yes, false, Some(None), false),
+            (yes, yes, None, false, None, true),
+            (yes, yes, None, true, Some(yes), true),
+            (None, None, yes, false, None, true),
+            (None, None, yes, true, Some(None), true),
+            (Some("2"), Some("1"), None, false, None, true),
+            (
+                Some("2"),
+                Some("1"),
+                Some("3"),
+                false,
+                Some(Some("2")),
+                false,
+            ),
+        ];
+        for (d, a, o, mend, put, drift) in cases {
+            let plan = compare(d, a, o, mend, false);
+            let update = plan.steps.iter().find(|step| step.action == Action::Update);
+            let now = update.map(|step| step.attributes.get("member:ada").map(String::as_str));
+            assert_eq!(now, put, "{d:?} {a:?} {o:?} mend {mend}");
+            assert_eq!(
+                !plan.drift.is_empty(),
+                drift,
+                "{d:?} {a:?} {o:?} mend {mend}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_was_taken_away_stays_remembered_until_it_is_mended() {
+        let plan = compare(Some("yes"), Some("yes"), None, false, false);
+        assert!(plan.steps.is_empty() && plan.revoked.is_empty());
+    }
+
+    #[test]
+    fn nothing_is_given_to_an_account_that_is_not_there_and_nothing_else_waits_for_it() {
+        for mend in [false, true] {
+            let plan = compare(Some("yes"), Some("yes"), None, mend, true);
+            assert!(plan.steps.is_empty(), "{:?}", plan.steps);
+            assert_eq!(plan.drift.len(), 1);
+            assert!(
+                compare(Some("yes"), None, None, mend, true)
+                    .steps
+                    .is_empty()
+            );
+        }
+    }
+
+    #[test]
+    fn whoever_loses_a_membership_is_revoked_also_when_a_hand_was_quicker() {
+        let ada = BTreeSet::from(["ada".to_owned()]);
+        assert_eq!(
+            compare(None, Some("yes"), Some("yes"), false, false).revoked,
+            ada
+        );
+        assert_eq!(compare(None, Some("yes"), None, false, false).revoked, ada);
+        assert!(
+            compare(Some("yes"), None, None, false, false)
+                .revoked
+                .is_empty()
+        );
+    }
 }
