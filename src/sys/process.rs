@@ -104,7 +104,8 @@ mod tests {
     #[test]
     fn nothing_inherited_survives_the_first_acts_or_reaches_a_child() {
         let script =
-            "umask 0; trap '' TERM USR1; exec 7</etc/passwd 9>&1; cd /tmp; exec \"$0\" \"$@\"";
+            // Under nohup(1), which `first_acts` respects, no shell can undo SIGHUP: env(1) does.
+            "umask 0; trap '' TERM USR1; exec 7</etc/passwd 9>&1; cd /tmp; exec env --default-signal=HUP \"$0\" \"$@\"";
         let test =
             "sys::process::tests::nothing_inherited_survives_the_first_acts_or_reaches_a_child";
         if let Some(output) = alone(test, &["sh", "-c", script], &[]) {
