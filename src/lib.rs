@@ -7,6 +7,8 @@
 //! | `rpc` | the same operations as JSON, for the web UI |
 //! | `open` | from the configuration to a place where work is done: the NAS is chosen here |
 //! | `provision` | the plan (pure: desired, applied, observed → steps), its execution, checks, rights |
+//! | `documents` | generated texts: what they may say, how they are written, one file per document |
+//! | `catalogue` | the inventory of an experiment's files |
 //! | `nas` | what holds accounts, shares and rights: `OpenMediaVault`, or the embedded one |
 //! | `settings` | the configuration file |
 //! | `store` | evidence files (claim, applied record, ledger, tombstones); the SQLite index over them |
@@ -17,7 +19,9 @@
 //! | `report` | progress, tables, terminal escaping |
 //! | `error` | one error: code, message, hint, source; exit codes |
 
+pub mod catalogue;
 pub mod cli;
+pub mod documents;
 pub mod error;
 pub mod experiment;
 pub mod layout;

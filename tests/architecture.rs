@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[&[&str]] = &[
     &["cli", "rpc", "open"],
     &["provision"],
+    &["documents"],
+    &["catalogue"],
     &["nas", "store"],
     &["settings"],
     &["sys"],
