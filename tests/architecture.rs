@@ -15,7 +15,7 @@ const FLOORS: &[&[&str]] = &[
     &["settings"],
     &["sys"],
     &["layout"],
-    &["experiment", "report", "object"],
+    &["experiment", "report", "object", "content"],
     &["error"],
 ];
 
