@@ -15,6 +15,7 @@ pub mod frame;
 pub mod lifecycle;
 pub mod list;
 pub mod observe;
+pub mod operation;
 pub mod plan;
 pub mod presence;
 pub mod rights;

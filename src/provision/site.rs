@@ -223,6 +223,14 @@ impl Site {
         lock::lock(&self.locks, &format!("experiment-{id}"), PATIENCE)
     }
 
+    /// True while an operation holds an experiment (or, where the id is empty, the NAS).
+    pub fn is_held(&self, id: &str) -> Result<bool> {
+        if id.is_empty() {
+            return lock::is_held(&self.locks, "nas");
+        }
+        lock::is_held(&self.locks, &format!("experiment-{id}"))
+    }
+
     /// The lock for changes of the NAS, held until it is dropped.
     pub fn lock_nas(&self) -> Result<Lock> {
         lock::lock(&self.locks, "nas", PATIENCE)
