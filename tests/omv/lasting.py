@@ -16,9 +16,10 @@ def reboot(site, findings):
     nas.reboot()
     findings.check(nas.sh(f"findmnt -n -o OPTIONS {site.path(ECO)} | grep -qw ro").code == 0, f"{ECO}: its wall is read-only after the reboot")
     findings.check(nas.sh(f"findmnt -n -o OPTIONS {site.path(LAKE)} | grep -qw rw").code == 0, f"{LAKE}: its wall is writable after the reboot")
-    for unit in ("octonas-walls.target", "octonas-jails.service"):
-        state = nas.sh(f"systemctl is-active {unit}").out.strip()
-        findings.check(state == "active", f"{unit} is active", nas.sh(f"systemctl status {unit}").out)
+    state = nas.sh("systemctl is-active octonas-walls.target").out.strip()
+    findings.check(state == "active", "octonas-walls.target is active", state)
+    ran = nas.sh("systemctl show -P Result octonas-jails.service; systemctl show -P ExecMainStartTimestampMonotonic octonas-jails.service").out.split()
+    findings.check(ran[:1] == ["success"] and ran[1:2] != ["0"], "octonas-jails.service ran and ended well", ran)
     for code in (ECO, LAKE):
         site.in_order(findings, code, "after the reboot")
     for name in ("otalice", "otbob"):

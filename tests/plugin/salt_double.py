@@ -60,6 +60,13 @@ class Salt:
         if arguments[0] == "grep":
             assert ignore_retcode, "grep finds nothing on a fresh machine"
             return "\n".join(self.machine["units"])
+        if arguments[0] == "find":
+            return "\n".join(
+                f"{directory}/{name}"
+                for directory, names in self.machine["directories"].items()
+                for name in names
+                if directory.endswith(".mount.upholds")
+            )
         assert arguments[0] == "systemd-escape"
         return subprocess.run(arguments, check=True, capture_output=True, text=True).stdout.strip()
 

@@ -22,6 +22,8 @@ PROJECT = HERE.parents[1]
 OMV = PROJECT / "omv-plugin/usr/share/openmediavault"
 DISK = "/srv/dev-disk-by-uuid-1111-2222"
 OTHER = "/srv/other disk"
+DISK_UNIT = r"srv-dev\x2ddisk\x2dby\x2duuid\x2d1111\x2d2222.mount"
+DISK_TARGET = r"octonas-walls@srv-dev\x2ddisk\x2dby\x2duuid\x2d1111\x2d2222.target"
 
 
 def experiment(code, disk=DISK, **more):
@@ -44,6 +46,7 @@ def experiment(code, disk=DISK, **more):
 def machine(*experiments, mounts=(DISK, OTHER), up=(), units=(), enabled=()):
     """A machine with these experiments; `up` are mounted, `units` have a file, `enabled` are wanted by targets."""
     wants = "/etc/systemd/system/{}.wants"
+    targets = ("octonas-walls.target", "multi-user.target", DISK_TARGET)
     return {
         "objects": {
             "conf.service.octonas.experiment": list(experiments),
@@ -52,7 +55,8 @@ def machine(*experiments, mounts=(DISK, OTHER), up=(), units=(), enabled=()):
         "mounts": ["/", *mounts, *up],
         "directories": {
             **{one["path"]: [] for one in experiments if one["path"].startswith(tuple(mounts))},
-            **({wants.format(t): list(enabled) for t in ("octonas-walls.target", "multi-user.target")} if enabled else {}),
+            **({wants.format(t): list(enabled) for t in targets} if enabled else {}),
+            **({f"/etc/systemd/system/{DISK_UNIT}.upholds": [DISK_TARGET]} if enabled else {}),
         },
         "units": [f"/etc/systemd/system/{unit}" for unit in units],
     }
@@ -76,6 +80,7 @@ MACHINES = {
     "base-missing": machine(LAKE, experiment("sea", disk=OTHER), mounts=[DISK]),
     "directory-missing": machine(LAKE) | {"directories": {}},
     "stale": machine(LAKE, up=[LAKE["path"]], units=[LAKE_UNIT, STALE_UNIT], enabled=[LAKE_UNIT, STALE_UNIT]),
+    "disk-left": machine(up=[LAKE["path"]], units=[LAKE_UNIT], enabled=[LAKE_UNIT]),
     "half-enabled": machine(LAKE, up=[LAKE["path"]], units=[LAKE_UNIT])
     | {"directories": {LAKE["path"]: [], "/etc/systemd/system/multi-user.target.wants": [LAKE_UNIT]}},
 }
@@ -85,6 +90,12 @@ def states(name):
     """All states of a machine, file by file."""
     salt = Salt(PROJECT / "salt", copy.deepcopy(MACHINES[name]))
     return {file: salt.states(file) for file in ("10walls.sls", "20jails.sls", "30sshd.sls")}
+
+
+def unescaped(unit):
+    """The path that a mount unit stands for."""
+    return subprocess.run(["systemd-escape", "--unescape", "--path", unit.removesuffix(".mount")], check=True,
+                          capture_output=True, text=True).stdout.strip()
 
 
 class DataModels(unittest.TestCase):
@@ -159,6 +170,17 @@ class SaltStates(unittest.TestCase):
         self.assertEqual(states("stale")["10walls.sls"]["remove_octonas_wall_1"]["file.absent"]["name"],
                          f"/etc/systemd/system/{STALE_UNIT}")
 
+    def test_the_walls_of_a_disk_come_with_it_and_a_disk_without_experiments_has_no_target(self):
+        walls = states("one")["10walls.sls"]
+        text = walls["configure_octonas_wall_lake"]["file.managed"]["text"]
+        self.assertIn(f"BindsTo={DISK_UNIT}", text)
+        self.assertIn(f"WantedBy=octonas-walls.target multi-user.target {DISK_TARGET}", text)
+        self.assertIn(DISK_TARGET, walls["enable_octonas_walls"]["cmd.run"]["name"])
+        self.assertEqual(walls["start_octonas_disks"]["cmd.run"]["name"], f"systemctl start --no-block '{DISK_TARGET}'")
+        left = states("disk-left")["10walls.sls"]
+        self.assertEqual(left["disable_octonas_disk_1"]["cmd.run"]["name"],
+                         f"systemctl disable --no-reload --quiet '{DISK_TARGET}'")
+
     def test_jails_hold_those_with_a_door_through_ssh_and_a_writer_who_reads_writes(self):
         salt = Salt(PROJECT / "salt", machine())
         both = [experiment("lake", writers="alice", readers="alice,bob"), experiment("quiet", sftp=False, rsync=False)]
@@ -175,13 +197,17 @@ class SaltStates(unittest.TestCase):
                         unit.write_text("\n".join(state["file.managed"]["text"]) + "\n")
             for unit in (PROJECT / "debian").glob("octonas.octonas-*"):
                 shutil.copy(unit, Path(directory, unit.name.removeprefix("octonas.")))
+            Path(directory, "octonas-walls@.target").rename(Path(directory, DISK_TARGET))
+            for disk in (DISK_UNIT, r"srv-other\x20disk.mount"):
+                Path(directory, disk).write_text(f"[Mount]\nWhat=/dev/null\nWhere={unescaped(disk)}\n")
             # The program is not installed here; tests/packages verifies the units where it is.
             jails = Path(directory, "octonas-jails.service")
             jails.write_text(jails.read_text().replace("/usr/bin/octonas", "/bin/true"))
             units = sorted(str(path) for path in Path(directory).iterdir())
             done = subprocess.run(["systemd-analyze", "verify", "--man=no", *units], capture_output=True, text=True,
                                   env={**os.environ, "SYSTEMD_UNIT_PATH": f"{directory}:"})
-            ours = [line for line in done.stderr.splitlines() if "octonas" in line]
+            # systemd before 254 does not know UpheldBy=; OpenMediaVault 8 has 257.
+            ours = [line for line in done.stderr.splitlines() if "octonas" in line and "'UpheldBy'" not in line]
             self.assertEqual((ours, done.returncode), ([], 0))
 
 
