@@ -17,6 +17,7 @@ mod put;
 mod sessions;
 mod settings;
 mod smb;
+mod sources;
 mod sshd;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -42,6 +43,7 @@ const KINDS: &[Kind] = &[
     Kind::Group,
     Kind::Directory,
     Kind::Entry,
+    Kind::Source,
     Kind::Mounts,
     Kind::SharedFolder,
     Kind::Privileges,
@@ -201,14 +203,16 @@ impl Nas for Omv {
         found: Option<&Found>,
     ) -> Result<Reference> {
         let key = object.key.as_str();
-        if matches!(object.kind, Kind::Entry | Kind::Mounts)
+        if matches!(object.kind, Kind::Entry | Kind::Source | Kind::Mounts)
             && let Ok(mut touched) = self.touched.lock()
         {
-            touched.insert(key.to_owned());
+            let code = key.split_once('/').map_or(key, |(code, _)| code);
+            touched.insert(code.to_owned());
         }
         self.changing(|| match object.kind {
             Kind::Group => put::group(self, key, attributes, found),
             Kind::Entry => put::entry(&self.engined, key, attributes),
+            Kind::Source => sources::put(&self.engined, key, attributes),
             Kind::SharedFolder => put::shared_folder(&self.engined, key, attributes),
             Kind::Privileges => put::privileges(self, key, attributes, found),
             Kind::SmbShare => smb::share(&self.engined, key, attributes),
@@ -227,6 +231,7 @@ impl Nas for Omv {
         self.changing(|| match object.kind {
             Kind::Group => put::delete_group(self, key),
             Kind::Entry => put::delete_entry(&self.engined, key),
+            Kind::Source => sources::delete(&self.engined, key),
             Kind::Mounts => mounts::delete(self, key),
             Kind::SharedFolder => put::delete_shared_folder(&self.engined, key, found),
             Kind::Privileges => put::delete_privileges(self, key, found),
@@ -265,7 +270,10 @@ impl Nas for Omv {
                  cut every SMB session, so it is left to you",
             );
         }
-        if kinds.contains(&Kind::Entry) || kinds.contains(&Kind::Mounts) {
+        if [Kind::Entry, Kind::Source, Kind::Mounts]
+            .iter()
+            .any(|kind| kinds.contains(kind))
+        {
             let touched = self.touched.lock().map(|t| t.clone()).unwrap_or_default();
             for (code, e) in mounts::reconcile(self, &touched)? {
                 // Another experiment's mounts are not ours to mend now: what was done by hand there is only named.

@@ -85,16 +85,24 @@ pub(super) fn observe(omv: &Omv) -> Result<Observation> {
         }
     }
 
-    let entries = put::configuration(engined)?.experiments;
+    let own = put::configuration(engined)?;
+    for source in &own.sources {
+        insert(
+            &mut seen,
+            ObjectId::new(Kind::Source, source.key()),
+            Some(source.uuid.clone()),
+            source.attributes(),
+        );
+    }
     let table = here()?;
-    for entry in &entries {
+    for entry in &own.experiments {
         insert(
             &mut seen,
             ObjectId::new(Kind::Entry, &entry.code),
             Some(entry.uuid.clone()),
             entry.attributes(),
         );
-        let mounted = mounts::observed(&table, &omv.settings().jails, entry);
+        let mounted = mounts::observed(&table, &omv.settings().jails, entry, &own.sources);
         if !mounted.is_empty() {
             insert(
                 &mut seen,
