@@ -7,17 +7,21 @@
 //! | `rpc` | the same operations as JSON, for the web UI |
 //! | `open` | from the configuration to a place where work is done: the NAS is chosen here |
 //! | `provision` | the plan (pure: desired, applied, observed → steps), its execution, checks, rights |
+//! | `catalogue` | what the files of an experiment are, and what is inside them |
 //! | `nas` | what holds accounts, shares and rights: `OpenMediaVault`, or the embedded one |
 //! | `settings` | the configuration file |
 //! | `store` | evidence files (claim, applied record, ledger, tombstones); the SQLite index over them |
 //! | `sys` | the only door outside: files beneath a directory handle, programs, systemd, locks, clock |
 //! | `experiment` | the definition and its validation; no I/O |
 //! | `layout` | layout template → directories; no I/O |
+//! | `content` | what is inside a data file, as the probe tells it |
 //! | `object` | the shape of everything that an experiment needs on a NAS: kind, key, attributes |
 //! | `report` | progress, tables, terminal escaping |
 //! | `error` | one error: code, message, hint, source; exit codes |
 
+pub mod catalogue;
 pub mod cli;
+pub mod content;
 pub mod error;
 pub mod experiment;
 pub mod layout;

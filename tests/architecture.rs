@@ -9,11 +9,13 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[&[&str]] = &[
     &["cli", "rpc", "open"],
     &["provision"],
+    &["documents"],
+    &["catalogue"],
     &["nas", "store"],
     &["settings"],
     &["sys"],
     &["layout"],
-    &["experiment", "report", "object"],
+    &["experiment", "report", "object", "content"],
     &["error"],
 ];
 

@@ -1,14 +1,17 @@
 //! Evidence files beside the data, and the `SQLite` index over them.
 //!
-//! Evidence (claim, applied record, ledger, tombstones, definition) is plain text, fsynced before anything relies on
+//! Evidence (claim, applied record, baseline, ledger, tombstones, definition) is plain text, fsynced before anything relies on
 //! it. The index can be lost: it is rebuilt from the evidence. Called by `provision` and the rooms above it.
 
 pub mod applied;
+pub mod baseline;
+pub mod catalogue;
 pub mod claim;
 pub mod definition;
 pub mod ledger;
 mod lines;
 pub mod registry;
+pub mod source_keys;
 pub mod tombstone;
 pub mod trash;
 
