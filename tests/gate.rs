@@ -247,7 +247,22 @@ fn a_source_adds_to_its_landing_and_nothing_else() {
     for to in ["source:/in/x", "source:../x", "source:a/../../x"] {
         refused(&jail.rsync(&["-a", "tree/", to]), "landing");
     }
-    refused(&jail.gate("internal-sftp", &["--source"]), "not by SFTP");
+}
+
+#[test]
+fn a_source_delivers_over_sftp_in_the_landing() {
+    let jail = jail!(None);
+    jail.local("file", 0o600);
+    done(&jail.sftp_as(
+        "source",
+        "put -p file file.part\nrename file.part file\nmkdir day\n",
+    ));
+    assert_eq!(jail.mode("raw/file"), 0o660);
+    assert_eq!(jail.mode("raw/day"), 0o2770);
+    for batch in ["symlink file link\n", "ln file hard\n"] {
+        assert!(!jail.sftp_as("source", batch).status.success(), "{batch}");
+    }
+    assert!(!jail.exists("raw/link") && !jail.exists("raw/hard"));
 }
 
 #[test]

@@ -244,6 +244,13 @@ fn entry(objects: &mut Objects, wish: &Wish<'_>, members: &BTreeMap<String, Righ
             mounts.insert(format!("jail:{account}"), mount.to_owned());
         }
     }
+    for source in &definition.sources {
+        let account = source_account(wish.id, &source.id);
+        if (wish.has_account)(&account) {
+            let mount = if closed { "ro" } else { "rw" };
+            mounts.insert(format!("jail:{account}"), mount.to_owned());
+        }
+    }
     objects.insert(ObjectId::new(Kind::Entry, &code), attributes);
     objects.insert(ObjectId::new(Kind::Mounts, &code), mounts);
 }

@@ -200,7 +200,10 @@ yes "source: modes" modes -rw-rw---- ../disk/eco/landing/plc/day/sub/file
 no "source: reads back" rsync -a gtplc:. down/
 no "source: deletes" rsync -a --delete empty/ gtplc:.
 no "source: leaves the landing" rsync -a tree/ gtplc:../x
-no "source: sftp" batch gtplc ls
+yes "source: sftp" batch gtplc "put tree/sub/file late.part
+rename late.part late"
+yes "source: modes over sftp" modes -rw-rw---- ../disk/eco/landing/plc/late
+no "source: sftp outside of the landing" batch gtplc "ls /experiments"
 no "source: a shell" remote gtplc
 
 echo sftp > ../jail/gtalice/etc/octonas-doors

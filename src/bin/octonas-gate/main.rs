@@ -2,7 +2,7 @@
 //!
 //! It runs as the person, in their jail, and lets through `sftp-server` with the modes of the client's requests
 //! rewritten, `rsync --server` with options from a list, and nothing else. With `--source` it serves an acquisition
-//! machine: rsync into `/in`. It links nothing of OctoNAS, so that little can go wrong behind sshd.
+//! machine: the same in `/in`, rsync only to deliver. It links nothing of OctoNAS, so that little can go wrong behind sshd.
 //! What it does and why: docs/reference/gate.md.
 
 mod doors;
@@ -46,25 +46,26 @@ fn serve() -> Result<u8> {
     let command = env::var_os("SSH_ORIGINAL_COMMAND")
         .unwrap_or_default()
         .into_vec();
-    match (request::read(&command)?, role) {
-        (Request::Sftp { .. }, Role::Source) => {
-            Err(Refusal::new("a source delivers by rsync, not by SFTP"))
-        }
-        (Request::Sftp { read_only }, Role::Person) => {
-            doors::check(Door::Sftp, Path::new(doors::PATH))?;
-            enter(jail::START)?;
-            journal::write(Severity::Info, "sftp");
-            sftp::serve::serve(read_only)
-        }
-        (Request::Rsync(words), role) => {
-            let start = match role {
-                Role::Person => {
-                    doors::check(Door::Rsync, Path::new(doors::PATH))?;
-                    jail::START
-                }
-                Role::Source => jail::LANDING,
+    let request = request::read(&command)?;
+    let start = match role {
+        Role::Person => {
+            let door = match request {
+                Request::Sftp { .. } => Door::Sftp,
+                Request::Rsync(_) => Door::Rsync,
             };
-            enter(start)?;
+            doors::check(door, Path::new(doors::PATH))?;
+            jail::START
+        }
+        // Its jail is its door.
+        Role::Source => jail::LANDING,
+    };
+    enter(start)?;
+    match request {
+        Request::Sftp { read_only } => {
+            journal::write(Severity::Info, "sftp");
+            sftp::serve::serve(start, read_only)
+        }
+        Request::Rsync(words) => {
             let session = rsync::session(&words, role, &mut Unbuffered, Path::new(start))?;
             journal::write(Severity::Info, &session.line());
             let error = jail::program(rsync::PROGRAM)

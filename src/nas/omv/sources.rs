@@ -11,18 +11,8 @@ use super::engined::Engined;
 use super::model::NEW;
 use super::put::{self, Stored};
 use crate::error::{Error, Result};
+use crate::experiment::PublicKey;
 use crate::object::{Attributes, Reference};
-
-/// Public keys that we let in: those which OpenSSH of today accepts. Never a certificate, never options.
-const KEY_TYPES: &[&str] = &[
-    "ecdsa-sha2-nistp256",
-    "ecdsa-sha2-nistp384",
-    "ecdsa-sha2-nistp521",
-    "sk-ecdsa-sha2-nistp256@openssh.com",
-    "sk-ssh-ed25519@openssh.com",
-    "ssh-ed25519",
-    "ssh-rsa",
-];
 
 /// `conf.service.octonas.source`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,16 +96,9 @@ fn numbered(attributes: &Attributes) -> Vec<(u32, &str)> {
     keys
 }
 
+/// A line as `PublicKey` writes it: never options, never a second line.
 fn is_public_key(line: &str) -> bool {
-    let mut words = line.split(' ');
-    words.next().is_some_and(|kind| KEY_TYPES.contains(&kind))
-        && words.next().is_some_and(|data| {
-            data.len() > 40
-                && data
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || b"+/=".contains(&b))
-        })
-        && !line.chars().any(char::is_control)
+    PublicKey::parse(line).is_ok_and(|key| key.to_string() == line)
 }
 
 /// All sources of all experiments.
