@@ -284,8 +284,7 @@ fn furnish(
         }
     }
     let etc = jail.existing("etc")?;
-    let passwd =
-        format!("root:x:0:0:root:/:/bin/sh\n{person}:x:{uid}:{gid}::/{start}:/bin/sh\n");
+    let passwd = format!("root:x:0:0:root:/:/bin/sh\n{person}:x:{uid}:{gid}::/{start}:/bin/sh\n");
     for (name, text) in [
         ("passwd", passwd),
         ("group", groups),

@@ -61,10 +61,13 @@ pub(super) fn observed(
         let Some(mount) = topmost(table, &landing) else {
             continue;
         };
-        let is_ours = own.is_some_and(|o| {
-            o.device == mount.device && o.root.join(&source.path) == mount.root
-        });
-        let shown = if is_ours { mode(mount) } else { "another place" };
+        let is_ours = own
+            .is_some_and(|o| o.device == mount.device && o.root.join(&source.path) == mount.root);
+        let shown = if is_ours {
+            mode(mount)
+        } else {
+            "another place"
+        };
         seen.insert(format!("jail:{}", source.account), shown.to_owned());
     }
     seen
@@ -218,7 +221,8 @@ pub(super) fn delete(omv: &Omv, code: &str) -> Result<()> {
         .map(|source| jails.join(&source.account).join(LANDING))
         .collect();
     for mount in here()?.iter().rev() {
-        let is_jail = jailed(jails, &mount.point, code).is_some() || landings.contains(&mount.point);
+        let is_jail =
+            jailed(jails, &mount.point, code).is_some() || landings.contains(&mount.point);
         let is_own = !mount.point.starts_with(jails)
             && mount.options.contains("nosymfollow")
             && mount.point.file_name().is_some_and(|name| name == code)

@@ -163,7 +163,10 @@ mod tests {
             ),
         ] {
             let text = confined().replace(from, to);
-            assert_eq!(unconfined(&text, jails, "alice", false).as_deref(), Some(named));
+            assert_eq!(
+                unconfined(&text, jails, "alice", false).as_deref(),
+                Some(named)
+            );
         }
     }
 
@@ -182,6 +185,9 @@ mod tests {
             assert!(named.starts_with(key), "{named}");
         }
         let as_person = unconfined(&confined(), jails, "octsrc-0123456789", true);
-        assert_eq!(as_person.as_deref(), Some("forcecommand is /usr/lib/octonas/gate"));
+        assert_eq!(
+            as_person.as_deref(),
+            Some("forcecommand is /usr/lib/octonas/gate")
+        );
     }
 }

@@ -109,7 +109,10 @@ impl Wanted {
                     .all(|c| matches!(c, Component::Normal(_) | Component::RootDir))
             };
             let below = landing.path.is_relative() && landing.path != Path::new("");
-            if !(landing.wall.is_absolute() && plain(&landing.wall) && below && plain(&landing.path))
+            if !(landing.wall.is_absolute()
+                && plain(&landing.wall)
+                && below
+                && plain(&landing.path))
             {
                 return Err(bad(format!("the landing of {account} is in no experiment")));
             }
@@ -157,7 +160,8 @@ impl Wanted {
 
     /// Everybody who has a jail: people, then sources.
     pub fn guests(&self) -> impl Iterator<Item = &str> {
-        self.persons().chain(self.sources.keys().map(String::as_str))
+        self.persons()
+            .chain(self.sources.keys().map(String::as_str))
     }
 }
 
@@ -192,8 +196,7 @@ pub const LANDING: &str = "in";
 
 /// How an experiment, or a part of it, is shown.
 fn inside(writes: bool) -> MsFlags {
-    let mut flags =
-        MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC | NOSYMFOLLOW;
+    let mut flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC | NOSYMFOLLOW;
     flags.set(MsFlags::MS_RDONLY, !writes);
     flags
 }
@@ -310,7 +313,10 @@ mod tests {
             "octsrc-1":{"experiment":"lake","wall":"/srv/d/lake","path":"landing/plc","readonly":false},
             "octsrc-2":{"experiment":"lake","wall":"/srv/d/lake","path":"landing/cam","readonly":true}}}"#;
         let wanted = Wanted::parse(text.as_bytes()).unwrap();
-        assert_eq!(wanted.guests().collect::<Vec<_>>(), ["octsrc-1", "octsrc-2"]);
+        assert_eq!(
+            wanted.guests().collect::<Vec<_>>(),
+            ["octsrc-1", "octsrc-2"]
+        );
         for (account, shown, read_only) in [
             ("octsrc-1", "/srv/d/lake/landing/plc", false),
             ("octsrc-2", "/srv/d/lake/landing/cam", true),
