@@ -9,6 +9,9 @@ use crate::layout::{self, DirectoryKind};
 use crate::object::{Attributes, Kind, ObjectId, Objects};
 use crate::store::source_keys::SourceKeys;
 
+/// How the comment of everything begins that we make.
+pub const MARK: &str = "OctoNAS ";
+
 /// The mount flags that make the wall hold (symbolic links are not followed by anybody).
 pub const MOUNT_FLAGS: &str = "nodev,nosuid,nosymfollow";
 
@@ -303,5 +306,5 @@ fn share(objects: &mut Objects, wish: &Wish<'_>) {
 
 /// By this a person sees, and we recognise, what belongs to an experiment.
 fn comment(wish: &Wish<'_>) -> String {
-    format!("OctoNAS {}", wish.id)
+    format!("{MARK}{}", wish.id)
 }
