@@ -250,19 +250,18 @@ fn a_source_adds_to_its_landing_and_nothing_else() {
 }
 
 #[test]
-fn a_source_delivers_over_sftp_in_the_landing() {
+fn a_source_speaks_sftp_in_its_landing_and_makes_no_links() {
     let jail = jail!(None);
     jail.local("file", 0o600);
-    done(&jail.sftp_as(
+    done(&jail.sftp_at(
         "source",
-        "put -p file file.part\nrename file.part file\nmkdir day\n",
+        "mkdir day\nput file day/file.part\nrename day/file.part day/file\nls day\n",
     ));
-    assert_eq!(jail.mode("raw/file"), 0o660);
-    assert_eq!(jail.mode("raw/day"), 0o2770);
-    for batch in ["symlink file link\n", "ln file hard\n"] {
-        assert!(!jail.sftp_as("source", batch).status.success(), "{batch}");
+    assert_eq!(jail.mode("raw/day/file"), 0o660);
+    assert_eq!(jail.mode("raw/day") & 0o777, 0o770);
+    for batch in ["ln -s /etc/passwd link\n", "ln day/file other\n"] {
+        assert!(!jail.sftp_at("source", batch).status.success(), "{batch:?}");
     }
-    assert!(!jail.exists("raw/link") && !jail.exists("raw/hard"));
 }
 
 #[test]

@@ -141,10 +141,10 @@ impl Jail {
     }
 
     pub fn sftp(&self, batch: &str) -> Output {
-        self.sftp_as("nas", batch)
+        self.sftp_at("nas", batch)
     }
 
-    pub fn sftp_as(&self, host: &str, batch: &str) -> Output {
+    pub fn sftp_at(&self, host: &str, batch: &str) -> Output {
         let ssh = self.path("ssh");
         let mut command = program("/usr/bin/sftp");
         command.args(["-q", "-b", "-", "-S"]).arg(ssh).arg(host);

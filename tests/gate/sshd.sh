@@ -200,10 +200,9 @@ yes "source: modes" modes -rw-rw---- ../disk/eco/landing/plc/day/sub/file
 no "source: reads back" rsync -a gtplc:. down/
 no "source: deletes" rsync -a --delete empty/ gtplc:.
 no "source: leaves the landing" rsync -a tree/ gtplc:../x
-yes "source: sftp" batch gtplc "put tree/sub/file late.part
-rename late.part late"
-yes "source: modes over sftp" modes -rw-rw---- ../disk/eco/landing/plc/late
-no "source: sftp outside of the landing" batch gtplc "ls /experiments"
+yes "source: sftp delivers" batch gtplc "put tree/sub/file day/again.part" "rename day/again.part day/again"
+yes "source: sftp modes" modes -rw-rw---- ../disk/eco/landing/plc/day/again
+no "source: sftp leaves the landing" batch gtplc "ls ../experiments"
 no "source: a shell" remote gtplc
 
 echo sftp > ../jail/gtalice/etc/octonas-doors

@@ -2,7 +2,7 @@
 //!
 //! It runs as the person, in their jail, and lets through `sftp-server` with the modes of the client's requests
 //! rewritten, `rsync --server` with options from a list, and nothing else. With `--source` it serves an acquisition
-//! machine: the same in `/in`, rsync only to deliver. It links nothing of OctoNAS, so that little can go wrong behind sshd.
+//! machine: SFTP and rsync into `/in`. It links nothing of OctoNAS, so that little can go wrong behind sshd.
 //! What it does and why: docs/reference/gate.md.
 
 mod doors;
@@ -46,26 +46,27 @@ fn serve() -> Result<u8> {
     let command = env::var_os("SSH_ORIGINAL_COMMAND")
         .unwrap_or_default()
         .into_vec();
-    let request = request::read(&command)?;
-    let start = match role {
-        Role::Person => {
-            let door = match request {
-                Request::Sftp { .. } => Door::Sftp,
-                Request::Rsync(_) => Door::Rsync,
-            };
-            doors::check(door, Path::new(doors::PATH))?;
-            jail::START
-        }
-        // Its jail is its door.
-        Role::Source => jail::LANDING,
-    };
-    enter(start)?;
-    match request {
-        Request::Sftp { read_only } => {
+    match (request::read(&command)?, role) {
+        (Request::Sftp { read_only }, Role::Source) => {
+            enter(jail::LANDING)?;
             journal::write(Severity::Info, "sftp");
-            sftp::serve::serve(start, read_only)
+            sftp::serve::serve(read_only, jail::LANDING)
         }
-        Request::Rsync(words) => {
+        (Request::Sftp { read_only }, Role::Person) => {
+            doors::check(Door::Sftp, Path::new(doors::PATH))?;
+            enter(jail::START)?;
+            journal::write(Severity::Info, "sftp");
+            sftp::serve::serve(read_only, jail::START)
+        }
+        (Request::Rsync(words), role) => {
+            let start = match role {
+                Role::Person => {
+                    doors::check(Door::Rsync, Path::new(doors::PATH))?;
+                    jail::START
+                }
+                Role::Source => jail::LANDING,
+            };
+            enter(start)?;
             let session = rsync::session(&words, role, &mut Unbuffered, Path::new(start))?;
             journal::write(Severity::Info, &session.line());
             let error = jail::program(rsync::PROGRAM)

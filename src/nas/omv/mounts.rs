@@ -9,8 +9,8 @@ use nix::mount::MsFlags;
 use super::jails::LANDING;
 use super::model::Entry;
 use super::mounting::{self, NOSYMFOLLOW, topmost};
-use super::sources::{self, Source};
-use super::{Omv, freeze, jails, put};
+use super::sources::Source;
+use super::{Omv, freeze, jails};
 use crate::error::{Error, Result};
 use crate::object::Attributes;
 use crate::sys::mounts::{Mount, here};
@@ -120,8 +120,8 @@ fn expected(entry: &Entry, sources: &[Source]) -> Attributes {
 /// Mounts what the entry says: renders units and jails where that waits, then makes what is missing.
 pub(super) fn put(omv: &Omv, code: &str) -> Result<()> {
     omv.render()?;
-    let own = put::configuration(omv.engined())?;
-    let Some(entry) = own.experiments.iter().find(|e| e.code == code) else {
+    let (entries, sources) = omv.own()?;
+    let Some(entry) = entries.iter().find(|e| e.code == code) else {
         return Err(Error::new(
             "nas.no-entry",
             format!(
@@ -134,14 +134,13 @@ pub(super) fn put(omv: &Omv, code: &str) -> Result<()> {
     };
     wall(&omv.settings().jails, entry)?;
     sync(omv)?;
-    check(&here()?, omv, entry, &own.sources)
+    check(&here()?, omv, entry, &sources)
 }
 
 /// Makes the mounts of these experiments be as their entries say, as far as their disks are there. Gives what is wrong
 /// with all experiments nevertheless: whose, and how.
 pub(super) fn reconcile(omv: &Omv, touched: &BTreeSet<String>) -> Result<Vec<(String, Error)>> {
-    let own = put::configuration(omv.engined())?;
-    let entries = &own.experiments;
+    let (entries, sources) = omv.own()?;
     let mut wrong = Vec::new();
     let ours = entries.iter().filter(|e| touched.contains(&e.code));
     for entry in ours.filter(|e| Path::new(&e.path).is_dir()) {
@@ -151,8 +150,8 @@ pub(super) fn reconcile(omv: &Omv, touched: &BTreeSet<String>) -> Result<Vec<(St
     }
     sync(omv)?;
     let table = here()?;
-    for entry in entries {
-        if let Err(e) = check(&table, omv, entry, &own.sources) {
+    for entry in &entries {
+        if let Err(e) = check(&table, omv, entry, &sources) {
             wrong.push((entry.code.clone(), e));
         }
     }
@@ -162,11 +161,11 @@ pub(super) fn reconcile(omv: &Omv, touched: &BTreeSet<String>) -> Result<Vec<(St
 /// Checks that everything is mounted as the entries say, changing nothing; gives how many there are.
 pub(super) fn verify(omv: &Omv) -> Result<usize> {
     let table = here()?;
-    let own = put::configuration(omv.engined())?;
-    own.experiments
+    let (entries, sources) = omv.own()?;
+    entries
         .iter()
-        .try_for_each(|entry| check(&table, omv, entry, &own.sources))?;
-    Ok(own.experiments.len())
+        .try_for_each(|entry| check(&table, omv, entry, &sources))?;
+    Ok(entries.len())
 }
 
 fn sync(omv: &Omv) -> Result<()> {
@@ -215,7 +214,8 @@ fn is_wall(mount: &Mount, path: &Path) -> bool {
 /// itself is then known by its name and by a flag that nobody else uses.
 pub(super) fn delete(omv: &Omv, code: &str) -> Result<()> {
     let jails = &omv.settings().jails;
-    let landings: Vec<PathBuf> = sources::sources(omv.engined())?
+    let landings: Vec<PathBuf> = omv
+        .sources()?
         .iter()
         .filter(|source| source.code == code)
         .map(|source| jails.join(&source.account).join(LANDING))

@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::Omv;
-use super::engined::Engined;
 use super::model::NEW;
 use super::put::{self, Stored};
 use crate::error::{Error, Result};
@@ -101,14 +100,9 @@ fn is_public_key(line: &str) -> bool {
     PublicKey::parse(line).is_ok_and(|key| key.to_string() == line)
 }
 
-/// All sources of all experiments.
-pub(super) fn sources(engined: &Engined) -> Result<Vec<Source>> {
-    Ok(put::configuration(engined)?.sources)
-}
-
 /// Makes the row of a source, or gives it what it should have.
-pub(super) fn put(engined: &Engined, key: &str, attributes: &Attributes) -> Result<Reference> {
-    let before = sources(engined)?.into_iter().find(|s| s.key() == key);
+pub(super) fn put(omv: &Omv, key: &str, attributes: &Attributes) -> Result<Reference> {
+    let before = now(omv)?.into_iter().find(|s| s.key() == key);
     let uuid = before
         .as_ref()
         .map_or_else(|| NEW.to_owned(), |s| s.uuid.clone());
@@ -116,7 +110,8 @@ pub(super) fn put(engined: &Engined, key: &str, attributes: &Attributes) -> Resu
     if before.as_ref() == Some(&source) {
         return Ok(Some(source.uuid));
     }
-    let stored: Stored = engined.change(
+    omv.snapshot.forget_own();
+    let stored: Stored = omv.engined().change(
         "Config",
         "set",
         json!({"id": Source::MODEL, "data": source}),
@@ -125,9 +120,10 @@ pub(super) fn put(engined: &Engined, key: &str, attributes: &Attributes) -> Resu
 }
 
 /// Takes the row of a source away.
-pub(super) fn delete(engined: &Engined, key: &str) -> Result<()> {
-    for source in sources(engined)?.into_iter().filter(|s| s.key() == key) {
-        engined.change::<IgnoredAny>(
+pub(super) fn delete(omv: &Omv, key: &str) -> Result<()> {
+    for source in now(omv)?.into_iter().filter(|s| s.key() == key) {
+        omv.snapshot.forget_own();
+        omv.engined().change::<IgnoredAny>(
             "Config",
             "delete",
             json!({"id": Source::MODEL, "uuid": source.uuid}),
@@ -136,14 +132,9 @@ pub(super) fn delete(engined: &Engined, key: &str) -> Result<()> {
     Ok(())
 }
 
-/// The accounts of sources that the system has; one that it lacks has no jail.
-pub(super) fn accounts(omv: &Omv) -> Result<Vec<String>> {
-    let mut all: Vec<String> = sources(omv.engined())?
-        .into_iter()
-        .map(|s| s.account)
-        .collect();
-    all.sort();
-    Ok(all)
+/// All rows, read now.
+fn now(omv: &Omv) -> Result<Vec<Source>> {
+    Ok(put::configuration(omv.engined())?.sources)
 }
 
 #[cfg(test)]

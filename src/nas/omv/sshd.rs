@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::Omv;
-use super::{put, sources};
 use crate::error::{Error, Result};
 use crate::report::Progress;
 use crate::sys::command::{Command, Program};
@@ -37,14 +36,19 @@ const SOURCE: &[(&str, &str)] = &[
 
 /// Asks sshd about everybody who has a jail; the first person whom it would not confine is an error.
 pub(super) fn verify(omv: &Omv, progress: &dyn Progress) -> Result<()> {
-    let mut people: Vec<String> = put::entries(omv.engined())?
+    let mut people: Vec<String> = omv
+        .entries()?
         .iter()
         .filter(|e| e.sftp || e.rsync)
         .flat_map(|e| e.people().map(str::to_owned).collect::<Vec<_>>())
         .collect();
     people.sort();
     people.dedup();
-    let sources = sources::accounts(omv)?;
+    let sources = omv
+        .sources()?
+        .into_iter()
+        .map(|s| s.account)
+        .collect::<Vec<_>>();
     people.extend(sources.iter().cloned());
     if people.is_empty() {
         return Ok(());

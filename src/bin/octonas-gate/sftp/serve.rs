@@ -47,8 +47,9 @@ impl Directories for Jail {
     }
 }
 
-/// Serves one session that begins in `start` (`read_only`: sftp-server's `-R`); returns the exit code of `sftp-server` (128 + signal if it was killed).
-pub fn serve(start: &'static str, read_only: bool) -> Result<u8> {
+/// Serves one session from `start` (`read_only`: sftp-server's `-R`); returns the exit code of `sftp-server` (128 + signal
+/// if it was killed).
+pub fn serve(read_only: bool, start: &'static str) -> Result<u8> {
     let mut server = program(PROGRAM)
         .args(ARGUMENTS)
         .args(["-d", start])
