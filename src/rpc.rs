@@ -12,15 +12,17 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::error::{Error, Result};
-use crate::experiment::Code;
+use crate::experiment::{Code, SourceId};
 use crate::provision::site::Site;
-use crate::provision::{adopt, base, check, create, desired, doctor, lifecycle, list, show};
+use crate::provision::{
+    adopt, base, check, create, desired, doctor, ingest, lifecycle, list, show, source,
+};
 
 /// The longest request.
 const SIZE_LIMIT: u64 = 4 << 20;
 
 /// The methods, as the web UI calls them.
-pub const METHODS: [&str; 20] = [
+pub const METHODS: [&str; 25] = [
     "add-base",
     "adopt-experiment",
     "apply-experiment",
@@ -31,13 +33,18 @@ pub const METHODS: [&str; 20] = [
     "doctor",
     "due-experiments",
     "edit-experiment",
+    "enrol-source",
+    "ingest",
+    "landing",
     "list-bases",
     "list-experiments",
     "list-layouts",
+    "list-sources",
     "methods",
     "plan-experiment",
     "remove-experiment",
     "reopen-experiment",
+    "revoke-source",
     "rights",
     "show-experiment",
     "show-layout",
@@ -219,6 +226,30 @@ struct Folder {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Take {
+    #[serde(default)]
+    code: Option<Code>,
+    #[serde(default)]
+    all: bool,
+    #[serde(default)]
+    dry_run: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Key {
+    code: Code,
+    source: SourceId,
+    #[serde(default)]
+    key: Option<String>,
+    #[serde(default)]
+    fingerprint: Option<String>,
+    #[serde(default)]
+    dry_run: bool,
+}
+
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Named {
     name: String,
@@ -330,6 +361,45 @@ fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
             let Nothing {} = params(given)?;
             value(base::list(site)?)
         }
+        "ingest" => {
+            let take: Take = params(given)?;
+            if take.code.is_some() == take.all {
+                return Err(
+                    Error::new("rpc.params", "either `code` or `all` is needed").field("code")
+                );
+            }
+            value(ingest::ingest(site, take.code.as_ref(), take.dry_run)?)
+        }
+        "landing" => value(ingest::landing(site, &params::<One>(given)?.code)?),
+        "list-sources" => value(source::list(site, &params::<One>(given)?.code)?),
+        "enrol-source" => {
+            let key: Key = params(given)?;
+            let text = key.key.as_deref().ok_or_else(|| {
+                Error::new(
+                    "rpc.params",
+                    "`key` is missing: the line of the `.pub` file",
+                )
+                .field("key")
+            })?;
+            value(source::enrol(
+                site,
+                &key.code,
+                &key.source,
+                text,
+                key.dry_run,
+            )?)
+        }
+        "revoke-source" => {
+            let key: Key = params(given)?;
+            let fingerprint = key.fingerprint.as_deref();
+            value(source::revoke(
+                site,
+                &key.code,
+                &key.source,
+                fingerprint,
+                key.dry_run,
+            )?)
+        }
         "doctor" => {
             let Nothing {} = params(given)?;
             value(doctor::examine(site))
@@ -371,6 +441,16 @@ fn user(site: &Site, method: &str, request: &Request) -> Result<Value> {
             let code = params::<One>(given)?.code;
             visible(site, &code, name)?;
             value(show::show(site, &code)?)
+        }
+        "landing" => {
+            let code = params::<One>(given)?.code;
+            visible(site, &code, name)?;
+            value(ingest::landing(site, &code)?)
+        }
+        "list-sources" => {
+            let code = params::<One>(given)?.code;
+            visible(site, &code, name)?;
+            value(source::list(site, &code)?)
         }
         "rights" => {
             let code = required(params::<Select>(given)?.code)?;

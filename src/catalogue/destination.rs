@@ -229,7 +229,9 @@ mod tests {
         let raw = dir.existing("raw").unwrap();
         raw.create_dir("Day1", 0o700).unwrap();
         raw.write("a.csv", b"x", &Permissions::PRIVATE).unwrap();
-        let mut to = Destination::open(&dir, &RelPath::parse("raw").unwrap()).unwrap().unwrap();
+        let mut to = Destination::open(&dir, &RelPath::parse("raw").unwrap())
+            .unwrap()
+            .unwrap();
         assert!(matches!(to.look("a.csv").unwrap(), Place::Occupied(_)));
         assert_eq!(to.look("A.csv").unwrap(), Place::Twin("a.csv".into()));
         assert_eq!(to.look("day1/x").unwrap(), Place::Twin("Day1".into()));
@@ -240,7 +242,10 @@ mod tests {
         assert_eq!(to.look("New/y").unwrap(), Place::Twin("new".into()));
         assert!(matches!(to.look("a.csv/y").unwrap(), Place::Blocked(_)));
         assert!(matches!(to.look("Day1").unwrap(), Place::Blocked(_)));
-        assert!(matches!(to.look(&"d/".repeat(2000)).unwrap(), Place::Blocked(_)));
+        assert!(matches!(
+            to.look(&"d/".repeat(2000)).unwrap(),
+            Place::Blocked(_)
+        ));
     }
 
     #[test]
@@ -248,10 +253,19 @@ mod tests {
         let (temp, dir, to) = destination();
         let made = to.directory_of("a/b/file").unwrap();
         assert_eq!(made.metadata().unwrap().mode, 0o2770);
-        assert_eq!(dir.open("raw/a").unwrap().unwrap().metadata().unwrap().mode, 0o2770);
+        assert_eq!(
+            dir.open("raw/a").unwrap().unwrap().metadata().unwrap().mode,
+            0o2770
+        );
         std::os::unix::fs::symlink("/tmp", temp.path().join("raw/link")).unwrap();
-        assert_eq!(to.directory_of("link/file").unwrap_err().code(), "path.link");
-        assert_eq!(to.directory_of("link/x/file").unwrap_err().code(), "path.link");
+        assert_eq!(
+            to.directory_of("link/file").unwrap_err().code(),
+            "path.link"
+        );
+        assert_eq!(
+            to.directory_of("link/x/file").unwrap_err().code(),
+            "path.link"
+        );
         to.still_there(&dir).unwrap();
     }
 }

@@ -17,9 +17,15 @@ pub fn warnings(path: &str) -> Vec<&'static str> {
         find("name.percent", name.contains('%'));
         find("name.control", name.chars().any(char::is_control));
         find("name.windows", reserved(name));
-        find("name.trailing", name.ends_with(['.', ' ']) || name.starts_with(' '));
+        find(
+            "name.trailing",
+            name.ends_with(['.', ' ']) || name.starts_with(' '),
+        );
         find("name.decomposed", !is_nfc(name));
-        find("name.deceiving", name.chars().any(crate::experiment::text::deceives));
+        find(
+            "name.deceiving",
+            name.chars().any(crate::experiment::text::deceives),
+        );
     }
     find("name.long", path.encode_utf16().count() > WINDOWS_PATH);
     found
@@ -32,7 +38,9 @@ pub fn explain(code: &str) -> &'static str {
         "name.control" => "an invisible control character stands in the name",
         "name.windows" => "Windows cannot open a file of this name",
         "name.trailing" => "a space or dot at an end of a name is lost on Windows",
-        "name.decomposed" => "accents are written in two pieces (NFD): other programs may not find the name",
+        "name.decomposed" => {
+            "accents are written in two pieces (NFD): other programs may not find the name"
+        }
         "name.deceiving" => "an invisible character makes the name look like another one",
         "name.long" => "the path is too long for many programs on Windows",
         _ => "the name will cause trouble",
@@ -49,7 +57,11 @@ fn reserved(name: &str) -> bool {
 pub fn fold(name: &str) -> String {
     let lower: String = name.nfc().flat_map(char::to_lowercase).nfc().collect();
     let short = lower.trim_end_matches(['.', ' ']);
-    if short.is_empty() { lower } else { short.to_owned() }
+    if short.is_empty() {
+        lower
+    } else {
+        short.to_owned()
+    }
 }
 
 #[cfg(test)]

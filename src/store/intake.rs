@@ -147,7 +147,12 @@ impl Intake {
         Ok(incoming
             .entries()?
             .iter()
-            .filter(|entry| entry.name.to_str().is_some_and(|name| uuid::Uuid::try_parse(name).is_ok()))
+            .filter(|entry| {
+                entry
+                    .name
+                    .to_str()
+                    .is_some_and(|name| uuid::Uuid::try_parse(name).is_ok())
+            })
             .count())
     }
 

@@ -98,7 +98,11 @@ fn show(receipts: &Dir, name: &str) -> Result<()> {
 }
 
 /// Which of these deliveries have a receipt of `since` (a day, `YYYY-MM-DD`) or later. For going on after a crash.
-pub fn known(receipts: &Dir, since: &str, deliveries: &BTreeSet<String>) -> Result<BTreeSet<String>> {
+pub fn known(
+    receipts: &Dir,
+    since: &str,
+    deliveries: &BTreeSet<String>,
+) -> Result<BTreeSet<String>> {
     let mut found = BTreeSet::new();
     for entry in receipts.entries()? {
         let Some(name) = entry.name.to_str().filter(|name| *name >= since) else {
@@ -158,7 +162,10 @@ mod tests {
         let text = dir.read("2026-03-01.jsonl", LIMIT).unwrap().unwrap();
         assert_eq!(String::from_utf8(text).unwrap().lines().count(), 3);
         let wanted = ["a", "b", "d", "x"].map(str::to_owned).into();
-        assert_eq!(known(&dir, "2026-03-02", &wanted).unwrap(), ["d".to_owned()].into());
+        assert_eq!(
+            known(&dir, "2026-03-02", &wanted).unwrap(),
+            ["d".to_owned()].into()
+        );
         let all = known(&dir, "2026-03-01", &wanted).unwrap();
         assert_eq!(all, ["a", "b", "d"].map(str::to_owned).into());
         assert_eq!(dir.stat("2026-03-01.jsonl").unwrap().unwrap().mode, 0o640);
@@ -170,7 +177,10 @@ mod tests {
         let points = points_of(|| append(&dir, "2026-03-01", &[receipt("a")]).unwrap());
         for nth in 1..=points {
             let (_temp, dir) = scratch();
-            with_fault("enospc", nth, || append(&dir, "2026-03-01", &[receipt("a")])).unwrap_err();
+            with_fault("enospc", nth, || {
+                append(&dir, "2026-03-01", &[receipt("a")])
+            })
+            .unwrap_err();
             let wanted: BTreeSet<String> = ["a".to_owned()].into();
             if known(&dir, "2026-03-01", &wanted).unwrap().is_empty() {
                 append(&dir, "2026-03-01", &[receipt("a")]).unwrap();

@@ -36,8 +36,7 @@ impl Dir {
         to: impl AsRef<OsStr>,
     ) -> Result<Moved> {
         let (from, to) = (component(from.as_ref())?, component(to.as_ref())?);
-        let renamed =
-            fault::errno("rename").and_then(|()| self.rename_noreplace(from, to_dir, to));
+        let renamed = fault::errno("rename").and_then(|()| self.rename_noreplace(from, to_dir, to));
         match renamed {
             Ok(()) => Ok(Moved::Done),
             Err(Errno::ENOENT) => Ok(Moved::Missing),
@@ -50,7 +49,8 @@ impl Dir {
     /// nothing.
     pub fn drop_name(&self, name: impl AsRef<OsStr>) -> Result<bool> {
         let name = component(name.as_ref())?;
-        match fault::errno("remove").and_then(|()| unlinkat(self, name, UnlinkatFlags::NoRemoveDir)) {
+        match fault::errno("remove").and_then(|()| unlinkat(self, name, UnlinkatFlags::NoRemoveDir))
+        {
             Ok(()) => Ok(true),
             Err(Errno::ENOENT) => Ok(false),
             Err(e) => Err(failed("remove", &self.path_of(name), e)),
@@ -158,7 +158,10 @@ mod tests {
         assert_eq!(dir.move_to("a", &dir, "b").unwrap(), Moved::Taken);
         assert_eq!(dir.move_to("a", &d, "a").unwrap(), Moved::Done);
         assert_eq!(dir.move_to("a", &d, "x").unwrap(), Moved::Missing);
-        assert_eq!(dir.move_to("../a", &d, "x").unwrap_err().code(), "path.escapes");
+        assert_eq!(
+            dir.move_to("../a", &d, "x").unwrap_err().code(),
+            "path.escapes"
+        );
         assert!(d.drop_name("a").unwrap());
         assert!(!d.drop_name("a").unwrap());
         d.sync_everything().unwrap();
