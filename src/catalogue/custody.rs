@@ -218,7 +218,7 @@ impl Run<'_> {
             return self.put_back(item, "no-destination", "its directory is gone");
         };
         destination.still_there(self.work.experiment)?;
-        let dir = match destination.directory_of(&item.take.path) {
+        let dir = match destination.directory_of(&item.take.path, &self.intake.incoming) {
             Ok(dir) => dir,
             Err(error) if landing::is_odd(&error) || error.code() == "path.missing" => {
                 return self.put_back(item, "no-destination", &error.to_string());

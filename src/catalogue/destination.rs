@@ -6,11 +6,14 @@ use super::names::fold;
 use crate::error::{Error, Result};
 use crate::experiment::RelPath;
 use crate::sys::acl::{Acl, Perms, Which};
-use crate::sys::dir::{Dir, FileKind, Made, Metadata, Node};
+use crate::sys::dir::{Dir, FileKind, Metadata, Moved, Node};
 use crate::sys::process;
 
 /// The longest path below the experiment, in bytes (`PATH_MAX`, limits.h(0p), less what lies above).
 const PATH_LIMIT: usize = 3500;
+
+/// The name of a directory that is not whole yet.
+pub const NEW: &str = "new-directory";
 
 /// What stands where a file should go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -131,8 +134,8 @@ impl Destination {
     }
 
     /// The directory that holds a file, made with the rights of the leaf where it is not there. A link or a file in the
-    /// way is an error.
-    pub fn directory_of(&self, path: &str) -> Result<Dir> {
+    /// way is an error. New ones are put together in `workshop`, which nobody else enters, so that they appear whole.
+    pub fn directory_of(&self, path: &str, workshop: &Dir) -> Result<Dir> {
         let mut dir = self.top.try_clone()?;
         let Some((above, _)) = path.rsplit_once('/') else {
             return Ok(dir);
@@ -141,14 +144,22 @@ impl Destination {
             return Ok(there);
         }
         for name in above.split('/') {
-            let made = dir.create_dir(name, 0o700)?;
-            let below = dir.existing(name)?;
-            if made == Made::Created {
-                self.dress(&below)?;
-            }
+            let below = match dir.child(name)? {
+                Some(below) => below,
+                None => self.make(&dir, name, workshop)?,
+            };
             dir = below;
         }
         Ok(dir)
+    }
+
+    fn make(&self, dir: &Dir, name: &str, workshop: &Dir) -> Result<Dir> {
+        workshop.create_dir(NEW, 0o700)?;
+        self.dress(&workshop.existing(NEW)?)?;
+        if workshop.move_to(NEW, dir, name)? == Moved::Taken {
+            workshop.remove_dir(NEW)?;
+        }
+        dir.existing(name)
     }
 
     /// Owner first, then the lists and the mode: at no moment is more allowed than in the end.
@@ -251,7 +262,7 @@ mod tests {
     #[test]
     fn directories_are_made_with_the_rights_of_the_leaf_and_no_link_is_followed() {
         let (temp, dir, to) = destination();
-        let made = to.directory_of("a/b/file").unwrap();
+        let made = to.directory_of("a/b/file", &dir).unwrap();
         assert_eq!(made.metadata().unwrap().mode, 0o2770);
         assert_eq!(
             dir.open("raw/a").unwrap().unwrap().metadata().unwrap().mode,
@@ -259,11 +270,11 @@ mod tests {
         );
         std::os::unix::fs::symlink("/tmp", temp.path().join("raw/link")).unwrap();
         assert_eq!(
-            to.directory_of("link/file").unwrap_err().code(),
+            to.directory_of("link/file", &dir).unwrap_err().code(),
             "path.link"
         );
         assert_eq!(
-            to.directory_of("link/x/file").unwrap_err().code(),
+            to.directory_of("link/x/file", &dir).unwrap_err().code(),
             "path.link"
         );
         to.still_there(&dir).unwrap();

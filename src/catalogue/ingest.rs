@@ -140,6 +140,9 @@ pub fn run(work: &Work<'_>) -> Result<Report> {
         refused: BTreeSet::new(),
         begun: false,
     };
+    // What a killed run was putting together.
+    run.intake.incoming.remove_unfinished()?;
+    run.intake.incoming.remove_dir(super::destination::NEW)?;
     rebuild(&mut run)?;
     run.refused = refusals(&run.index)?.into_keys().collect();
     let unfinished = run.intake.unfinished();

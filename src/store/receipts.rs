@@ -66,12 +66,16 @@ pub fn append(receipts: &Dir, day: &str, all: &[Receipt]) -> Result<()> {
         text.push_str(&line(receipt)?);
         text.push('\n');
     }
+    // Its rights come before its content: a kill in between leaves an empty file, and the next time sets them.
+    if receipts.stat(&name)?.is_none() {
+        receipts.append(&name, b"")?;
+    }
+    show(receipts, &name)?;
     let (good, seen) = match receipts.read_tail(&name, TAIL)? {
         Some(tail) => (last_line(&tail).0, tail.size),
         None => (0, 0),
     };
-    receipts.append_after(&name, good, seen, text.as_bytes())?;
-    show(receipts, &name)
+    receipts.append_after(&name, good, seen, text.as_bytes())
 }
 
 /// Whoever reads the directory reads the file; nobody but us writes it.

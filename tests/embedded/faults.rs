@@ -189,7 +189,11 @@ impl<'a> Stage<'a> {
 
 /// Every operation, suffering `fault` at every one of its points in turn; `verdict` looks at the disturbed run.
 fn at_every_point(fault: &str, verdict: impl Fn(&Ran) -> Result<(), String> + Sync) {
-    for operation in OPERATIONS {
+    let only = std::env::var("OCTONAS_TEST_OPERATION").ok();
+    for operation in OPERATIONS
+        .iter()
+        .filter(|operation| only.as_deref().is_none_or(|only| only == operation.name))
+    {
         let (points, wanted) = Stage::new(operation).undisturbed();
         assert!(points.len() > 3, "{}: {points:?}", operation.name);
         let numbers: Vec<usize> = (1..=points.len()).collect();
