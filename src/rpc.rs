@@ -12,11 +12,13 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::error::{Error, Result};
-use crate::experiment::{Code, SourceId};
+use crate::experiment::Code;
 use crate::provision::site::Site;
 use crate::provision::{
     adopt, base, check, create, desired, doctor, ingest, lifecycle, list, show, source,
 };
+
+mod deliveries;
 
 /// The longest request.
 const SIZE_LIMIT: u64 = 4 << 20;
@@ -226,30 +228,6 @@ struct Folder {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct Take {
-    #[serde(default)]
-    code: Option<Code>,
-    #[serde(default)]
-    all: bool,
-    #[serde(default)]
-    dry_run: bool,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct Key {
-    code: Code,
-    source: SourceId,
-    #[serde(default)]
-    key: Option<String>,
-    #[serde(default)]
-    fingerprint: Option<String>,
-    #[serde(default)]
-    dry_run: bool,
-}
-
-#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Named {
     name: String,
@@ -361,50 +339,11 @@ fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
             let Nothing {} = params(given)?;
             value(base::list(site)?)
         }
-        "ingest" => {
-            let take: Take = params(given)?;
-            if take.code.is_some() == take.all {
-                return Err(
-                    Error::new("rpc.params", "either `code` or `all` is needed").field("code")
-                );
-            }
-            value(ingest::ingest(site, take.code.as_ref(), take.dry_run)?)
-        }
-        "landing" => value(ingest::landing(site, &params::<One>(given)?.code)?),
-        "list-sources" => value(source::list(site, &params::<One>(given)?.code)?),
-        "enrol-source" => {
-            let key: Key = params(given)?;
-            let text = key.key.as_deref().ok_or_else(|| {
-                Error::new(
-                    "rpc.params",
-                    "`key` is missing: the line of the `.pub` file",
-                )
-                .field("key")
-            })?;
-            value(source::enrol(
-                site,
-                &key.code,
-                &key.source,
-                text,
-                key.dry_run,
-            )?)
-        }
-        "revoke-source" => {
-            let key: Key = params(given)?;
-            let fingerprint = key.fingerprint.as_deref();
-            value(source::revoke(
-                site,
-                &key.code,
-                &key.source,
-                fingerprint,
-                key.dry_run,
-            )?)
-        }
         "doctor" => {
             let Nothing {} = params(given)?;
             value(doctor::examine(site))
         }
-        _ => anybody(site, method, given),
+        _ => deliveries::admin(site, method, given),
     }
 }
 

@@ -123,9 +123,9 @@ fn one(site: &Site, opened: &Opened, dry_run: bool) -> Result<Report> {
         still_takes_in(opened)?;
         Ok(held)
     };
-    let begun = Cell::new(false);
+    let has_begun = Cell::new(false);
     let begin = || {
-        begun.set(true);
+        has_begun.set(true);
         site.record(&opened.base, &name, "ingest", Outcome::Begun, &[])
     };
     let work = Work {
@@ -146,7 +146,7 @@ fn one(site: &Site, opened: &Opened, dry_run: bool) -> Result<Report> {
     }
     let _alone = lock::lock(&site.locks, &format!("ingest-{name}"), PATIENCE)?;
     let result = ingest::run(&work);
-    if begun.get() {
+    if has_begun.get() {
         let (outcome, detail) = match &result {
             Ok(report) => (Outcome::Done, detail(report)),
             Err(error) if error.exit_status() == Exit::Interrupted => {

@@ -221,7 +221,7 @@ fn change(
         fault::point("keys.written")?;
     }
     store::show(&opened.metadata, source_keys::FILE)?;
-    result.outcome = apply::converge(site, &mut opened, false)?;
+    result.outcome = apply::converge(site, &mut opened, false, None)?;
     if operation == "revoke" {
         end_sessions(site, &opened, source)?;
     }

@@ -334,7 +334,7 @@ fn file(id: &ExperimentId) -> String {
     format!("{id}.sqlite")
 }
 
-/// SQLite has no unsigned numbers; nothing here needs the last bit.
+/// `SQLite` has no unsigned numbers; nothing here needs the last bit.
 fn number(value: u64) -> i64 {
     value.cast_signed()
 }
