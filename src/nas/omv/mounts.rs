@@ -274,7 +274,7 @@ mod tests {
             uuid: "u".into(),
             id: "i".into(),
             code: "lake".into(),
-            source: "plc".into(),
+            name: "plc".into(),
             account: "octsrc-0123456789".into(),
             path: "landing/plc".into(),
             readonly: true,

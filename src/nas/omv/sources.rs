@@ -21,7 +21,8 @@ pub struct Source {
     pub id: String,
     pub code: String,
     /// Its name in the experiment.
-    pub source: String,
+    #[serde(rename = "source")]
+    pub name: String,
     /// Its system account.
     pub account: String,
     /// Its landing, below the experiment.
@@ -37,12 +38,12 @@ impl Source {
 
     /// Its key among all objects.
     pub(super) fn key(&self) -> String {
-        format!("{}/{}", self.code, self.source)
+        format!("{}/{}", self.code, self.name)
     }
 
     fn from_attributes(key: &str, attributes: &Attributes, uuid: String) -> Result<Self> {
-        let (code, source) = key.split_once('/').unwrap_or((key, ""));
-        let text = |name: &str| attributes.get(name).cloned().unwrap_or_default();
+        let (code, name) = key.split_once('/').unwrap_or((key, ""));
+        let text = |attribute: &str| attributes.get(attribute).cloned().unwrap_or_default();
         let keys: Vec<&str> = numbered(attributes).into_iter().map(|(_, k)| k).collect();
         if let Some(bad) = keys.iter().find(|k| !is_public_key(k)) {
             return Err(Error::new(
@@ -55,7 +56,7 @@ impl Source {
             uuid,
             id: text("id"),
             code: code.to_owned(),
-            source: source.to_owned(),
+            name: name.to_owned(),
             account: text("account"),
             path: text("path"),
             readonly: text("read-only") == "true",
@@ -160,7 +161,7 @@ mod tests {
         let said = attributes(&[("key:1", KEY), ("key:2", &other)]);
         let source = Source::from_attributes("lake/plc-c1", &said, "u".into()).unwrap();
         assert_eq!(
-            (source.code.as_str(), source.source.as_str()),
+            (source.code.as_str(), source.name.as_str()),
             ("lake", "plc-c1")
         );
         assert_eq!(source.attributes(), said);
