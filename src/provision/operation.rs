@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 
 use super::site::{OpenBase, Opened, Site};
 use crate::error::{Error, Exit, Result};
-use crate::store::ledger::{Event, Ledger, Outcome};
+use crate::store::ledger::{Event, INGEST, Ledger, Outcome};
+use crate::sys::lock;
 
 /// The operations of a base that were begun and did not end, by experiment, in words. One that is under way is not among
 /// them.
@@ -14,7 +15,12 @@ pub fn unended(site: &Site, base: &OpenBase) -> Result<BTreeMap<String, String>>
     let mut all = BTreeMap::new();
     for entry in Ledger::open(&base.dir)?.unended()? {
         let event = entry.event;
-        if site.is_held(&event.experiment)? {
+        let lock = match event.operation.as_str() {
+            _ if event.experiment.is_empty() => "nas".to_owned(),
+            INGEST => format!("ingest-{}", event.experiment),
+            _ => format!("experiment-{}", event.experiment),
+        };
+        if lock::is_held(&site.locks, &lock)? {
             continue;
         }
         let of = event.detail.values().next().cloned().unwrap_or_default();
@@ -22,7 +28,11 @@ pub fn unended(site: &Site, base: &OpenBase) -> Result<BTreeMap<String, String>>
             "{} of {of} by {}, begun {}, did not end: give the same command again",
             event.operation, event.by, entry.time
         );
-        all.insert(event.experiment, text);
+        let known: &mut String = all.entry(event.experiment).or_default();
+        if !known.is_empty() {
+            known.push_str("; ");
+        }
+        known.push_str(&text);
     }
     Ok(all)
 }
@@ -58,7 +68,7 @@ impl<'a> Operation<'a> {
         about: (&'static str, String),
     ) -> Result<Self> {
         let ledger = Ledger::open(&base.dir)?;
-        let last = ledger.last_of(experiment)?;
+        let last = ledger.last_of(experiment, name == INGEST)?;
         Ok(Self {
             site,
             ledger,
@@ -68,6 +78,11 @@ impl<'a> Operation<'a> {
             begun: Cell::new(false),
             unsettled: last.is_some_and(|entry| entry.event.outcome != Outcome::Done),
         })
+    }
+
+    /// Its name in the ledger.
+    pub fn name(&self) -> &str {
+        self.name
     }
 
     /// Something is about to be changed. Said once.

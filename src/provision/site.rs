@@ -16,7 +16,7 @@ use crate::report::Progress;
 use crate::store;
 use crate::store::applied::Applied;
 use crate::store::claim::Claim;
-use crate::store::ledger::{Event, Ledger, Outcome};
+use crate::store::ledger::Ledger;
 use crate::store::registry::{Known, Registry};
 use crate::sys::clock;
 use crate::sys::dir::{Dir, Permissions};
@@ -42,6 +42,8 @@ pub struct Site {
     pub documents: Templates,
     /// Layouts that were parsed.
     pub parsed: RefCell<BTreeMap<String, Rc<Layout>>>,
+    /// How many minutes a delivered file without a checksum must not have changed.
+    pub stable_minutes: u32,
     /// Who asked, for the ledger.
     pub caller: String,
     /// The day on which access is judged.
@@ -223,14 +225,6 @@ impl Site {
         lock::lock(&self.locks, &format!("experiment-{id}"), PATIENCE)
     }
 
-    /// True while an operation holds an experiment (or, where the id is empty, the NAS).
-    pub fn is_held(&self, id: &str) -> Result<bool> {
-        if id.is_empty() {
-            return lock::is_held(&self.locks, "nas");
-        }
-        lock::is_held(&self.locks, &format!("experiment-{id}"))
-    }
-
     /// The lock for changes of the NAS, held until it is dropped.
     pub fn lock_nas(&self) -> Result<Lock> {
         lock::lock(&self.locks, "nas", PATIENCE)
@@ -271,29 +265,6 @@ impl Site {
                 "the list of experiments could not be updated: {error}"
             ));
         }
-    }
-
-    /// Writes an operation into the ledger of a base.
-    pub fn record(
-        &self,
-        base: &OpenBase,
-        id: &str,
-        operation: &str,
-        outcome: Outcome,
-        detail: &[(&str, String)],
-    ) -> Result<()> {
-        let detail = detail
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), value.clone()))
-            .collect();
-        Ledger::open(&base.dir)?.append(Event {
-            experiment: id.to_owned(),
-            operation: operation.to_owned(),
-            by: self.caller.clone(),
-            outcome,
-            detail,
-        })?;
-        Ok(())
     }
 }
 

@@ -211,6 +211,8 @@ fn strangers_in_frame(opened: &Opened, look: &Look, findings: &mut Vec<Finding>)
         .keys()
         .filter(|id| id.kind == Kind::Directory)
         .filter(|id| id.key != "metadata" && id.key != "landing")
+        // What lies there is somebody's delivery, and `octonas landing` speaks of it.
+        .filter(|id| !id.key.starts_with("landing/"))
         .filter(|id| {
             !look
                 .directories

@@ -28,6 +28,9 @@ const TAIL: u64 = 128 << 10;
 /// How long one writer waits for another.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Taking files in: it runs beside the other operations of an experiment, under a lock of its own.
+pub const INGEST: &str = "ingest";
+
 /// How an operation ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -56,6 +59,12 @@ pub struct Event {
     /// Anything else, without secrets.
     #[serde(default)]
     pub detail: BTreeMap<String, String>,
+}
+
+impl Event {
+    fn is_ingest(&self) -> bool {
+        self.operation == INGEST
+    }
 }
 
 /// A line of the ledger.
@@ -231,9 +240,9 @@ impl Ledger {
         Ok(newest)
     }
 
-    /// The newest entry of an experiment, if it is among the last ones of this month or the one before: enough to know
+    /// The newest entry of an experiment (of its ingest, or of everything else), if it is among the last ones of this month or the one before: enough to know
     /// whether what was done last was ended.
-    pub fn last_of(&self, experiment: &str) -> Result<Option<Entry>> {
+    pub fn last_of(&self, experiment: &str, is_ingest: bool) -> Result<Option<Entry>> {
         for name in self.segments()?.iter().rev().take(2) {
             let Some(tail) = self.dir.read_tail(name, TAIL)? else {
                 continue;
@@ -242,7 +251,9 @@ impl Ledger {
                 .bytes
                 .rsplit(|&byte| byte == b'\n')
                 .filter_map(|line| serde_json::from_slice::<Entry>(line).ok())
-                .find(|entry| entry.event.experiment == experiment);
+                .find(|entry| {
+                    entry.event.experiment == experiment && entry.event.is_ingest() == is_ingest
+                });
             if entry.is_some() {
                 return Ok(entry);
             }
@@ -254,7 +265,7 @@ impl Ledger {
     pub fn unended(&self) -> Result<Vec<Entry>> {
         let mut open = BTreeMap::new();
         self.read(|entry| {
-            let experiment = entry.event.experiment.clone();
+            let experiment = (entry.event.experiment.clone(), entry.event.is_ingest());
             if entry.event.outcome == Outcome::Begun {
                 open.insert(experiment, entry);
             } else {
@@ -438,10 +449,10 @@ mod tests {
         ] {
             ledger.append(of(experiment, outcome)).unwrap();
             assert_eq!(unended(), expected, "{experiment} {outcome:?}");
-            let last = ledger.last_of(experiment).unwrap().unwrap();
+            let last = ledger.last_of(experiment, false).unwrap().unwrap();
             assert_eq!(last.event.outcome, outcome);
         }
-        assert!(ledger.last_of("nobody").unwrap().is_none());
+        assert!(ledger.last_of("a", true).unwrap().is_none());
     }
 
     #[test]
