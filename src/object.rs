@@ -24,6 +24,10 @@ pub enum Kind {
     /// Key: the code. Attributes: `id`, `path` (absolute), `read-only` = `true|false`, `sftp`, `rsync` =
     /// `true|false`, `person:<account>` = `write|read`, `shared-folder` (uuid or empty).
     Entry,
+    /// An acquisition machine that delivers. Key: `<code>/<source>`. Attributes: `id` (the experiment's), `account` (its
+    /// system account), `path` (its landing below the experiment), `read-only` = `true|false`, `key:<n>` (from 1) = one
+    /// line of `authorized_keys`: type, base64, comment; never options.
+    Source,
     /// What is mounted now. Key: the code. Attributes: `self` = `rw|ro`, `self.flags` (sorted, comma-joined),
     /// `jail:<account>` = `rw|ro`.
     Mounts,
@@ -51,6 +55,7 @@ impl fmt::Display for Kind {
             Self::Directory => "directory",
             Self::Contents => "contents",
             Self::Entry => "configuration entry",
+            Self::Source => "source",
             Self::Mounts => "mounts",
             Self::SharedFolder => "shared folder",
             Self::Privileges => "privileges",

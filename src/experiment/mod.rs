@@ -10,6 +10,7 @@ mod name;
 mod node;
 mod path;
 mod problem;
+mod public_key;
 mod quantity;
 mod read;
 pub(crate) mod text;
@@ -22,10 +23,11 @@ pub use definition::{
 };
 pub use edit::{Change, check_edit};
 pub use identifier::{Email, Licence, Orcid, Ror};
-pub use name::{AccountName, Code, ExperimentId, LayoutName, SourceId};
+pub use name::{AccountName, Code, ExperimentId, LayoutName, SourceId, source_account};
 pub use node::INPUT_MAX;
 pub use path::{AbsPath, NAME_MAX, PATH_MAX, RelPath};
 pub use problem::{Problem, Problems};
+pub use public_key::PublicKey;
 pub use quantity::{Date, Interval, Size, Timezone};
 pub use read::{Strictness, code_of, read};
 

@@ -1,5 +1,8 @@
 //! Names: of an experiment, its groups, accounts, sources, layouts. Each is made only by its parser.
 
+use std::fmt::Write as _;
+
+use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use super::path::is_windows_device;
@@ -153,7 +156,7 @@ const SYSTEM_ACCOUNTS: &[&str] = &[
     "uuidd",
     "www-data",
 ];
-const SYSTEM_PREFIXES: &[&str] = &["exp-", "octonas-", "openmediavault-", "systemd-"];
+const SYSTEM_PREFIXES: &[&str] = &["exp-", "octonas-", "octsrc-", "openmediavault-", "systemd-"];
 
 impl AccountName {
     /// Checks a login name.
@@ -207,6 +210,19 @@ impl SourceId {
     }
 }
 
+/// The system account of a source: `octsrc-` and the first ten hexadecimal digits of the SHA-256 of
+/// `<experiment id>/<source id>`. No two sources of a NAS share one, and it outlives every title and code.
+pub fn source_account(experiment: &str, source: &SourceId) -> String {
+    let digest = Sha256::digest(format!("{experiment}/{source}"));
+    digest
+        .iter()
+        .take(5)
+        .fold("octsrc-".to_owned(), |mut name, byte| {
+            let _ = write!(name, "{byte:02x}");
+            name
+        })
+}
+
 /// The name of a layout: `[a-z][a-z0-9-]{0,39}`, not ending in `-`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LayoutName(String);
@@ -242,6 +258,20 @@ fn label(text: &str, max: usize) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_account_of_a_source_follows_from_its_experiment_and_its_name() {
+        let source = SourceId::parse("plc-c1").unwrap();
+        let account = source_account("0b9e0c2e-4b7a-4f5e-9a55-0d4a6f1f7d11", &source);
+        // printf '0b9e0c2e-4b7a-4f5e-9a55-0d4a6f1f7d11/plc-c1' | sha256sum
+        assert_eq!(account, "octsrc-2882773851");
+        assert_eq!(
+            AccountName::parse(&account).unwrap_err().code(),
+            "account.system"
+        );
+        let other = source_account("1b9e0c2e-4b7a-4f5e-9a55-0d4a6f1f7d11", &source);
+        assert_ne!(account, other);
+    }
 
     #[test]
     fn a_code_is_a_short_label_that_nothing_else_uses() {

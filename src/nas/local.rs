@@ -26,10 +26,11 @@ const SIZE_LIMIT: u64 = 256 << 20;
 /// How long the first to open it waits for another first.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-const KINDS: [Kind; 6] = [
+const KINDS: [Kind; 7] = [
     Kind::Group,
     Kind::Directory,
     Kind::Entry,
+    Kind::Source,
     Kind::SharedFolder,
     Kind::Privileges,
     Kind::SmbShare,

@@ -20,6 +20,7 @@ use crate::layout::Directory;
 use crate::nas::{Interruption, Observation};
 use crate::object::{Attributes, Found, Kind, ObjectId, Objects};
 use crate::store;
+use crate::store::source_keys::SourceKeys;
 use crate::sys::dir::Dir;
 use crate::sys::{fault, process};
 
@@ -142,6 +143,16 @@ pub fn look_at(
         .and_then(|found| found.reference.as_deref());
     let id = definition.id.map(|id| id.to_string()).unwrap_or_default();
     let enforced = site.nas.identity().enforces_rights;
+    let source_keys = match subject
+        .dir
+        .map(|dir| dir.child(store::definition::METADATA))
+    {
+        Some(metadata) => match metadata? {
+            Some(metadata) => SourceKeys::read(&metadata)?,
+            None => SourceKeys::default(),
+        },
+        None => SourceKeys::default(),
+    };
     let mut desired = desired::desired(&Wish {
         definition,
         id: &id,
@@ -150,6 +161,8 @@ pub fn look_at(
         kinds: site.nas.kinds(),
         enforced,
         shared_folder,
+        source_keys: &source_keys,
+        has_account: &|account| observation.accounts.contains_key(account),
         today: site.today.get(),
     });
     if lost_layout {
@@ -279,7 +292,7 @@ fn merge(into: &mut Interruption, more: Interruption) {
 
 /// Groups of kinds that become effective together, in the order of creation.
 const STAGES: [&[Kind]; 2] = [
-    &[Kind::Entry, Kind::Mounts],
+    &[Kind::Entry, Kind::Source, Kind::Mounts],
     &[Kind::SharedFolder, Kind::Privileges, Kind::SmbShare],
 ];
 
@@ -364,11 +377,12 @@ fn ordered(steps: &[Step]) -> Vec<&Step> {
         (false, _) => 0,
         (true, Kind::SmbShare) => 1,
         (true, Kind::Privileges) => 2,
-        (true, Kind::Entry) => 3,
-        (true, Kind::Mounts) => 4,
-        (true, Kind::SharedFolder) => 5,
-        (true, Kind::Directory) => 6,
-        (true, _) => 7,
+        (true, Kind::Source) => 3,
+        (true, Kind::Entry) => 4,
+        (true, Kind::Mounts) => 5,
+        (true, Kind::SharedFolder) => 6,
+        (true, Kind::Directory) => 7,
+        (true, _) => 8,
     };
     let mut ordered: Vec<&Step> = steps.iter().collect();
     ordered.sort_by_key(|step| rank(step));

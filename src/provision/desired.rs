@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::experiment::{Access, Code, Date, Definition, Status};
+use crate::experiment::{Access, Code, Date, Definition, SourceId, Status, source_account};
 use crate::layout::{self, DirectoryKind};
 use crate::object::{Attributes, Kind, ObjectId, Objects};
+use crate::store::source_keys::SourceKeys;
 
 /// The mount flags that make the wall hold (symbolic links are not followed by anybody).
 pub const MOUNT_FLAGS: &str = "nodev,nosuid,nosymfollow";
@@ -36,6 +37,10 @@ pub struct Wish<'a> {
     pub enforced: bool,
     /// The shared folder's name on the NAS, once it exists.
     pub shared_folder: Option<&'a str>,
+    /// The keys of its sources.
+    pub source_keys: &'a SourceKeys,
+    /// True for a system account that the NAS has: only then can a directory be given to it.
+    pub has_account: &'a dyn Fn(&str) -> bool,
     /// Access that ended before this day is not desired.
     pub today: Date,
 }
@@ -76,6 +81,7 @@ pub fn desired(wish: &Wish<'_>) -> Objects {
         if definition.protocols.smb {
             share(&mut objects, wish);
         }
+        sources(&mut objects, wish);
     }
     objects.retain(|id, _| wish.kinds.contains(&id.kind));
     objects
@@ -102,6 +108,9 @@ fn directories(objects: &mut Objects, wish: &Wish<'_>) {
     for own in ["", "metadata", "landing"] {
         let attributes = directory(wish, DirectoryKind::Frame);
         objects.insert(ObjectId::new(Kind::Directory, own), attributes);
+    }
+    for source in &wish.definition.sources {
+        landing(objects, wish, &source.id);
     }
     for each in wish.directories {
         let attributes = directory(wish, each.kind);
@@ -134,6 +143,59 @@ fn directory(wish: &Wish<'_>, kind: DirectoryKind) -> Attributes {
         set("default-acl", "u::rwx,g::---,o::---".into());
     }
     attributes
+}
+
+/// The landing of a source: `data` and `sums`, where it writes and can neither replace nor take away what root put
+/// (sticky), and `receipts`, which it reads. Its account is named once it exists; members look, and change nothing.
+fn landing(objects: &mut Objects, wish: &Wish<'_>, source: &SourceId) {
+    let account = source_account(wish.id, source);
+    for (name, mode, rights) in [
+        ("", "2750", "r-x"),
+        ("/data", "3770", "rwx"),
+        ("/receipts", "2750", "r-x"),
+        ("/sums", "3770", "rwx"),
+    ] {
+        let mut attributes = directory(wish, DirectoryKind::Frame);
+        attributes.insert("mode".to_owned(), mode.to_owned());
+        if wish.enforced && (wish.has_account)(&account) {
+            let code = &wish.definition.code;
+            let list = format!(
+                "u::rwx,u:{account}:{rights},g::---,g:{}:r-x,g:{}:r-x,m::{rights},o::---",
+                code.readers_group(),
+                code.writers_group(),
+            );
+            attributes.insert("acl".to_owned(), list);
+        } else if wish.enforced {
+            // The mask is the mode's group bits, whoever is named.
+            attributes.insert(
+                "acl".to_owned(),
+                acl(&wish.definition.code, true, rights == "r-x"),
+            );
+        }
+        let path = format!("landing/{source}{name}");
+        objects.insert(ObjectId::new(Kind::Directory, path), attributes);
+    }
+}
+
+fn sources(objects: &mut Objects, wish: &Wish<'_>) {
+    let definition = wish.definition;
+    for source in &definition.sources {
+        let mut attributes = Attributes::from([
+            ("id".to_owned(), wish.id.to_owned()),
+            ("account".to_owned(), source_account(wish.id, &source.id)),
+            ("path".to_owned(), format!("landing/{}", source.id)),
+            (
+                "read-only".to_owned(),
+                is_read_only(definition.status).to_string(),
+            ),
+        ]);
+        let keys = wish.source_keys.sources.get(&source.id);
+        for (number, enrolled) in keys.into_iter().flatten().enumerate() {
+            attributes.insert(format!("key:{}", number + 1), enrolled.key.to_string());
+        }
+        let key = format!("{}/{}", definition.code, source.id);
+        objects.insert(ObjectId::new(Kind::Source, key), attributes);
+    }
 }
 
 /// The text form of acl(5). The owning group is empty on purpose: when a chmod drops set-group-ID from a directory, new

@@ -21,7 +21,7 @@ use crate::sys::dir::{Dir, FileKind, Tail};
 use crate::sys::lock::lock;
 
 const DIRECTORY: &str = "ledger";
-const FIRST: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+pub(super) const FIRST: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 /// The longest line, in bytes; the end of a segment that is read holds more than one of them.
 const LINE_LIMIT: usize = 60_000;
 const TAIL: u64 = 128 << 10;
@@ -305,7 +305,7 @@ impl Ledger {
 
 /// How far a segment is right, and its last whole line. The end of a line that a crash tore (no line feed, or blocks
 /// that were never written) does not count.
-fn last_line(tail: &Tail) -> (u64, Option<Vec<u8>>) {
+pub(super) fn last_line(tail: &Tail) -> (u64, Option<Vec<u8>>) {
     let start = tail.size - tail.bytes.len() as u64;
     let mut rest = &tail.bytes[..];
     loop {

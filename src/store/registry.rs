@@ -195,14 +195,14 @@ fn put(connection: &Connection, known: &Known) -> rusqlite::Result<()> {
 }
 
 /// Our own way to say that the file is no good.
-fn damage() -> rusqlite::Error {
+pub(super) fn damage() -> rusqlite::Error {
     rusqlite::Error::SqliteFailure(
         rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT),
         None,
     )
 }
 
-fn is_damage(error: &rusqlite::Error) -> bool {
+pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
     use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
 
     match error {
