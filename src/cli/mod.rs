@@ -13,6 +13,7 @@ pub mod doctor;
 pub mod experiment;
 pub mod generate;
 pub mod layout;
+pub mod probe;
 pub mod rights;
 
 /// Experiments on a NAS: storage, the right people and nobody else, a tree that everyone recognises.
@@ -70,6 +71,8 @@ pub enum Command {
     Layout(layout::Command),
     /// Who can do what, through which door, and why.
     Rights(rights::Arguments),
+    /// What is inside a file, or inside all files of an experiment.
+    Probe(probe::Arguments),
     /// Whether everything that OctoNAS needs is in order.
     Doctor,
     /// One call of the web UI: JSON on standard input, JSON on standard output.
@@ -128,6 +131,7 @@ pub fn run(desk: &Desk<'_>, command: &Command) -> Result<Exit> {
         Command::Base(command) => base::run(desk, command),
         Command::Layout(command) => layout::run(desk, command),
         Command::Rights(arguments) => rights::run(desk, arguments),
+        Command::Probe(arguments) => probe::run(desk, arguments),
         Command::Doctor => doctor::run(desk),
         Command::Rpc(_)
         | Command::Jails(_)
