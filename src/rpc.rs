@@ -15,13 +15,17 @@ use crate::catalogue::examine::Options;
 use crate::error::{Error, Result};
 use crate::experiment::Code;
 use crate::provision::site::Site;
-use crate::provision::{adopt, base, check, create, desired, doctor, lifecycle, list, probe, show};
+use crate::provision::{
+    adopt, base, check, create, desired, doctor, ingest, lifecycle, list, probe, show, source,
+};
+
+mod deliveries;
 
 /// The longest request.
 const SIZE_LIMIT: u64 = 4 << 20;
 
 /// The methods, as the web UI calls them.
-pub const METHODS: [&str; 22] = [
+pub const METHODS: [&str; 27] = [
     "add-base",
     "adopt-experiment",
     "apply-experiment",
@@ -32,15 +36,20 @@ pub const METHODS: [&str; 22] = [
     "doctor",
     "due-experiments",
     "edit-experiment",
+    "enrol-source",
+    "ingest",
+    "landing",
     "list-bases",
     "list-experiments",
     "list-layouts",
+    "list-sources",
     "methods",
     "plan-experiment",
     "probe-experiment",
     "probe-file",
     "remove-experiment",
     "reopen-experiment",
+    "revoke-source",
     "rights",
     "show-experiment",
     "show-layout",
@@ -356,7 +365,7 @@ fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
             let Nothing {} = params(given)?;
             value(doctor::examine(site))
         }
-        _ => anybody(site, method, given),
+        _ => deliveries::admin(site, method, given),
     }
 }
 
@@ -393,6 +402,16 @@ fn user(site: &Site, method: &str, request: &Request) -> Result<Value> {
             let code = params::<One>(given)?.code;
             visible(site, &code, name)?;
             value(show::show(site, &code)?)
+        }
+        "landing" => {
+            let code = params::<One>(given)?.code;
+            visible(site, &code, name)?;
+            value(ingest::landing(site, &code)?)
+        }
+        "list-sources" => {
+            let code = params::<One>(given)?.code;
+            visible(site, &code, name)?;
+            value(source::list(site, &code)?)
         }
         "rights" => {
             let code = required(params::<Select>(given)?.code)?;
