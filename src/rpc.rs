@@ -11,11 +11,12 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use crate::catalogue::examine::Options;
 use crate::error::{Error, Result};
 use crate::experiment::Code;
 use crate::provision::site::Site;
 use crate::provision::{
-    adopt, base, check, create, desired, doctor, ingest, lifecycle, list, show, source,
+    adopt, base, check, create, desired, doctor, ingest, lifecycle, list, probe, show, source,
 };
 
 mod deliveries;
@@ -24,7 +25,7 @@ mod deliveries;
 const SIZE_LIMIT: u64 = 4 << 20;
 
 /// The methods, as the web UI calls them.
-pub const METHODS: [&str; 25] = [
+pub const METHODS: [&str; 27] = [
     "add-base",
     "adopt-experiment",
     "apply-experiment",
@@ -44,6 +45,8 @@ pub const METHODS: [&str; 25] = [
     "list-sources",
     "methods",
     "plan-experiment",
+    "probe-experiment",
+    "probe-file",
     "remove-experiment",
     "reopen-experiment",
     "revoke-source",
@@ -222,6 +225,16 @@ struct Adopt {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Examine {
+    code: Code,
+    #[serde(default)]
+    again: bool,
+    #[serde(default)]
+    dry_run: bool,
+}
+
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Folder {
     path: PathBuf,
@@ -329,6 +342,15 @@ fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
                 &required(select.code)?,
                 select.user.as_deref(),
             )?)
+        }
+        "probe-file" => value(probe::file(&absolute(&params::<Folder>(given)?.path)?)?),
+        "probe-experiment" => {
+            let examine: Examine = params(given)?;
+            let options = Options {
+                again: examine.again,
+                dry_run: examine.dry_run,
+            };
+            value(probe::experiment(site, &examine.code, options)?)
         }
         "add-base" => value(base::add(site, &absolute(&params::<Folder>(given)?.path)?)?),
         "check-base" => value(base::check(

@@ -28,6 +28,7 @@ mod hostile;
 mod landing;
 mod many;
 mod order;
+mod probe;
 mod race;
 mod rpc;
 mod start;
