@@ -12,18 +12,21 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::error::{Error, Result};
-use crate::experiment::Code;
+use crate::experiment::{Code, Language};
 use crate::provision::site::Site;
-use crate::provision::{adopt, base, check, create, desired, doctor, lifecycle, list, show};
+use crate::provision::{
+    adopt, base, check, create, desired, doctor, documents, lifecycle, list, show,
+};
 
 /// The longest request.
 const SIZE_LIMIT: u64 = 4 << 20;
 
 /// The methods, as the web UI calls them.
-pub const METHODS: [&str; 20] = [
+pub const METHODS: [&str; 23] = [
     "add-base",
     "adopt-experiment",
     "apply-experiment",
+    "build-documents",
     "check-base",
     "check-experiments",
     "close-experiment",
@@ -32,6 +35,7 @@ pub const METHODS: [&str; 20] = [
     "due-experiments",
     "edit-experiment",
     "list-bases",
+    "list-documents",
     "list-experiments",
     "list-layouts",
     "methods",
@@ -39,6 +43,7 @@ pub const METHODS: [&str; 20] = [
     "remove-experiment",
     "reopen-experiment",
     "rights",
+    "show-document",
     "show-experiment",
     "show-layout",
 ];
@@ -231,6 +236,34 @@ struct Rehearsal {
     dry_run: bool,
 }
 
+/// Without `code`: all experiments in service.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct BuildDocuments {
+    #[serde(default)]
+    code: Option<Code>,
+    #[serde(default)]
+    dry_run: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ShowDocument {
+    code: Code,
+    name: String,
+    #[serde(default)]
+    language: Option<Language>,
+}
+
+fn show_document(site: &Site, wanted: &ShowDocument) -> Result<Value> {
+    value(documents::show(
+        site,
+        &wanted.code,
+        &wanted.name,
+        wanted.language,
+    )?)
+}
+
 fn params<T: DeserializeOwned>(value: &Value) -> Result<T> {
     let value = if value.is_null() {
         json!({})
@@ -330,6 +363,15 @@ fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
             let Nothing {} = params(given)?;
             value(base::list(site)?)
         }
+        "build-documents" => {
+            let change: BuildDocuments = params(given)?;
+            match change.code {
+                Some(code) => value(documents::build(site, &code, change.dry_run)?),
+                None => value(documents::build_all(site, change.dry_run)?),
+            }
+        }
+        "list-documents" => value(documents::list_of(site, &params::<One>(given)?.code)?),
+        "show-document" => show_document(site, &params(given)?),
         "doctor" => {
             let Nothing {} = params(given)?;
             value(doctor::examine(site))
@@ -371,6 +413,16 @@ fn user(site: &Site, method: &str, request: &Request) -> Result<Value> {
             let code = params::<One>(given)?.code;
             visible(site, &code, name)?;
             value(show::show(site, &code)?)
+        }
+        "list-documents" => {
+            let code = params::<One>(given)?.code;
+            visible(site, &code, name)?;
+            value(documents::list_of(site, &code)?)
+        }
+        "show-document" => {
+            let wanted: ShowDocument = params(given)?;
+            visible(site, &wanted.code, name)?;
+            show_document(site, &wanted)
         }
         "rights" => {
             let code = required(params::<Select>(given)?.code)?;
