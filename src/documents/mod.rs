@@ -5,6 +5,7 @@ pub mod dictionary;
 pub mod escape;
 pub mod facts;
 pub mod file;
+mod findings;
 mod helpers;
 pub mod html;
 mod licence;
