@@ -11,18 +11,19 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use crate::catalogue::examine::Options;
 use crate::error::{Error, Result};
 use crate::experiment::{Code, Language};
 use crate::provision::site::Site;
 use crate::provision::{
-    adopt, base, check, create, desired, doctor, documents, lifecycle, list, show,
+    adopt, base, check, create, desired, doctor, documents, lifecycle, list, probe, show,
 };
 
 /// The longest request.
 const SIZE_LIMIT: u64 = 4 << 20;
 
 /// The methods, as the web UI calls them.
-pub const METHODS: [&str; 23] = [
+pub const METHODS: [&str; 25] = [
     "add-base",
     "adopt-experiment",
     "apply-experiment",
@@ -40,6 +41,8 @@ pub const METHODS: [&str; 23] = [
     "list-layouts",
     "methods",
     "plan-experiment",
+    "probe-experiment",
+    "probe-file",
     "remove-experiment",
     "reopen-experiment",
     "rights",
@@ -218,6 +221,16 @@ struct Adopt {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Examine {
+    code: Code,
+    #[serde(default)]
+    again: bool,
+    #[serde(default)]
+    dry_run: bool,
+}
+
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Folder {
     path: PathBuf,
@@ -353,6 +366,15 @@ fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
                 &required(select.code)?,
                 select.user.as_deref(),
             )?)
+        }
+        "probe-file" => value(probe::file(&absolute(&params::<Folder>(given)?.path)?)?),
+        "probe-experiment" => {
+            let examine: Examine = params(given)?;
+            let options = Options {
+                again: examine.again,
+                dry_run: examine.dry_run,
+            };
+            value(probe::experiment(site, &examine.code, options)?)
         }
         "add-base" => value(base::add(site, &absolute(&params::<Folder>(given)?.path)?)?),
         "check-base" => value(base::check(

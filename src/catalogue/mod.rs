@@ -2,4 +2,6 @@
 //!
 //! Damage that is found in a file is data, never an error. `documents` and the rooms above call this one.
 
+pub mod examine;
+pub mod probe;
 pub mod survey;

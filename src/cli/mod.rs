@@ -14,6 +14,7 @@ pub mod document;
 pub mod experiment;
 pub mod generate;
 pub mod layout;
+pub mod probe;
 pub mod rights;
 
 /// Experiments on a NAS: storage, the right people and nobody else, a tree that everyone recognises.
@@ -74,6 +75,8 @@ pub enum Command {
     Document(document::Command),
     /// Who can do what, through which door, and why.
     Rights(rights::Arguments),
+    /// What is inside a file, or inside all files of an experiment.
+    Probe(probe::Arguments),
     /// Whether everything that OctoNAS needs is in order.
     Doctor,
     /// One call of the web UI: JSON on standard input, JSON on standard output.
@@ -133,6 +136,7 @@ pub fn run(desk: &Desk<'_>, command: &Command) -> Result<Exit> {
         Command::Layout(command) => layout::run(desk, command),
         Command::Document(command) => document::run(desk, command),
         Command::Rights(arguments) => rights::run(desk, arguments),
+        Command::Probe(arguments) => probe::run(desk, arguments),
         Command::Doctor => doctor::run(desk),
         Command::Rpc(_)
         | Command::Jails(_)
