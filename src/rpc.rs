@@ -13,17 +13,20 @@ use serde_json::{Value, json};
 
 use crate::catalogue::examine::Options;
 use crate::error::{Error, Result};
-use crate::experiment::{Code, Language};
+use crate::experiment::Code;
 use crate::provision::site::Site;
 use crate::provision::{
-    adopt, base, check, create, desired, doctor, documents, lifecycle, list, probe, show,
+    adopt, base, check, create, desired, doctor, ingest, lifecycle, list, probe, show, source,
 };
+
+mod deliveries;
+mod texts;
 
 /// The longest request.
 const SIZE_LIMIT: u64 = 4 << 20;
 
 /// The methods, as the web UI calls them.
-pub const METHODS: [&str; 25] = [
+pub const METHODS: [&str; 30] = [
     "add-base",
     "adopt-experiment",
     "apply-experiment",
@@ -35,16 +38,21 @@ pub const METHODS: [&str; 25] = [
     "doctor",
     "due-experiments",
     "edit-experiment",
+    "enrol-source",
+    "ingest",
+    "landing",
     "list-bases",
     "list-documents",
     "list-experiments",
     "list-layouts",
+    "list-sources",
     "methods",
     "plan-experiment",
     "probe-experiment",
     "probe-file",
     "remove-experiment",
     "reopen-experiment",
+    "revoke-source",
     "rights",
     "show-document",
     "show-experiment",
@@ -249,34 +257,6 @@ struct Rehearsal {
     dry_run: bool,
 }
 
-/// Without `code`: all experiments in service.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct BuildDocuments {
-    #[serde(default)]
-    code: Option<Code>,
-    #[serde(default)]
-    dry_run: bool,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ShowDocument {
-    code: Code,
-    name: String,
-    #[serde(default)]
-    language: Option<Language>,
-}
-
-fn show_document(site: &Site, wanted: &ShowDocument) -> Result<Value> {
-    value(documents::show(
-        site,
-        &wanted.code,
-        &wanted.name,
-        wanted.language,
-    )?)
-}
-
 fn params<T: DeserializeOwned>(value: &Value) -> Result<T> {
     let value = if value.is_null() {
         json!({})
@@ -385,20 +365,12 @@ fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
             let Nothing {} = params(given)?;
             value(base::list(site)?)
         }
-        "build-documents" => {
-            let change: BuildDocuments = params(given)?;
-            match change.code {
-                Some(code) => value(documents::build(site, &code, change.dry_run)?),
-                None => value(documents::build_all(site, change.dry_run)?),
-            }
-        }
-        "list-documents" => value(documents::list_of(site, &params::<One>(given)?.code)?),
-        "show-document" => show_document(site, &params(given)?),
+        "build-documents" | "list-documents" | "show-document" => texts::admin(site, method, given),
         "doctor" => {
             let Nothing {} = params(given)?;
             value(doctor::examine(site))
         }
-        _ => anybody(site, method, given),
+        _ => deliveries::admin(site, method, given),
     }
 }
 
@@ -436,16 +408,17 @@ fn user(site: &Site, method: &str, request: &Request) -> Result<Value> {
             visible(site, &code, name)?;
             value(show::show(site, &code)?)
         }
-        "list-documents" => {
+        "landing" => {
             let code = params::<One>(given)?.code;
             visible(site, &code, name)?;
-            value(documents::list_of(site, &code)?)
+            value(ingest::landing(site, &code)?)
         }
-        "show-document" => {
-            let wanted: ShowDocument = params(given)?;
-            visible(site, &wanted.code, name)?;
-            show_document(site, &wanted)
+        "list-sources" => {
+            let code = params::<One>(given)?.code;
+            visible(site, &code, name)?;
+            value(source::list(site, &code)?)
         }
+        "list-documents" | "show-document" => texts::user(site, method, given, name),
         "rights" => {
             let code = required(params::<Select>(given)?.code)?;
             visible(site, &code, name)?;

@@ -2,6 +2,12 @@
 //!
 //! Damage that is found in a file is data, never an error. `documents` and the rooms above call this one.
 
+mod custody;
+pub mod destination;
 pub mod examine;
+pub mod ingest;
+pub mod landing;
+mod names;
 pub mod probe;
+mod record;
 pub mod survey;

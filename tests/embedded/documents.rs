@@ -206,7 +206,7 @@ fn a_document_is_shown_and_strangers_do_not_see_it() {
     }
     env.rpc("build-documents", ("ada", "user"), &json!({"code": "eco"}))
         .failed_rpc("rpc.forbidden");
-    let built = env.admin("build-documents", &json!({"dry-run": true}));
+    let built = env.admin("build-documents", &json!({"all": true, "dry-run": true}));
     assert_eq!(built["result"][0]["code"], "eco");
 }
 

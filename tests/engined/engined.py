@@ -85,7 +85,7 @@ class Engined:
 
     def write(self):
         beside = self.path.with_suffix(".new")
-        beside.write_text(json.dumps(self.state, indent=1))
+        beside.write_text(json.dumps(self.state))
         beside.replace(self.path)
         if self.options.people:
             people = pathlib.Path(self.options.people)
@@ -98,7 +98,9 @@ class Engined:
                     (people / name).write_text(text)
         if self.options.dirty:
             # Rewritten in place, as the real one does.
-            pathlib.Path(self.options.dirty).write_text(json.dumps(self.state["dirty"]))
+            dirty, text = pathlib.Path(self.options.dirty), json.dumps(self.state["dirty"])
+            if not dirty.exists() or dirty.read_text() != text:
+                dirty.write_text(text)
 
     def take_edit(self):
         """A test may change what we know: `<state>.edit` is taken, whole, before the next call."""

@@ -33,6 +33,8 @@ pub fn confine(size: u64, seconds: u64) -> Result<(), String> {
     nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL)
         .map_err(|e| format!("pdeathsig: {e}"))?;
     paths()?;
+    // The file, the pipe, standard error; nothing else is ever opened.
+    setrlimit(Resource::RLIMIT_NOFILE, 3, 3).map_err(|e| format!("RLIMIT_NOFILE: {e}"))?;
     nix::unistd::alarm::set(u32::try_from(seconds).unwrap_or(u32::MAX));
     calls()
 }
@@ -50,9 +52,6 @@ fn limits(size: u64, seconds: u64) -> Result<(), String> {
     set(Resource::RLIMIT_CPU, seconds)?;
     set(Resource::RLIMIT_AS, size.saturating_add(MEMORY))?;
     set(Resource::RLIMIT_CORE, 0)?;
-    set(Resource::RLIMIT_FSIZE, 0)?;
-    // The file, the pipe, standard error; nothing else is ever opened.
-    set(Resource::RLIMIT_NOFILE, 3)
 }
 
 /// From root to nobody; an ordinary user stays who they are.

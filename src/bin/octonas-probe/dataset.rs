@@ -17,6 +17,12 @@ const DEPTH: usize = 8;
 const VALUE: usize = 500;
 const NAME: usize = 120;
 
+/// The largest classic file without data that is read again with room behind it, how much room, in bytes; and what the
+/// library says of it (errno(3)).
+const HEADER: usize = 16 << 20;
+const PADDING: usize = 64 << 10;
+const EPERM: i32 = 1;
+
 /// Variables of which the last value is read, to see whether it is there.
 const TOUCHED: usize = 64;
 
@@ -35,6 +41,7 @@ struct Found {
     dataset: Dataset,
     coverage: Coverage,
     unread: Vec<String>,
+    ends: Vec<u64>,
     groups: usize,
 }
 
@@ -42,7 +49,13 @@ struct Found {
 pub fn read(data: &[u8], contents: &mut Contents) {
     let was = contents.format;
     // The binding panics on names that are not UTF-8, among others: that is damage of the file.
-    let outcome = std::panic::catch_unwind(|| describe(data));
+    let outcome = std::panic::catch_unwind(|| match describe(data) {
+        // The library wants to read a classic header in whole blocks, and cannot where nothing follows it.
+        Err(netcdf::Error::Netcdf(EPERM)) if data.starts_with(b"CDF") && data.len() <= HEADER => {
+            short(data)
+        }
+        other => other.map(|(dataset, findings, _)| (dataset, findings)),
+    });
     match outcome {
         Ok(Ok((dataset, findings))) => {
             // A file without dimensions of its own was not written by the NetCDF library.
@@ -83,7 +96,36 @@ pub fn read(data: &[u8], contents: &mut Contents) {
     }
 }
 
-fn describe(data: &[u8]) -> Result<(Dataset, Contents), netcdf::Error> {
+/// A classic file that ends with its header or soon after. The library wants to read on, so it is given what is not
+/// there, once as zeros and once as ones: where both lead to the same, nothing of the file is missing.
+fn short(data: &[u8]) -> Result<(Dataset, Contents), netcdf::Error> {
+    let with = |byte: u8| {
+        let mut padded = data.to_vec();
+        padded.resize(data.len() + PADDING, byte);
+        describe(&padded)
+    };
+    let (dataset, mut findings, ends) = with(0)?;
+    match with(0xFF) {
+        Ok((same, _, same_ends)) if same == dataset && same_ends == ends => {
+            if ends.is_empty() {
+                findings.find(
+                    Severity::Note,
+                    "netcdf.no-data",
+                    "the file has a header and no data",
+                );
+            }
+        }
+        _ => findings.find(
+            Severity::Error,
+            "netcdf.truncated",
+            "the file ends in its header or soon after: it was cut",
+        ),
+    }
+    Ok((dataset, findings))
+}
+
+/// A dataset, findings, and the last values of its variables.
+fn describe(data: &[u8]) -> Result<(Dataset, Contents, Vec<u64>), netcdf::Error> {
     let file = netcdf::open_mem(None, data)?;
     let mut found = Found {
         dataset: Dataset {
@@ -108,6 +150,7 @@ fn describe(data: &[u8]) -> Result<(Dataset, Contents), netcdf::Error> {
         },
         coverage: Coverage::default(),
         unread: Vec::new(),
+        ends: Vec::new(),
         groups: 0,
     };
     for variable in file.variables() {
@@ -122,6 +165,7 @@ fn describe(data: &[u8]) -> Result<(Dataset, Contents), netcdf::Error> {
         mut dataset,
         coverage,
         unread,
+        ends,
         groups,
     } = found;
     if dataset.variables.len() >= VARIABLES
@@ -152,7 +196,7 @@ fn describe(data: &[u8]) -> Result<(Dataset, Contents), netcdf::Error> {
         );
     }
     (dataset.time_first, dataset.time_last) = (coverage.first, coverage.last);
-    Ok((dataset, findings))
+    Ok((dataset, findings, ends))
 }
 
 /// A group below the root, and those below it, under its path.
@@ -189,6 +233,7 @@ fn take(variable: &Var<'_>, path: &str, found: &mut Found) {
         dataset,
         coverage,
         unread,
+        ends,
         ..
     } = found;
     if dataset.variables.len() >= VARIABLES {
@@ -204,8 +249,11 @@ fn take(variable: &Var<'_>, path: &str, found: &mut Found) {
     let units = attribute("units");
     let standard_name = attribute("standard_name");
     let kind = variable.vartype();
-    if dataset.variables.len() < TOUCHED && !last_is_there(variable, &kind) {
-        unread.push(name.clone());
+    if dataset.variables.len() < TOUCHED {
+        match last_value(variable, &kind) {
+            Ok(value) => ends.extend(value),
+            Err(_) => unread.push(name.clone()),
+        }
     }
     if let Some(units) = units.as_deref().filter(|units| cf::is_time(units)) {
         let coordinate = variable.dimensions().len() == 1 && variable.dimensions()[0].name() == own;
@@ -270,25 +318,26 @@ fn cover(
     }
 }
 
-/// Whether the last value of a variable can be read: of a file that was cut, it cannot.
-fn last_is_there(variable: &Var<'_>, kind: &NcVariableType) -> bool {
+/// The last value of a variable as bits, if it has one: of a file that was cut, it cannot be read.
+fn last_value(variable: &Var<'_>, kind: &NcVariableType) -> Result<Option<u64>, netcdf::Error> {
     let end: Vec<usize> = variable
         .dimensions()
         .iter()
         .map(|d| d.len().wrapping_sub(1))
         .collect();
     if end.contains(&usize::MAX) {
-        return true;
+        return Ok(None);
     }
     match kind {
         NcVariableType::Int(_) | NcVariableType::Float(_) => {
-            variable.get_value::<f64, _>(end).is_ok()
+            variable.get_value::<f64, _>(end).map(|v| Some(v.to_bits()))
         }
         NcVariableType::Char => {
             let ends: Vec<std::ops::Range<usize>> = end.iter().map(|at| *at..*at + 1).collect();
-            variable.get_raw_values(ends).is_ok()
+            let bytes = variable.get_raw_values(ends)?;
+            Ok(bytes.first().map(|byte| u64::from(*byte)))
         }
-        _ => true,
+        _ => Ok(None),
     }
 }
 

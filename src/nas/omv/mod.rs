@@ -17,6 +17,7 @@ mod put;
 mod sessions;
 mod settings;
 mod smb;
+mod snapshot;
 mod sshd;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -54,6 +55,7 @@ pub struct Omv {
     settings: Settings,
     identity: Identity,
     dirt: Mutex<Dirt>,
+    snapshot: snapshot::Snapshot,
     /// Experiments whose entry or mounts were put by us.
     touched: Mutex<BTreeSet<String>>,
 }
@@ -71,7 +73,8 @@ impl Omv {
     /// Asks who the OpenMediaVault behind these settings is. One call.
     pub fn connect(settings: Settings) -> Result<Self> {
         let engined = Engined::new(&settings.socket, settings.limits);
-        let id = put::configuration(&engined)?.id;
+        let configuration = put::configuration(&engined)?;
+        let id = configuration.id.clone();
         if id.is_empty() {
             return Err(Error::new(
                 "nas.no-identity",
@@ -92,6 +95,7 @@ impl Omv {
                 enforces_rights: true,
             },
             dirt: Mutex::default(),
+            snapshot: snapshot::Snapshot::of_bases(configuration),
             touched: Mutex::default(),
         })
     }
@@ -154,6 +158,7 @@ impl Omv {
 
     fn apply(&self, modules: &BTreeSet<String>, progress: &dyn Progress) -> Result<()> {
         activate::apply(&self.engined, modules, progress)?;
+        self.snapshot.forget_entries();
         if let Ok(mut dirt) = self.dirt.lock() {
             dirt.ours.retain(|module| !modules.contains(module));
             if let Some(before) = &mut dirt.before {
@@ -179,7 +184,7 @@ impl Nas for Omv {
     }
 
     fn bases(&self) -> Result<Vec<Base>> {
-        bases::bases(&self.engined)
+        bases::bases(self)
     }
 
     fn may_hold(&self, path: &Path) -> Result<()> {
@@ -187,11 +192,15 @@ impl Nas for Omv {
     }
 
     fn add_base(&self, path: &Path) -> Result<()> {
-        self.changing(|| bases::add(&self.engined, path))
+        self.changing(|| bases::add(self, path))
     }
 
     fn observe(&self) -> Result<Observation> {
         observe::observe(self)
+    }
+
+    fn group_ids(&self) -> Result<BTreeMap<String, u32>> {
+        Ok(self.people()?.group_ids())
     }
 
     fn put(
@@ -208,10 +217,10 @@ impl Nas for Omv {
         }
         self.changing(|| match object.kind {
             Kind::Group => put::group(self, key, attributes, found),
-            Kind::Entry => put::entry(&self.engined, key, attributes),
-            Kind::SharedFolder => put::shared_folder(&self.engined, key, attributes),
+            Kind::Entry => put::entry(self, key, attributes),
+            Kind::SharedFolder => put::shared_folder(self, key, attributes),
             Kind::Privileges => put::privileges(self, key, attributes, found),
-            Kind::SmbShare => smb::share(&self.engined, key, attributes),
+            Kind::SmbShare => smb::share(self, key, attributes),
             _ => Ok(None),
         })
         .and_then(|reference| {
@@ -226,9 +235,9 @@ impl Nas for Omv {
         let key = object.key.as_str();
         self.changing(|| match object.kind {
             Kind::Group => put::delete_group(self, key),
-            Kind::Entry => put::delete_entry(&self.engined, key),
+            Kind::Entry => put::delete_entry(self, key),
             Kind::Mounts => mounts::delete(self, key),
-            Kind::SharedFolder => put::delete_shared_folder(&self.engined, key, found),
+            Kind::SharedFolder => put::delete_shared_folder(self, key, found),
             Kind::Privileges => put::delete_privileges(self, key, found),
             Kind::SmbShare => smb::delete_share(&self.engined, found),
             _ => Ok(()),

@@ -8,7 +8,7 @@ use nix::mount::MsFlags;
 
 use super::model::Entry;
 use super::mounting::{self, NOSYMFOLLOW, topmost};
-use super::{Omv, freeze, jails, put};
+use super::{Omv, freeze, jails};
 use crate::error::{Error, Result};
 use crate::object::Attributes;
 use crate::sys::mounts::{Mount, here};
@@ -86,10 +86,7 @@ fn expected(entry: &Entry) -> Attributes {
 /// Mounts what the entry says: renders units and jails where that waits, then makes what is missing.
 pub(super) fn put(omv: &Omv, code: &str) -> Result<()> {
     omv.render()?;
-    let Some(entry) = put::entries(omv.engined())?
-        .into_iter()
-        .find(|e| e.code == code)
-    else {
+    let Some(entry) = omv.entries()?.into_iter().find(|e| e.code == code) else {
         return Err(Error::new(
             "nas.no-entry",
             format!(
@@ -108,7 +105,7 @@ pub(super) fn put(omv: &Omv, code: &str) -> Result<()> {
 /// Makes the mounts of these experiments be as their entries say, as far as their disks are there. Gives what is wrong
 /// with all experiments nevertheless: whose, and how.
 pub(super) fn reconcile(omv: &Omv, touched: &BTreeSet<String>) -> Result<Vec<(String, Error)>> {
-    let entries = put::entries(omv.engined())?;
+    let entries = omv.entries()?;
     let mut wrong = Vec::new();
     let ours = entries.iter().filter(|e| touched.contains(&e.code));
     for entry in ours.filter(|e| Path::new(&e.path).is_dir()) {
@@ -129,7 +126,7 @@ pub(super) fn reconcile(omv: &Omv, touched: &BTreeSet<String>) -> Result<Vec<(St
 /// Checks that everything is mounted as the entries say, changing nothing; gives how many there are.
 pub(super) fn verify(omv: &Omv) -> Result<usize> {
     let table = here()?;
-    let entries = put::entries(omv.engined())?;
+    let entries = omv.entries()?;
     entries
         .iter()
         .try_for_each(|entry| check(&table, omv, entry))?;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::Omv;
 use super::model::{GroupRecord, Page, Privilege, absolute, all};
 use super::people::Group;
-use super::{mounts, put, smb};
+use super::{mounts, smb};
 use crate::error::Result;
 use crate::nas::{Account, Observation};
 use crate::object::{Attributes, Found, Kind, ObjectId};
@@ -35,8 +35,8 @@ pub(super) fn observe(omv: &Omv) -> Result<Observation> {
         .into_iter()
         .map(|record| (record.name.clone(), record))
         .collect();
+    seen.group_ids = people.group_ids();
     for group in &people.groups {
-        seen.group_ids.insert(group.name.clone(), group.gid);
         if !group.is_system {
             let record = records.get(&group.name);
             insert(
@@ -48,8 +48,7 @@ pub(super) fn observe(omv: &Omv) -> Result<Observation> {
         }
     }
 
-    let disks = put::mount_points(engined)?;
-    let folders = put::shared_folders(engined)?;
+    let (disks, folders, entries) = omv.renew()?;
     let mut names = BTreeMap::new();
     for folder in folders {
         let path = absolute(&disks, &folder.mntentref, &folder.reldirpath)
@@ -85,7 +84,6 @@ pub(super) fn observe(omv: &Omv) -> Result<Observation> {
         }
     }
 
-    let entries = put::configuration(engined)?.experiments;
     let table = here()?;
     for entry in &entries {
         insert(

@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::Omv;
-use super::put;
 use crate::error::{Error, Result};
 use crate::report::Progress;
 use crate::sys::command::{Command, Program};
@@ -28,7 +27,8 @@ const SHELL_GROUP: &str = "_ssh";
 
 /// Asks sshd about everybody who has a jail; the first person whom it would not confine is an error.
 pub(super) fn verify(omv: &Omv, progress: &dyn Progress) -> Result<()> {
-    let mut people: Vec<String> = put::entries(omv.engined())?
+    let mut people: Vec<String> = omv
+        .entries()?
         .iter()
         .filter(|e| e.sftp || e.rsync)
         .flat_map(|e| e.people().map(str::to_owned).collect::<Vec<_>>())

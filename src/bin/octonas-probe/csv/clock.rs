@@ -248,7 +248,7 @@ impl Clock {
         let (chosen, day_first) = if self.numbered {
             (Some(0), DayFirst::Irrelevant)
         } else {
-            self.choose(contents)
+            self.choose(&column, contents)
         };
         let format = match &self.place {
             Place::Epoch(_, 1000) => "%s".to_owned(),
@@ -301,7 +301,7 @@ impl Clock {
     }
 
     /// Which reading is right, if one is.
-    fn choose(&self, contents: &mut Contents) -> (Option<usize>, DayFirst) {
+    fn choose(&self, column: &str, contents: &mut Contents) -> (Option<usize>, DayFirst) {
         if let Some(settled) = self.settled {
             return (Some(settled), DayFirst::Irrelevant);
         }
@@ -327,6 +327,14 @@ impl Clock {
                             "no date decides whether the day or the month stands first; the even steps of the rows do",
                         );
                         (Some(one), READINGS[one].0)
+                    }
+                    _ if let Some(named) = order_of(column) => {
+                        contents.find(
+                            Severity::Note,
+                            "time.inferred",
+                            "no date decides whether the day or the month stands first; the name of the column does",
+                        );
+                        (Some(named), READINGS[named].0)
                     }
                     _ => {
                         contents.find(
@@ -379,6 +387,22 @@ impl Reading {
     /// Nearly every change of date goes by the step that the rows of that day keep.
     fn is_smooth(&self) -> bool {
         self.turns > 0 && self.smooth * 10 >= self.turns * 8 && self.series.longest() < 14 * DAY
+    }
+}
+
+/// The reading that a name like `Date (MM/DD/YYYY)` or `date jj/mm/aaaa` asks for.
+fn order_of(column: &str) -> Option<usize> {
+    let plain: String = column
+        .to_ascii_lowercase()
+        .chars()
+        .map(|c| if c == '-' || c == '.' { '/' } else { c })
+        .collect();
+    if plain.contains("dd/mm") || plain.contains("jj/mm") {
+        Some(0)
+    } else if plain.contains("mm/dd") {
+        Some(1)
+    } else {
+        None
     }
 }
 
@@ -436,8 +460,14 @@ fn order_findings(series: &Series, contents: &mut Contents) {
             "the rows go from the last time to the first",
         );
     } else if series.backwards > 0 {
+        // Dates in no order are nothing that a clock did.
+        let severity = if series.rhythm().step.is_some() {
+            Severity::Warning
+        } else {
+            Severity::Note
+        };
         contents.find(
-            Severity::Warning,
+            severity,
             "time.backwards",
             format!(
                 "time goes back {} times: several series below one another, or a clock that was set",

@@ -20,10 +20,24 @@ const UNITS: &[&str] = &[
 pub fn is_unit(text: &str) -> bool {
     let text = text.trim();
     let length = text.chars().count();
-    if length == 0 || length > 24 {
+    if length == 0 || length > 24 || text.contains([':', '(', ')', '=']) {
         return false;
     }
-    if UNITS.contains(&text) {
+    // `MM/DD/YYYY` tells how a date is written.
+    let is_pattern = |c: char| "YyMmDdJjAaHhSs/-. ".contains(c);
+    if ["YY", "yy", "AA", "aa", "DD", "dd", "JJ", "jj", "HH"]
+        .iter()
+        .any(|two| text.contains(two))
+        && text.chars().all(is_pattern)
+    {
+        return false;
+    }
+    // `Lux`, `Deg C`: capitals matter in short units only.
+    let known = |word: &&str| {
+        **word == *text
+            || (length > 2 && word.len() == text.len() && word.eq_ignore_ascii_case(text))
+    };
+    if UNITS.iter().any(|word| known(&word)) {
         return true;
     }
     let signs = text.contains(['°', '%', '/', '²', '³', 'µ', 'μ', '^', '‰', 'Ω', '·']);
@@ -64,7 +78,11 @@ pub fn unit(text: &str) -> Option<String> {
         .and_then(|t| t.strip_suffix([']', ')']))
         .unwrap_or(text);
     let inside = inside.trim();
-    (!inside.is_empty() && inside != "-").then(|| cut(inside, UNIT))
+    // The names of the rows of units.
+    let nothing = [
+        "", "-", "Units", "units", "Unit", "unit", "Unité", "unité", "Unités", "unités",
+    ];
+    (!nothing.contains(&inside)).then(|| cut(inside, UNIT))
 }
 
 /// At most so many characters, the last one `…` where there were more.
@@ -93,6 +111,7 @@ mod tests {
             ("Flux [g m-2 s-1]", "Flux", Some("g m-2 s-1")),
             ("Temperature (mean)", "Temperature (mean)", None),
             ("Date (UTC)", "Date (UTC)", None),
+            ("Date (MM/DD/YYYY)", "Date (MM/DD/YYYY)", None),
             ("pH", "pH", None),
             ("Nom, prénom", "Nom, prénom", None),
             ("  \"quoted\" ", "quoted", None),

@@ -94,6 +94,11 @@ fn day_and_month_are_told_apart_or_declared_ambiguous() {
         (year_first.0, year_first.1.as_deref()),
         (DayFirst::Irrelevant, Some("2026-03-01T00:00:00"))
     );
+    let named = by("day (MM/DD/YYYY),value\n01/03/2026,1\n02/03/2026,2\n03/03/2026,3\n");
+    assert_eq!(
+        (named.0, named.2),
+        (DayFirst::No, vec!["time.inferred".to_owned()])
+    );
     // Nothing does: one row a day.
     let neither = by("day,value\n01/03/2026,1\n02/03/2026,2\n03/03/2026,3\n");
     assert_eq!(
