@@ -20,15 +20,17 @@ use crate::provision::{
 };
 
 mod deliveries;
+mod texts;
 
 /// The longest request.
 const SIZE_LIMIT: u64 = 4 << 20;
 
 /// The methods, as the web UI calls them.
-pub const METHODS: [&str; 27] = [
+pub const METHODS: [&str; 30] = [
     "add-base",
     "adopt-experiment",
     "apply-experiment",
+    "build-documents",
     "check-base",
     "check-experiments",
     "close-experiment",
@@ -40,6 +42,7 @@ pub const METHODS: [&str; 27] = [
     "ingest",
     "landing",
     "list-bases",
+    "list-documents",
     "list-experiments",
     "list-layouts",
     "list-sources",
@@ -51,6 +54,7 @@ pub const METHODS: [&str; 27] = [
     "reopen-experiment",
     "revoke-source",
     "rights",
+    "show-document",
     "show-experiment",
     "show-layout",
 ];
@@ -361,6 +365,7 @@ fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
             let Nothing {} = params(given)?;
             value(base::list(site)?)
         }
+        "build-documents" | "list-documents" | "show-document" => texts::admin(site, method, given),
         "doctor" => {
             let Nothing {} = params(given)?;
             value(doctor::examine(site))
@@ -413,6 +418,7 @@ fn user(site: &Site, method: &str, request: &Request) -> Result<Value> {
             visible(site, &code, name)?;
             value(source::list(site, &code)?)
         }
+        "list-documents" | "show-document" => texts::user(site, method, given, name),
         "rights" => {
             let code = required(params::<Select>(given)?.code)?;
             visible(site, &code, name)?;

@@ -10,6 +10,7 @@ use crate::settings;
 
 pub mod base;
 pub mod doctor;
+pub mod document;
 pub mod experiment;
 pub mod generate;
 pub mod ingest;
@@ -71,6 +72,9 @@ pub enum Command {
     /// Named templates of directory trees.
     #[command(subcommand)]
     Layout(layout::Command),
+    /// README, access guide, data dictionary, citation and licence of an experiment.
+    #[command(subcommand)]
+    Document(document::Command),
     /// The machines that deliver data, and the keys with which they come in.
     #[command(subcommand)]
     Source(source::Command),
@@ -142,6 +146,7 @@ pub fn run(desk: &Desk<'_>, command: &Command) -> Result<Exit> {
         Command::Experiment(command) => experiment::run(desk, command),
         Command::Base(command) => base::run(desk, command),
         Command::Layout(command) => layout::run(desk, command),
+        Command::Document(command) => document::run(desk, command),
         Command::Source(command) => source::run(desk, command),
         Command::Ingest(arguments) => ingest::run(desk, arguments),
         Command::Landing { code } => ingest::landing(desk, code),

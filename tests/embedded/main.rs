@@ -20,6 +20,7 @@
 )]
 
 mod damage;
+mod documents;
 mod errors;
 #[cfg(feature = "faults")]
 mod faults;
