@@ -7,6 +7,7 @@
 //! | `rpc` | the same operations as JSON, for the web UI |
 //! | `open` | from the configuration to a place where work is done: the NAS is chosen here |
 //! | `provision` | the plan (pure: desired, applied, observed → steps), its execution, checks, rights |
+//! | `documents` | generated texts: what they may say, how they are written, one file per document |
 //! | `catalogue` | what the files of an experiment are, and what is inside them |
 //! | `nas` | what holds accounts, shares and rights: `OpenMediaVault`, or the embedded one |
 //! | `settings` | the configuration file |
@@ -22,6 +23,7 @@
 pub mod catalogue;
 pub mod cli;
 pub mod content;
+pub mod documents;
 pub mod error;
 pub mod experiment;
 pub mod layout;

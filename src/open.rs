@@ -4,8 +4,9 @@ use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::documents::render::{TEMPLATE_MAX, Templates};
 use crate::error::{Error, Result};
-use crate::experiment::Date;
+use crate::experiment::{Date, Language};
 use crate::layout::Layouts;
 use crate::nas::Nas;
 use crate::nas::local::Local;
@@ -110,6 +111,7 @@ pub fn site(
         locks,
         cache,
         layouts: layouts(settings)?,
+        documents: documents(settings)?,
         parsed: RefCell::default(),
         known_bases: RefCell::default(),
         caller: caller.to_owned(),
@@ -137,68 +139,72 @@ fn omv_settings(settings: &Settings) -> omv::Settings {
     places
 }
 
-/// The built-in layouts, and those of the administrator in their place. A directory that others than root may write is
-/// not read when we are root.
+/// The built-in layouts, and those of the administrator in their place.
 fn layouts(settings: &Settings) -> Result<Layouts> {
-    let mut overrides = Vec::new();
-    let dir = settings
+    let dir = templates(settings).join("layouts");
+    Ok(Layouts::new(overrides(&dir, ".yaml", LAYOUT_LIMIT)?))
+}
+
+/// The built-in templates of documents, and those of the administrator in their place.
+fn documents(settings: &Settings) -> Result<Templates> {
+    let dir = templates(settings).join("documents");
+    let mut all = Vec::new();
+    for language in Language::ALL {
+        let found = overrides(&dir.join(language.as_str()), ".hbs", TEMPLATE_MAX)?;
+        all.extend(
+            found
+                .into_iter()
+                .map(|(name, text)| (format!("{language}/{name}"), text)),
+        );
+    }
+    Ok(Templates::new(all))
+}
+
+/// Where the administrator's templates are.
+fn templates(settings: &Settings) -> PathBuf {
+    settings
         .templates
         .clone()
         .unwrap_or_else(|| "/etc/octonas/templates".into())
-        .join("layouts");
+}
+
+/// The files of a directory whose names end so, as (name without the end, text). A directory that others than root may
+/// write is not read when we are root.
+fn overrides(dir: &Path, end: &str, limit: u64) -> Result<Vec<(String, String)>> {
+    let mut found = Vec::new();
     if !dir.is_dir() {
-        return Ok(Layouts::new(overrides));
+        return Ok(found);
     }
-    let open = Dir::open_absolute(&dir)?;
-    let trusted = |uid: u32, mode: u32| !process::is_root() || (uid == 0 && mode & 0o022 == 0);
+    let open = Dir::open_absolute(dir)?;
     let metadata = open.metadata()?;
-    if !trusted(metadata.uid, metadata.mode) {
-        return Err(Error::new(
-            "settings.writable",
-            format!("{} can be changed by others than root", dir.display()),
-        )
-        .hint("chown root: and chmod go-w it"));
-    }
-    for entry in walkdir::WalkDir::new(&dir)
-        .min_depth(1)
-        .max_depth(1)
-        .sort_by_file_name()
-    {
-        let entry = entry.map_err(|e| {
-            Error::new(
-                "layout.unreadable",
-                format!("{} cannot be read", dir.display()),
-            )
-            .source(e)
-        })?;
-        let Some(name) = entry
-            .file_name()
-            .to_str()
-            .and_then(|name| name.strip_suffix(".yaml"))
-        else {
+    trusted(dir, metadata.uid, metadata.mode)?;
+    for entry in open.entries()? {
+        let Some(name) = entry.name.to_str().and_then(|name| name.strip_suffix(end)) else {
             continue;
         };
-        let Some(bytes) = open.read(entry.file_name(), LAYOUT_LIMIT)? else {
+        let Some(bytes) = open.read(&entry.name, limit)? else {
             continue;
         };
-        if let Some(found) = open.stat(entry.file_name())?
-            && !trusted(found.uid, found.mode)
-        {
-            return Err(Error::new(
-                "settings.writable",
-                format!(
-                    "{} can be changed by others than root",
-                    entry.path().display()
-                ),
-            )
-            .hint("chown root: and chmod go-w it"));
+        if let Some(metadata) = open.stat(&entry.name)? {
+            trusted(&open.path_of(&entry.name), metadata.uid, metadata.mode)?;
         }
-        overrides.push((
+        found.push((
             name.to_owned(),
             String::from_utf8_lossy(&bytes).into_owned(),
         ));
     }
-    Ok(Layouts::new(overrides))
+    Ok(found)
+}
+
+fn trusted(path: &Path, uid: u32, mode: u32) -> Result<()> {
+    if !process::is_root() || (uid == 0 && mode & 0o022 == 0) {
+        return Ok(());
+    }
+    Err(Error::new(
+        "settings.writable",
+        format!("{} can be changed by others than root", path.display()),
+    )
+    .hint("chown root: and chmod go-w it"))
 }
 
 /// Makes the chroots of people match their description.

@@ -9,6 +9,7 @@ pub mod check;
 pub mod create;
 pub mod desired;
 pub mod doctor;
+pub mod documents;
 pub mod effect;
 pub mod frame;
 pub mod lifecycle;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
+use crate::documents::render::Templates;
 use crate::error::{Error, Result};
 use crate::experiment::{self, Code, Date, Definition, ExperimentId, Role, Status, Strictness};
 use crate::layout::{Layout, Layouts};
@@ -17,7 +18,6 @@ use crate::store::applied::Applied;
 use crate::store::claim::Claim;
 use crate::store::ledger::{Event, Ledger, Outcome};
 use crate::store::registry::{Known, Registry};
-use crate::sys::acl::{Perms, Which};
 use crate::sys::clock;
 use crate::sys::dir::{Dir, Permissions};
 use crate::sys::lock::{self, Lock};
@@ -38,6 +38,8 @@ pub struct Site {
     pub cache: Dir,
     /// Layouts: built in, or overridden.
     pub layouts: Layouts,
+    /// Templates of documents: built in, or overridden.
+    pub documents: Templates,
     /// Layouts that were parsed.
     pub parsed: RefCell<BTreeMap<String, Rc<Layout>>>,
     /// Who asked, for the ledger.
@@ -119,26 +121,7 @@ impl Opened {
 
     /// Gives the definition the rights of the directory it lies in: members read it.
     pub fn show_definition(&self) -> Result<()> {
-        let Some(mut acl) = self.metadata.acl(Which::Default)? else {
-            return Ok(());
-        };
-        let Some(node) = self.metadata.node_at(store::definition::FILE)? else {
-            return Ok(());
-        };
-        acl.user_obj = Perms::from_bits(6);
-        acl.mask = acl.mask.map(|_| Perms::from_bits(4));
-        let right = match node.acl(Which::Access)? {
-            Some(now) => now == acl,
-            // An access list that says no more than the mode is kept as the mode.
-            None => acl.is_minimal() && node.metadata()?.mode & 0o777 == acl.mode_bits(),
-        };
-        if right {
-            return Ok(());
-        }
-        if node.acl(Which::Access)?.as_ref() == Some(&acl) {
-            return Ok(());
-        }
-        node.set_acl(Which::Access, Some(&acl))
+        store::show(&self.metadata, store::definition::FILE)
     }
 }
 

@@ -20,6 +20,7 @@ use std::fmt::Write as _;
 use sha2::{Digest as _, Sha256};
 
 use crate::error::{Error, Result};
+use crate::sys::acl::{Perms, Which};
 use crate::sys::dir::Dir;
 
 /// The directory of a base that holds its evidence: `<base>/.octonas`, root only.
@@ -39,6 +40,27 @@ pub fn remove_unfinished(base: &Dir) -> Result<()> {
         Some(stones) => stones.remove_unfinished(),
         None => Ok(()),
     }
+}
+
+/// Gives a file of ours the rights of the directory it lies in: members read it.
+pub fn show(dir: &Dir, name: &str) -> Result<()> {
+    let Some(mut acl) = dir.acl(Which::Default)? else {
+        return Ok(());
+    };
+    let Some(node) = dir.node_at(name)? else {
+        return Ok(());
+    };
+    acl.user_obj = Perms::from_bits(6);
+    acl.mask = acl.mask.map(|_| Perms::from_bits(4));
+    let right = match node.acl(Which::Access)? {
+        Some(now) => now == acl,
+        // An access list that says no more than the mode is kept as the mode.
+        None => acl.is_minimal() && node.metadata()?.mode & 0o777 == acl.mode_bits(),
+    };
+    if right {
+        return Ok(());
+    }
+    node.set_acl(Which::Access, Some(&acl))
 }
 
 /// Makes a directory (0700) if it is not there, and opens it.

@@ -9,9 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::questions::{self, Item};
 use crate::error::{Error, Result};
-use crate::experiment::Language;
+use crate::experiment::{Language, Problem, Problems};
 use crate::experiment::node::{self, INPUT_MAX, Node, Value};
-use crate::experiment::problem::{Problem, Problems};
 use crate::experiment::text::{deceives, did_you_mean, quote};
 use crate::experiment::write;
 

@@ -1,0 +1,465 @@
+//! Everything that a document may say of an experiment: the public projection.
+//!
+//! There is no account in it, no address or path of a machine, and no e-mail but the contact's. What is unknown is
+//! there as `null`, so that a template can ask for it; nothing is made up.
+
+use serde::Serialize;
+
+use crate::catalogue::survey::Survey;
+use crate::experiment::{self, Access, Definition, Role, SourceKind, Status};
+use crate::layout::{self, Bilingual, DirectoryKind};
+
+/// From what facts are gathered.
+pub struct Known<'k> {
+    /// What the experiment is meant to be.
+    pub definition: &'k Definition,
+    /// The template of its tree.
+    pub layout: &'k layout::Layout,
+    /// Its tree.
+    pub tree: &'k [layout::Directory],
+    /// Its data.
+    pub survey: &'k Survey,
+    /// The day, `2026-11-21`.
+    pub today: String,
+}
+
+/// The facts.
+#[derive(Debug, Clone, Serialize)]
+pub struct Facts {
+    /// The experiment itself.
+    pub experiment: Experiment,
+    /// Who takes part, as the definition orders them.
+    pub people: Vec<Person>,
+    /// The people to write to, with their e-mail where it is known.
+    pub contacts: Vec<Contact>,
+    /// The people who answer for the science, otherwise those who lead; they are the authors.
+    pub authors: Vec<Person>,
+    /// Where it runs.
+    pub facility: Option<Facility>,
+    /// What delivers data.
+    pub sources: Vec<Source>,
+    /// What is declared to be measured.
+    pub variables: Vec<Variable>,
+    /// Words to find it by.
+    pub keywords: Vec<String>,
+    /// Under which the data is handed over.
+    pub licence: Option<LicenceFacts>,
+    /// Who pays.
+    pub funding: Vec<Funding>,
+    /// What the data is expected to need, in bytes.
+    pub quota: Option<u64>,
+    /// Years for which it is kept after its end.
+    pub retention_years: Option<u8>,
+    /// The day until which it is kept, `2036-09-30`.
+    pub kept_until: Option<String>,
+    /// The ways in.
+    pub doors: Doors,
+    /// The template of the tree.
+    pub layout: LayoutFacts,
+    /// The tree, parents first.
+    pub tree: Vec<Branch>,
+    /// What lies in it.
+    pub data: Survey,
+    /// The day on which this was gathered; alone, it changes no document.
+    pub today: String,
+    /// The version of the program.
+    pub octonas: &'static str,
+}
+
+/// What an experiment is.
+#[derive(Debug, Clone, Serialize)]
+pub struct Experiment {
+    /// Identity for ever.
+    pub id: Option<String>,
+    /// Its label: the name of the share and of the directory.
+    pub code: String,
+    /// One line.
+    pub title: String,
+    /// Several lines.
+    pub description: Option<String>,
+    /// `fr` or `en`.
+    pub language: &'static str,
+    /// A word for the helper `status`.
+    pub status: Status,
+    /// True once the data changes no more.
+    pub closed: bool,
+    /// First day, `2026-03-01`.
+    pub start: Option<String>,
+    /// Last day.
+    pub end: Option<String>,
+}
+
+/// Somebody who takes part.
+#[derive(Debug, Clone, Serialize)]
+pub struct Person {
+    /// As it should appear.
+    pub name: String,
+    /// What comes before the last word of the name.
+    pub given: Option<String>,
+    /// The last word of the name, with particles before it.
+    pub family: String,
+    /// `https://orcid.org/…`.
+    pub orcid: Option<String>,
+    /// Name of the organisation.
+    pub affiliation: Option<String>,
+    /// Words for the helper `roles`.
+    pub roles: Vec<Role>,
+    /// What the person may do, if anything: a word for the helper `access`.
+    pub access: Option<Access>,
+    /// The last day of the access.
+    pub until: Option<String>,
+}
+
+/// Somebody to write to.
+#[derive(Debug, Clone, Serialize)]
+pub struct Contact {
+    /// As it should appear.
+    pub name: String,
+    /// The only e-mail addresses that leave.
+    pub email: Option<String>,
+    /// `https://orcid.org/…`.
+    pub orcid: Option<String>,
+    /// Name of the organisation.
+    pub affiliation: Option<String>,
+}
+
+/// Where an experiment runs.
+#[derive(Debug, Clone, Serialize)]
+pub struct Facility {
+    /// Its name.
+    pub name: String,
+    /// `https://ror.org/…`.
+    pub ror: Option<String>,
+    /// The equipment.
+    pub platform: Option<String>,
+    /// Chambers, mesocosms, plots or sites.
+    pub chambers: Vec<String>,
+}
+
+/// What delivers data.
+#[derive(Debug, Clone, Serialize)]
+pub struct Source {
+    /// Its name in the experiment.
+    pub id: String,
+    /// A word for the helper `kind`.
+    pub kind: SourceKind,
+    /// Of the times in its files.
+    pub timezone: String,
+    /// Where its data goes.
+    pub into: String,
+    /// Seconds between two deliveries, for the helper `duration`.
+    pub every: u64,
+    /// Free text.
+    pub description: Option<String>,
+}
+
+/// Something that is declared to be measured.
+#[derive(Debug, Clone, Serialize)]
+pub struct Variable {
+    /// As in the files.
+    pub name: String,
+    /// For people.
+    pub label: Option<String>,
+    /// UDUNITS spelling.
+    pub unit: Option<String>,
+    /// From the CF table.
+    pub standard_name: Option<String>,
+    /// What measures it.
+    pub sensor: Option<String>,
+    /// Free text.
+    pub description: Option<String>,
+}
+
+/// A licence.
+#[derive(Debug, Clone, Serialize)]
+pub struct LicenceFacts {
+    /// SPDX identifier.
+    pub spdx: String,
+    /// Its name.
+    pub name: Bilingual,
+    /// Where its text stands.
+    pub url: String,
+    /// What it allows and asks, in one sentence; nothing where we do not know.
+    pub summary: Option<Bilingual>,
+}
+
+/// Who pays.
+#[derive(Debug, Clone, Serialize)]
+pub struct Funding {
+    /// Name of the organisation.
+    pub funder: String,
+    /// `https://ror.org/…`.
+    pub ror: Option<String>,
+    /// Number of the grant.
+    pub grant: Option<String>,
+}
+
+/// The ways in.
+#[derive(Debug, Clone, Serialize)]
+#[allow(clippy::struct_excessive_bools)] // Each door is its own switch.
+pub struct Doors {
+    /// Windows shares.
+    pub smb: bool,
+    /// SFTP.
+    pub sftp: bool,
+    /// rsync over SSH.
+    pub rsync: bool,
+    /// FTP.
+    pub ftp: bool,
+    /// NFS, for machines that are not named here.
+    pub nfs: bool,
+    /// At least one.
+    pub any: bool,
+}
+
+/// The template of the tree.
+#[derive(Debug, Clone, Serialize)]
+pub struct LayoutFacts {
+    /// Its name.
+    pub name: String,
+    /// For people.
+    pub title: Bilingual,
+    /// What it is for.
+    pub purpose: Bilingual,
+}
+
+/// A directory of the tree.
+#[derive(Debug, Clone, Serialize)]
+pub struct Branch {
+    /// Below the experiment.
+    pub path: String,
+    /// Its own name.
+    pub name: String,
+    /// How many directories are above it.
+    pub depth: usize,
+    /// `frame`, `leaf` or `open-leaf`.
+    pub kind: DirectoryKind,
+    /// True where members write.
+    pub leaf: bool,
+    /// What it is for.
+    pub purpose: Bilingual,
+    /// How files in it are named.
+    pub naming: Option<Bilingual>,
+}
+
+impl Facts {
+    /// Gathers them.
+    pub fn gather(known: &Known<'_>) -> Self {
+        let definition = known.definition;
+        let people: Vec<Person> = definition.people.iter().map(person).collect();
+        let retention_years = definition.retention.as_ref().map(|each| each.years);
+        Self {
+            experiment: Experiment {
+                id: definition.id.map(|id| id.to_string()),
+                code: definition.code.to_string(),
+                title: definition.title.clone(),
+                description: definition.description.clone(),
+                language: definition.language.as_str(),
+                status: definition.status,
+                closed: matches!(
+                    definition.status,
+                    Status::Closed | Status::Archived | Status::Removed
+                ),
+                start: definition.dates.start.map(|day| day.to_string()),
+                end: definition.dates.end.map(|day| day.to_string()),
+            },
+            authors: authors(&people),
+            contacts: contacts(&definition.people),
+            people,
+            facility: definition.facility.as_ref().map(|each| Facility {
+                name: each.name.clone(),
+                ror: each.ror.as_ref().map(experiment::Ror::url),
+                platform: each.platform.clone(),
+                chambers: each.chambers.clone(),
+            }),
+            sources: definition.sources.iter().map(source).collect(),
+            variables: definition.variables.iter().map(variable).collect(),
+            keywords: definition.keywords.clone(),
+            licence: definition.licence.map(super::licence::facts),
+            funding: definition
+                .funding
+                .iter()
+                .map(|each| Funding {
+                    funder: each.funder.clone(),
+                    ror: each.ror.as_ref().map(experiment::Ror::url),
+                    grant: each.grant.clone(),
+                })
+                .collect(),
+            quota: definition.storage.quota.map(experiment::Size::bytes),
+            retention_years,
+            kept_until: kept_until(definition),
+            doors: doors(definition),
+            layout: LayoutFacts {
+                name: known.layout.name().to_string(),
+                title: known.layout.title().clone(),
+                purpose: known.layout.purpose().clone(),
+            },
+            tree: known.tree.iter().map(branch).collect(),
+            data: known.survey.clone(),
+            today: known.today.clone(),
+            octonas: env!("CARGO_PKG_VERSION"),
+        }
+    }
+}
+
+fn person(person: &experiment::Person) -> Person {
+    let (given, family) = names(&person.name);
+    Person {
+        name: person.name.clone(),
+        given,
+        family,
+        orcid: person.orcid.as_ref().map(experiment::Orcid::url),
+        affiliation: person.affiliation.clone(),
+        roles: person.roles.clone(),
+        access: person.access,
+        until: person.until.map(|day| day.to_string()),
+    }
+}
+
+/// Given names and family name of a name as people write it: `Yann Le Goff` → (`Yann`, `Le Goff`). A particle with a
+/// capital or not (`de`, `Van der`) belongs to the family name; a name of one word is a family name.
+fn names(name: &str) -> (Option<String>, String) {
+    const PARTICLES: &[&str] = &[
+        "al", "ben", "da", "de", "del", "della", "den", "der", "des", "di", "dos", "du", "el",
+        "la", "le", "van", "von", "zu",
+    ];
+    let words: Vec<&str> = name.split_whitespace().collect();
+    let mut at = words.len().saturating_sub(1);
+    while at > 1
+        && words
+            .get(at - 1)
+            .is_some_and(|word| PARTICLES.contains(&word.to_lowercase().as_str()))
+    {
+        at -= 1;
+    }
+    let (given, family) = words.split_at(at);
+    let given = (!given.is_empty()).then(|| given.join(" "));
+    (given, family.join(" "))
+}
+
+/// Whom to cite: those who answer for the science, otherwise those who lead, otherwise everybody.
+fn authors(people: &[Person]) -> Vec<Person> {
+    for role in [Role::PrincipalInvestigator, Role::ProjectLeader] {
+        let found: Vec<Person> = people
+            .iter()
+            .filter(|person| person.roles.contains(&role))
+            .cloned()
+            .collect();
+        if !found.is_empty() {
+            return found;
+        }
+    }
+    people.to_vec()
+}
+
+/// Whom to write to: the contacts; otherwise those who answer for the science, without their e-mail.
+fn contacts(people: &[experiment::Person]) -> Vec<Contact> {
+    let with = |role: Role| {
+        people
+            .iter()
+            .filter(move |person| person.roles.contains(&role))
+            .map(|person| Contact {
+                name: person.name.clone(),
+                email: person
+                    .email
+                    .as_ref()
+                    .filter(|_| person.roles.contains(&Role::Contact))
+                    .map(ToString::to_string),
+                orcid: person.orcid.as_ref().map(experiment::Orcid::url),
+                affiliation: person.affiliation.clone(),
+            })
+            .collect::<Vec<_>>()
+    };
+    let contacts = with(Role::Contact);
+    if contacts.is_empty() {
+        with(Role::PrincipalInvestigator)
+    } else {
+        contacts
+    }
+}
+
+fn source(source: &experiment::Source) -> Source {
+    Source {
+        id: source.id.to_string(),
+        kind: source.kind,
+        timezone: source.timezone.to_string(),
+        into: source.into.to_string(),
+        every: u64::from(source.every.minutes()) * 60,
+        description: source.description.clone(),
+    }
+}
+
+fn variable(variable: &experiment::Variable) -> Variable {
+    Variable {
+        name: variable.name.clone(),
+        label: variable.label.clone(),
+        unit: variable.unit.clone(),
+        standard_name: variable.standard_name.clone(),
+        sensor: variable.sensor.clone(),
+        description: variable.description.clone(),
+    }
+}
+
+fn doors(definition: &Definition) -> Doors {
+    let protocols = &definition.protocols;
+    let nfs = !protocols.nfs.is_empty();
+    Doors {
+        smb: protocols.smb,
+        sftp: protocols.sftp,
+        rsync: protocols.rsync,
+        ftp: protocols.ftp,
+        nfs,
+        any: protocols.smb || protocols.sftp || protocols.rsync || protocols.ftp || nfs,
+    }
+}
+
+fn branch(directory: &layout::Directory) -> Branch {
+    Branch {
+        path: directory.path.to_string(),
+        name: directory.path.name().to_owned(),
+        depth: directory.path.components().count() - 1,
+        kind: directory.kind,
+        leaf: directory.kind.is_leaf(),
+        purpose: directory.purpose.clone(),
+        naming: directory.naming.clone(),
+    }
+}
+
+/// The end of the experiment and the years after it; unknown while one of the two is.
+fn kept_until(definition: &Definition) -> Option<String> {
+    let years = definition.retention.as_ref()?.years;
+    let end = definition.dates.end?.civil();
+    let until = end
+        .checked_add(jiff::Span::new().years(i64::from(years)))
+        .ok()?;
+    Some(until.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_particle_belongs_to_the_family_name() {
+        for (name, given, family) in [
+            ("Marie Durand", Some("Marie"), "Durand"),
+            ("Yann Le Goff", Some("Yann"), "Le Goff"),
+            ("Jean de La Fontaine", Some("Jean"), "de La Fontaine"),
+            ("Ada", None, "Ada"),
+            (
+                "Anna Maria van der Berg",
+                Some("Anna Maria"),
+                "van der Berg",
+            ),
+            ("Le Goff", Some("Le"), "Goff"),
+            ("", None, ""),
+        ] {
+            let (found_given, found_family) = names(name);
+            assert_eq!(
+                (found_given.as_deref(), found_family.as_str()),
+                (given, family),
+                "{name}"
+            );
+        }
+    }
+}
