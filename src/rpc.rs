@@ -4,6 +4,8 @@
 //!
 //! A caller of the role `user` sees only the experiments that they are a member of, and changes nothing.
 
+mod dmp;
+
 use std::io::Read as _;
 use std::path::PathBuf;
 
@@ -12,7 +14,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::error::{Error, Result};
-use crate::experiment::Code;
+use crate::experiment::{Access, Code};
 use crate::provision::site::Site;
 use crate::provision::{adopt, base, check, create, desired, doctor, lifecycle, list, show};
 
@@ -20,18 +22,22 @@ use crate::provision::{adopt, base, check, create, desired, doctor, lifecycle, l
 const SIZE_LIMIT: u64 = 4 << 20;
 
 /// The methods, as the web UI calls them.
-pub const METHODS: [&str; 20] = [
+pub const METHODS: [&str; 25] = [
     "add-base",
     "adopt-experiment",
+    "answer-dmp",
     "apply-experiment",
+    "build-dmp",
     "check-base",
     "check-experiments",
     "close-experiment",
     "create-experiment",
+    "diff-dmp",
     "doctor",
     "due-experiments",
     "edit-experiment",
     "list-bases",
+    "list-dmp-questions",
     "list-experiments",
     "list-layouts",
     "methods",
@@ -39,6 +45,7 @@ pub const METHODS: [&str; 20] = [
     "remove-experiment",
     "reopen-experiment",
     "rights",
+    "show-dmp",
     "show-experiment",
     "show-layout",
 ];
@@ -334,6 +341,7 @@ fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
             let Nothing {} = params(given)?;
             value(doctor::examine(site))
         }
+        _ if dmp::METHODS.contains(&method) => dmp::call(site, method, given),
         _ => anybody(site, method, given),
     }
 }
@@ -377,8 +385,33 @@ fn user(site: &Site, method: &str, request: &Request) -> Result<Value> {
             visible(site, &code, name)?;
             value(check::rights(site, &code, Some(name))?)
         }
+        _ if dmp::METHODS.contains(&method) => {
+            let (code, access) = dmp::needs(method, given)?;
+            visible(site, &code, name)?;
+            if access == Access::Manage {
+                manages(site, &code, name)?;
+            }
+            dmp::call(site, method, given)
+        }
         _ => anybody(site, method, given),
     }
+}
+
+/// Fails where a member may not change what their experiment says of itself.
+fn manages(site: &Site, code: &Code, username: &str) -> Result<()> {
+    let opened = site.open(code)?;
+    let manager = opened
+        .definition
+        .members_on(site.today.get())
+        .iter()
+        .any(|(account, access)| account.as_str() == username && *access == Access::Manage);
+    if manager {
+        return Ok(());
+    }
+    Err(Error::new(
+        "rpc.forbidden",
+        format!("only those who manage {code} may do this"),
+    ))
 }
 
 /// Somebody else's experiment answers like one that does not exist.

@@ -9,6 +9,7 @@ use crate::provision::site::Site;
 use crate::settings;
 
 pub mod base;
+pub mod dmp;
 pub mod doctor;
 pub mod experiment;
 pub mod generate;
@@ -68,6 +69,9 @@ pub enum Command {
     /// Named templates of directory trees.
     #[command(subcommand)]
     Layout(layout::Command),
+    /// Data management plans (PGD).
+    #[command(subcommand)]
+    Dmp(dmp::Command),
     /// Who can do what, through which door, and why.
     Rights(rights::Arguments),
     /// Whether everything that OctoNAS needs is in order.
@@ -127,6 +131,7 @@ pub fn run(desk: &Desk<'_>, command: &Command) -> Result<Exit> {
         Command::Experiment(command) => experiment::run(desk, command),
         Command::Base(command) => base::run(desk, command),
         Command::Layout(command) => layout::run(desk, command),
+        Command::Dmp(command) => dmp::run(desk, command),
         Command::Rights(arguments) => rights::run(desk, arguments),
         Command::Doctor => doctor::run(desk),
         Command::Rpc(_)

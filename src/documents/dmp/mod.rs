@@ -5,6 +5,7 @@
 pub mod answers;
 pub mod facts;
 pub mod formats;
+pub mod keep;
 pub mod madmp;
 pub mod open;
 pub mod opidor;

@@ -131,11 +131,15 @@ pub fn markdown(plan: &Plan, language: Language, templates: &Templates) -> Resul
     templates.render(language, TEMPLATE, Format::Markdown, &page(plan, language))
 }
 
-/// The plan as a page that needs nothing else.
+/// The page made of the plan in Markdown; it needs nothing else.
+pub fn page_of(markdown: &str, plan: &Plan, language: Language) -> String {
+    html::page(markdown, &plan.title(language), language)
+}
+
+/// The plan as a page.
 ///
 /// # Errors
 /// As [`markdown`].
 pub fn html(plan: &Plan, language: Language, templates: &Templates) -> Result<String> {
-    let text = markdown(plan, language, templates)?;
-    Ok(html::page(&text, &plan.title(language), language))
+    Ok(page_of(&markdown(plan, language, templates)?, plan, language))
 }
