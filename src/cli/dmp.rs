@@ -17,20 +17,22 @@ use crate::report;
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Write the plan from what the NAS knows and people answered: text, RDA maDMP, DMP OPIDoR.
+    #[command(disable_version_flag = true)]
     Build {
         /// The experiment.
         code: String,
         /// Keep it as this version too: initial, intermediate or final.
-        #[arg(long, value_name = "VERSION")]
+        #[arg(id = "which", long = "version", value_name = "VERSION")]
         version: Option<String>,
         /// Replace a version that was kept and says something else.
-        #[arg(long, requires = "version")]
+        #[arg(long, requires = "which")]
         replace: bool,
         /// Only say which files would be written.
         #[arg(long)]
         dry_run: bool,
     },
     /// The plan on standard output; nothing is written.
+    #[command(disable_version_flag = true)]
     Show {
         /// The experiment.
         code: String,
@@ -41,7 +43,7 @@ pub enum Command {
         #[arg(long)]
         language: Option<String>,
         /// A version that was kept; without it, the plan as it is now.
-        #[arg(long, value_name = "VERSION")]
+        #[arg(id = "which", long = "version", value_name = "VERSION")]
         version: Option<String>,
     },
     /// What is open, with its question, and what was answered.

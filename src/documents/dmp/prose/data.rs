@@ -131,8 +131,8 @@ pub(super) fn kinds(say: &Say<'_>) -> Vec<Block> {
     }
     if facts.files == 0 {
         blocks.push(say.p(
-            "À la date de cette version, aucun fichier n'a encore été déposé.",
-            "When this version was made, no file was there yet.",
+            "Aucun fichier n'a encore été déposé.",
+            "No file has been deposited yet.",
         ));
         return blocks;
     }
@@ -235,8 +235,8 @@ pub(super) fn documented(say: &Say<'_>) -> Vec<Block> {
     }
     if facts.documents.is_empty() {
         blocks.push(say.p(
-            "À la date de cette version, aucun document n'a encore été généré à côté des données.",
-            "When this version was made, no document had been generated beside the data yet.",
+            "Aucun document n'a encore été généré à côté des données.",
+            "No document has been generated beside the data yet.",
         ));
     } else {
         blocks.push(say.p(
@@ -308,8 +308,8 @@ pub(super) fn checked(say: &Say<'_>) -> Vec<Block> {
     let received = say.facts.received;
     let first = if received == 0 {
         say.p(
-            "À la date de cette version, aucune empreinte de contrôle n'est enregistrée pour les données.",
-            "When this version was made, no checksum was recorded for the data.",
+            "Aucune empreinte de contrôle n'est encore enregistrée pour les données.",
+            "No checksum is recorded for the data yet.",
         )
     } else {
         let files = say.count(received, ["fichier", "fichiers"], ["file", "files"]);

@@ -5,21 +5,24 @@ use crate::experiment::Language;
 
 /// 3a: where the data lies, and what copies there are.
 pub(super) fn stored(say: &Say<'_>) -> Vec<Block> {
-    let mut blocks = vec![say.p(
-        "Pendant l'expérience, les données et les métadonnées sont stockées sur un serveur NAS (stockage en réseau), dans un espace propre à l'expérience.",
-        "During the experiment, the data and metadata are stored on a NAS server (network storage), in a space of the experiment's own.",
-    )];
-    if !say.facts.enforced {
-        blocks.push(say.p(
-            "Ce NAS est celui qu'OctoNAS embarque pour les essais : il ne remplace pas un serveur de stockage.",
-            "This NAS is the one that OctoNAS embeds for trials: it does not replace a storage server.",
-        ));
-    }
-    blocks.push(say.p(
-        "Aucune copie de sauvegarde n'est configurée à ce jour dans OctoNAS, et aucun essai de restauration n'y est enregistré.",
-        "No backup copy is configured in OctoNAS yet, and no restore test is recorded there.",
-    ));
-    blocks
+    let place = if say.facts.enforced {
+        say.p(
+            "Pendant l'expérience, les données et les métadonnées sont stockées sur un serveur NAS (stockage en réseau), dans un espace propre à l'expérience.",
+            "During the experiment, the data and metadata are stored on a NAS server (network storage), in a space of the experiment's own.",
+        )
+    } else {
+        say.p(
+            "Les données et les métadonnées sont rangées dans le NAS embarqué d'OctoNAS, prévu pour les essais : il ne remplace pas un serveur de stockage.",
+            "The data and metadata lie in the embedded NAS of OctoNAS, which is meant for trials: it does not replace a storage server.",
+        )
+    };
+    vec![
+        place,
+        say.p(
+            "Aucune copie de sauvegarde n'est configurée à ce jour dans OctoNAS, et aucun essai de restauration n'y est enregistré.",
+            "No backup copy is configured in OctoNAS yet, and no restore test is recorded there.",
+        ),
+    ]
 }
 
 /// 3b: who has access, through which doors.
@@ -33,12 +36,12 @@ pub(super) fn secured(say: &Say<'_>) -> Vec<Block> {
         .collect();
     if members.is_empty() {
         blocks.push(say.p(
-            "À la date de cette version, nul n'a accès aux données en dehors de l'administration du NAS.",
-            "When this version was made, nobody but the administration of the NAS had access to the data.",
+            "Personne n'a encore accès aux données, hormis l'administration du NAS.",
+            "Nobody but the administration of the NAS has access to the data yet.",
         ));
     } else {
         blocks.push(say.p(
-            "À la date de cette version, les personnes suivantes ont accès aux données, chacune par un compte nominatif :",
+            "À la date de cette version, les personnes suivantes ont accès aux données, chacune avec un compte nominatif :",
             "When this version was made, the following people had access to the data, each with an account of their own:",
         ));
         let ends = members.iter().any(|(person, _)| person.until.is_some());
@@ -140,7 +143,7 @@ pub(super) fn owned(say: &Say<'_>) -> Vec<Block> {
         let named = if name == licence.spdx {
             name.to_owned()
         } else {
-            format!("{name} ({})", licence.spdx)
+            format!("{name}, SPDX {}", licence.spdx)
         };
         items.push(say.item(
             "Licence prévue pour la diffusion des données",

@@ -138,8 +138,8 @@ pub(super) fn identified(say: &Say<'_>) -> Vec<Block> {
         )));
     } else {
         blocks.push(say.p(
-            "À la date de cette version, aucun identifiant pérenne n'a été attribué aux données.",
-            "When this version was made, the data had no persistent identifier.",
+            "Aucun identifiant pérenne n'a encore été attribué aux données.",
+            "The data has no persistent identifier yet.",
         ));
         let given = say
             .plan
@@ -160,8 +160,8 @@ pub(super) fn identified(say: &Say<'_>) -> Vec<Block> {
     }
     if !say.facts.id.is_empty() {
         blocks.push(Block::paragraph(say.item(
-            "Dans l'unité, l'expérience porte un identifiant unique et définitif (UUID)",
-            "Within the unit, the experiment has a unique identifier for ever (UUID)",
+            "Sur le NAS, l'expérience porte un identifiant unique et définitif (UUID)",
+            "On the NAS, the experiment has a unique and lasting identifier (UUID)",
             &format!("{}.", say.facts.id),
         )));
     }
