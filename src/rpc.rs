@@ -14,20 +14,23 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::error::{Error, Result};
-use crate::experiment::{Access, Code};
+use crate::experiment::{Access, Code, Language};
 use crate::provision::site::Site;
-use crate::provision::{adopt, base, check, create, desired, doctor, lifecycle, list, show};
+use crate::provision::{
+    adopt, base, check, create, desired, doctor, documents, lifecycle, list, show,
+};
 
 /// The longest request.
 const SIZE_LIMIT: u64 = 4 << 20;
 
 /// The methods, as the web UI calls them.
-pub const METHODS: [&str; 25] = [
+pub const METHODS: [&str; 28] = [
     "add-base",
     "adopt-experiment",
     "answer-dmp",
     "apply-experiment",
     "build-dmp",
+    "build-documents",
     "check-base",
     "check-experiments",
     "close-experiment",
@@ -38,6 +41,7 @@ pub const METHODS: [&str; 25] = [
     "edit-experiment",
     "list-bases",
     "list-dmp-questions",
+    "list-documents",
     "list-experiments",
     "list-layouts",
     "methods",
@@ -46,6 +50,7 @@ pub const METHODS: [&str; 25] = [
     "reopen-experiment",
     "rights",
     "show-dmp",
+    "show-document",
     "show-experiment",
     "show-layout",
 ];
@@ -238,6 +243,34 @@ struct Rehearsal {
     dry_run: bool,
 }
 
+/// Without `code`: all experiments in service.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct BuildDocuments {
+    #[serde(default)]
+    code: Option<Code>,
+    #[serde(default)]
+    dry_run: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ShowDocument {
+    code: Code,
+    name: String,
+    #[serde(default)]
+    language: Option<Language>,
+}
+
+fn show_document(site: &Site, wanted: &ShowDocument) -> Result<Value> {
+    value(documents::show(
+        site,
+        &wanted.code,
+        &wanted.name,
+        wanted.language,
+    )?)
+}
+
 fn params<T: DeserializeOwned>(value: &Value) -> Result<T> {
     let value = if value.is_null() {
         json!({})
@@ -337,6 +370,15 @@ fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
             let Nothing {} = params(given)?;
             value(base::list(site)?)
         }
+        "build-documents" => {
+            let change: BuildDocuments = params(given)?;
+            match change.code {
+                Some(code) => value(documents::build(site, &code, change.dry_run)?),
+                None => value(documents::build_all(site, change.dry_run)?),
+            }
+        }
+        "list-documents" => value(documents::list_of(site, &params::<One>(given)?.code)?),
+        "show-document" => show_document(site, &params(given)?),
         "doctor" => {
             let Nothing {} = params(given)?;
             value(doctor::examine(site))
@@ -379,6 +421,16 @@ fn user(site: &Site, method: &str, request: &Request) -> Result<Value> {
             let code = params::<One>(given)?.code;
             visible(site, &code, name)?;
             value(show::show(site, &code)?)
+        }
+        "list-documents" => {
+            let code = params::<One>(given)?.code;
+            visible(site, &code, name)?;
+            value(documents::list_of(site, &code)?)
+        }
+        "show-document" => {
+            let wanted: ShowDocument = params(given)?;
+            visible(site, &wanted.code, name)?;
+            show_document(site, &wanted)
         }
         "rights" => {
             let code = required(params::<Select>(given)?.code)?;

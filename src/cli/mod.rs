@@ -11,6 +11,7 @@ use crate::settings;
 pub mod base;
 pub mod dmp;
 pub mod doctor;
+pub mod document;
 pub mod experiment;
 pub mod generate;
 pub mod layout;
@@ -72,6 +73,9 @@ pub enum Command {
     /// Data management plans (PGD).
     #[command(subcommand)]
     Dmp(dmp::Command),
+    /// README, access guide, data dictionary, citation and licence of an experiment.
+    #[command(subcommand)]
+    Document(document::Command),
     /// Who can do what, through which door, and why.
     Rights(rights::Arguments),
     /// Whether everything that OctoNAS needs is in order.
@@ -132,6 +136,7 @@ pub fn run(desk: &Desk<'_>, command: &Command) -> Result<Exit> {
         Command::Base(command) => base::run(desk, command),
         Command::Layout(command) => layout::run(desk, command),
         Command::Dmp(command) => dmp::run(desk, command),
+        Command::Document(command) => document::run(desk, command),
         Command::Rights(arguments) => rights::run(desk, arguments),
         Command::Doctor => doctor::run(desk),
         Command::Rpc(_)

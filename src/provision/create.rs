@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::apply::{self, Outcome, Subject};
 use super::plan::Memory;
 use super::site::{self, OpenBase, Opened, Site};
-use super::{accounts, base};
+use super::{accounts, base, documents};
 use crate::error::{Error, Exit, Passwords, Result};
 use crate::experiment::{self, AbsPath, Definition, ExperimentId, Status, Strictness};
 use crate::nas::{Account, Observation};
@@ -221,6 +221,7 @@ fn settle(site: &Site, opened: &mut Opened, options: Options, operation: &str) -
         )?;
     }
     site.note(opened);
+    documents::follow(site, opened);
     Ok(outcome)
 }
 

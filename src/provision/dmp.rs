@@ -12,7 +12,6 @@ use crate::documents::dmp::plan::{Plan, Version};
 use crate::documents::dmp::registry::Registry;
 use crate::documents::dmp::versions::{self, Change};
 use crate::documents::dmp::{madmp, opidor, questions, text};
-use crate::documents::render::Templates;
 use crate::error::{Error, Result};
 use crate::experiment::{Code, Language};
 use crate::store::baseline::Baseline;
@@ -187,10 +186,11 @@ pub fn build(
     replace: bool,
     dry_run: bool,
 ) -> Result<Built> {
+    let _lock = site.lock_experiment(&site.open(code)?.id())?;
+    // Somebody may have changed it while we waited.
     let opened = site.open(code)?;
     site::in_service(&opened)?;
-    let _lock = site.lock_experiment(&opened.id())?;
-    let templates = Templates::default();
+    let templates = &site.documents;
     let plan = current(site, &opened)?;
     let mut all = vec![plan.clone()];
     if let Some(version) = version {
@@ -211,9 +211,9 @@ pub fn build(
         if dry_run {
             files
                 .written
-                .extend(keep::stale(&opened.metadata, plan, &templates)?);
+                .extend(keep::stale(&opened.metadata, plan, templates)?);
         } else {
-            let written = keep::write(&opened.metadata, plan, &templates)?;
+            let written = keep::write(&opened.metadata, plan, templates)?;
             files.written.extend(written.written);
             files.kept.extend(written.kept);
         }
@@ -255,10 +255,10 @@ pub fn show(
     site::in_service(&opened)?;
     let plan = named(site, &opened, version)?;
     let language = language.unwrap_or_else(|| plan.facts.own());
-    let templates = Templates::default();
+    let templates = &site.documents;
     match format {
-        Format::Markdown => text::markdown(&plan, language, &templates),
-        Format::Html => text::html(&plan, language, &templates),
+        Format::Markdown => text::markdown(&plan, language, templates),
+        Format::Html => text::html(&plan, language, templates),
         Format::Madmp => madmp::text(&plan),
         Format::Opidor => opidor::text(&plan),
     }
@@ -281,9 +281,10 @@ fn named(site: &Site, opened: &Opened, version: Option<Version>) -> Result<Plan>
 
 /// Answers a question of a plan, or makes a choice.
 pub fn answer(site: &Site, code: &Code, given: &Given<'_>) -> Result<Answered> {
+    let _lock = site.lock_experiment(&site.open(code)?.id())?;
+    // Somebody may have changed it while we waited.
     let opened = site.open(code)?;
     site::in_service(&opened)?;
-    let _lock = site.lock_experiment(&opened.id())?;
     let (mut answers, digest) = keep::answers(&opened.metadata)?;
     if given.from.is_some_and(|from| from != digest) {
         return Err(Error::new(

@@ -14,7 +14,7 @@ use crate::error::Result;
 use crate::experiment::Language;
 
 /// The name of the template.
-pub const TEMPLATE: &str = "dmp.md";
+pub const TEMPLATE: &str = "dmp";
 
 /// The built-in templates of this room.
 pub(in crate::documents) const BUILT_IN: &[(&str, &str)] = &[
@@ -26,8 +26,8 @@ pub(in crate::documents) const BUILT_IN: &[(&str, &str)] = &[
         "en/_block",
         include_str!("../../../templates/documents/en/_block.hbs"),
     ),
-    ("fr/dmp.md", include_str!("../../../templates/documents/fr/dmp.md.hbs")),
-    ("en/dmp.md", include_str!("../../../templates/documents/en/dmp.md.hbs")),
+    ("fr/dmp", include_str!("../../../templates/documents/fr/dmp.hbs")),
+    ("en/dmp", include_str!("../../../templates/documents/en/dmp.hbs")),
 ];
 
 /// Everything that the template sees.

@@ -112,7 +112,7 @@ pub(super) fn kinds(say: &Say<'_>) -> Vec<Block> {
             vec![
                 variable.name.clone(),
                 cell(variable.label.as_ref()),
-                cell(variable.unit.as_ref()),
+                variable.unit.as_deref().map(|text| unit(say, text)).unwrap_or_default(),
                 cell(variable.sensor.as_ref()),
             ]
         });
@@ -148,6 +148,41 @@ pub(super) fn kinds(say: &Say<'_>) -> Vec<Block> {
     }));
     blocks.push(formats_table(say));
     blocks
+}
+
+/// A unit in UDUNITS spelling as people write it: `umol m-2 s-1` → `µmol m⁻² s⁻¹`. What is not understood stays.
+fn unit(say: &Say<'_>, text: &str) -> String {
+    if text == "1" {
+        return say.t("sans dimension", "dimensionless").to_owned();
+    }
+    let words: Option<Vec<String>> = text.split(' ').map(unit_word).collect();
+    words.map_or_else(|| text.to_owned(), |words| words.join("\u{a0}"))
+}
+
+fn unit_word(word: &str) -> Option<String> {
+    let letters = word.trim_end_matches(|c: char| c.is_ascii_digit());
+    let (letters, sign) = letters
+        .strip_suffix('-')
+        .map_or((letters, ""), |letters| (letters, "⁻"));
+    let digits = word.get(letters.len()..)?.trim_start_matches('-');
+    if letters.is_empty()
+        || !letters.chars().all(|c| c.is_alphabetic() || matches!(c, '%' | '°'))
+        || (digits.is_empty() && !sign.is_empty())
+    {
+        return None;
+    }
+    let raised = digits.chars().map(|digit| {
+        let at = digit.to_digit(10).and_then(|digit| usize::try_from(digit).ok())?;
+        "⁰¹²³⁴⁵⁶⁷⁸⁹".chars().nth(at)
+    });
+    let letters = match letters {
+        "degC" | "degree_Celsius" | "celsius" => "°C".to_owned(),
+        "umol" | "um" | "ug" | "us" | "uL" | "uV" | "uA" | "uW" | "uE" => {
+            letters.replacen('u', "µ", 1)
+        }
+        other => other.to_owned(),
+    };
+    Some(format!("{letters}{sign}{}", raised.collect::<Option<String>>()?))
 }
 
 fn formats_table(say: &Say<'_>) -> Block {
@@ -329,4 +364,29 @@ pub(super) fn checked(say: &Say<'_>) -> Vec<Block> {
             "No periodic verification of checksums is configured yet.",
         ),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::unit_word;
+
+    #[test]
+    fn a_unit_is_written_as_people_write_it() {
+        for (text, shown) in [
+            ("degC", Some("°C")),
+            ("umol", Some("µmol")),
+            ("m-2", Some("m⁻²")),
+            ("s-1", Some("s⁻¹")),
+            ("m2", Some("m²")),
+            ("%", Some("%")),
+            ("mol-10", Some("mol⁻¹⁰")),
+            ("m/s", None),
+            ("m-", None),
+            ("10", None),
+            ("", None),
+            ("<b>", None),
+        ] {
+            assert_eq!(unit_word(text).as_deref(), shown, "{text}");
+        }
+    }
 }
