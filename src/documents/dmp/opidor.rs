@@ -12,7 +12,6 @@ use super::plan::{Plan, day, pretty};
 use super::prose::{self, Block};
 use super::{formats, roles};
 use crate::documents::escape;
-use crate::documents::words;
 use crate::error::Result;
 use crate::experiment::{Language, Role};
 
@@ -81,7 +80,7 @@ fn rich(plan: &Plan, questions: &[&str]) -> String {
 fn html(out: &mut String, block: &Block, language: Language) {
     let text = |text: &str| {
         let text = match language {
-            Language::Fr => words::firm(text),
+            Language::Fr => prose::french(text),
             Language::En => text.to_owned(),
         };
         escape::html(&text).replace('\n', "<br>")

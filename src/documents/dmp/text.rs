@@ -128,7 +128,12 @@ fn part(plan: &Plan, id: &'static str, language: Language, open: &[Open]) -> Que
 /// # Errors
 /// `template.invalid` for an override that does not fit.
 pub fn markdown(plan: &Plan, language: Language, templates: &Templates) -> Result<String> {
-    templates.render(language, TEMPLATE, Format::Markdown, &page(plan, language))
+    let text = templates.render(language, TEMPLATE, Format::Markdown, &page(plan, language))?;
+    Ok(match language {
+        // Code spans have no prose in them: the code of an experiment, names of files.
+        Language::Fr => prose::french(&text),
+        Language::En => text,
+    })
 }
 
 /// The page made of the plan in Markdown; it needs nothing else.

@@ -92,7 +92,7 @@ fn lines(plan: &Plan, id: &str, language: Language) -> Vec<String> {
         .iter()
         .flat_map(prose::Block::lines)
         .map(|line| match language {
-            Language::Fr => words::firm(&line),
+            Language::Fr => prose::french(&line),
             Language::En => line,
         })
         .collect();
@@ -107,7 +107,7 @@ fn lines(plan: &Plan, id: &str, language: Language) -> Vec<String> {
             .map(|each| {
                 let ask = each.ask(language);
                 match language {
-                    Language::Fr => format!("{mark}{}", words::firm(ask)),
+                    Language::Fr => format!("{mark}{}", prose::french(ask)),
                     Language::En => format!("{mark}{ask}"),
                 }
             }),

@@ -150,9 +150,23 @@ pub fn plain(blocks: &[Block], language: Language) -> String {
         .collect::<Vec<_>>()
         .join("\n\n");
     match language {
-        Language::Fr => words::firm(&text),
+        Language::Fr => french(&text),
         Language::En => text,
     }
+}
+
+/// French prose as it is printed: the spaces of [`words::firm`], and the apostrophe `’` between letters.
+pub fn french(text: &str) -> String {
+    let text = words::firm(text);
+    let mut out = String::with_capacity(text.len() + 16);
+    let mut chars = text.chars().peekable();
+    let mut before = ' ';
+    while let Some(c) = chars.next() {
+        let between = before.is_alphabetic() && chars.peek().is_some_and(|c| c.is_alphanumeric());
+        out.push(if c == '\'' && between { '’' } else { c });
+        before = c;
+    }
+    out
 }
 
 /// Who says what, in which language.
@@ -232,5 +246,13 @@ mod tests {
             ]
         );
         assert!(answer(" \n\n").is_empty());
+    }
+
+    #[test]
+    fn french_has_its_spaces_and_its_apostrophe() {
+        assert_eq!(
+            french("L'accès aux données d'Élise : qu'est-ce ? 'ici' 5' it's"),
+            "L’accès aux données d’Élise\u{a0}: qu’est-ce\u{202f}? 'ici' 5' it’s"
+        );
     }
 }
