@@ -109,7 +109,13 @@ pub fn run(desk: &Desk<'_>, command: &Command) -> Result<Exit> {
         } => {
             let version = version.as_deref().map(Version::parse).transpose()?;
             let format = Format::parse(format)?;
-            let text = dmp::show(desk.site, &Code::parse(code)?, version, format, tongue(language)?)?;
+            let text = dmp::show(
+                desk.site,
+                &Code::parse(code)?,
+                version,
+                format,
+                tongue(language)?,
+            )?;
             print(desk, &serde_json::json!({"text": text}), || text.clone())
         }
         Command::Questions { code } => {
@@ -171,7 +177,11 @@ pub fn run(desk: &Desk<'_>, command: &Command) -> Result<Exit> {
     }
 }
 
-fn print(desk: &Desk<'_>, value: &impl serde::Serialize, text: impl Fn() -> String) -> Result<Exit> {
+fn print(
+    desk: &Desk<'_>,
+    value: &impl serde::Serialize,
+    text: impl Fn() -> String,
+) -> Result<Exit> {
     if desk.json {
         report::json(value)?;
     } else {
@@ -204,7 +214,12 @@ fn utf8(bytes: Vec<u8>) -> Result<String> {
 fn built_text(built: &Built, dry_run: bool) -> String {
     let mut out = String::new();
     for name in &built.files.written {
-        let _ = writeln!(out, "{} {}", if dry_run { "would write" } else { "wrote" }, report::printable(name));
+        let _ = writeln!(
+            out,
+            "{} {}",
+            if dry_run { "would write" } else { "wrote" },
+            report::printable(name)
+        );
     }
     for name in &built.files.kept {
         let _ = writeln!(out, "changed by hand, kept as {}", report::printable(name));
@@ -212,20 +227,32 @@ fn built_text(built: &Built, dry_run: bool) -> String {
     if built.files.written.is_empty() {
         out.push_str("nothing to do\n");
     }
-    let points = if built.open == 1 { "point is" } else { "points are" };
+    let points = if built.open == 1 {
+        "point is"
+    } else {
+        "points are"
+    };
     let _ = writeln!(
         out,
         "{}: {} {points} open{}",
         built.code,
         built.open,
-        if built.open > 0 { " (octonas dmp questions)" } else { "" }
+        if built.open > 0 {
+            " (octonas dmp questions)"
+        } else {
+            ""
+        }
     );
     out
 }
 
 fn questions_text(found: &Questions) -> String {
     let french = found.language == "fr";
-    let mut rows = vec![["UNDER", "ANSWER", "WHAT IS OPEN"].map(str::to_owned).to_vec()];
+    let mut rows = vec![
+        ["UNDER", "ANSWER", "WHAT IS OPEN"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
     rows.extend(found.open.iter().map(|row| {
         let ask = if french { row.fr } else { row.en };
         vec![row.question.to_owned(), row.key.to_owned(), ask.to_owned()]
@@ -247,7 +274,11 @@ fn questions_text(found: &Questions) -> String {
         let _ = writeln!(out, "\nanswered: {}", keys.join(", "));
     }
     if !found.versions.is_empty() {
-        let names: Vec<&str> = found.versions.iter().map(|version| version.as_str()).collect();
+        let names: Vec<&str> = found
+            .versions
+            .iter()
+            .map(|version| version.as_str())
+            .collect();
         let _ = writeln!(out, "kept: {}", names.join(", "));
     }
     out
@@ -259,7 +290,12 @@ fn diff_text(changes: &[Change]) -> String {
     }
     let mut out = String::new();
     for change in changes {
-        let _ = writeln!(out, "{} {}", change.question, report::printable(&change.text));
+        let _ = writeln!(
+            out,
+            "{} {}",
+            change.question,
+            report::printable(&change.text)
+        );
         for (sign, lines) in [('-', &change.removed), ('+', &change.added)] {
             for line in lines {
                 let _ = writeln!(out, "  {sign} {}", report::printable(line));

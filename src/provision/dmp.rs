@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use super::site::{self, Opened, Site};
 use super::documents;
+use super::site::{self, Opened, Site};
 use crate::documents::dmp::answers::Answers;
 use crate::documents::dmp::facts::{Facts, Known};
 use crate::documents::dmp::keep::{self, Written};
@@ -226,7 +226,13 @@ pub fn build(
         if let Some(version) = version {
             detail.push(("version", version.as_str().to_owned()));
         }
-        site.record(&opened.base, &opened.id(), "dmp-build", Outcome::Done, &detail)?;
+        site.record(
+            &opened.base,
+            &opened.id(),
+            "dmp-build",
+            Outcome::Done,
+            &detail,
+        )?;
     }
     Ok(Built {
         code: code.to_string(),
@@ -273,9 +279,15 @@ fn named(site: &Site, opened: &Opened, version: Option<Version>) -> Result<Plan>
         let code = &opened.definition.code;
         Error::new(
             "dmp.missing",
-            format!("no {} version of the plan of {code} was kept", version.as_str()),
+            format!(
+                "no {} version of the plan of {code} was kept",
+                version.as_str()
+            ),
         )
-        .hint(format!("`octonas dmp build {code} --version {}` keeps one", version.as_str()))
+        .hint(format!(
+            "`octonas dmp build {code} --version {}` keeps one",
+            version.as_str()
+        ))
     })
 }
 
@@ -303,7 +315,13 @@ pub fn answer(site: &Site, code: &Code, given: &Given<'_>) -> Result<Answered> {
             ("question", given.question.to_owned()),
             ("digest", now.clone()),
         ];
-        site.record(&opened.base, &opened.id(), "dmp-answer", Outcome::Done, &detail)?;
+        site.record(
+            &opened.base,
+            &opened.id(),
+            "dmp-answer",
+            Outcome::Done,
+            &detail,
+        )?;
     }
     Ok(Answered {
         code: code.to_string(),
@@ -325,7 +343,11 @@ pub fn questions(site: &Site, code: &Code) -> Result<Questions> {
         answered.push(AnsweredRow {
             key: key.to_owned(),
             ask: questions::find(key)?.text().of(language),
-            by: if own.get(key).is_some() { "experiment" } else { "unit" },
+            by: if own.get(key).is_some() {
+                "experiment"
+            } else {
+                "unit"
+            },
             answer: answer.clone(),
         });
     }

@@ -77,9 +77,10 @@ struct One {
 
 /// Which experiment a request is about, and what a member must be able to do in it: look, or manage.
 pub(super) fn needs(method: &str, given: &Value) -> Result<(Code, Access)> {
-    let text = given.get("code").and_then(Value::as_str).ok_or_else(|| {
-        Error::new("rpc.params", "`code` is missing").field("code")
-    })?;
+    let text = given
+        .get("code")
+        .and_then(Value::as_str)
+        .ok_or_else(|| Error::new("rpc.params", "`code` is missing").field("code"))?;
     let access = match method {
         "answer-dmp" | "build-dmp" => Access::Manage,
         _ => Access::Read,

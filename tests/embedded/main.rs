@@ -20,6 +20,7 @@
 )]
 
 mod damage;
+mod dmp;
 mod errors;
 #[cfg(feature = "faults")]
 mod faults;

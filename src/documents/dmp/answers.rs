@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use super::questions::{self, Item};
 use crate::error::{Error, Result};
-use crate::experiment::{Language, Problem, Problems};
 use crate::experiment::node::{self, INPUT_MAX, Node, Value};
 use crate::experiment::text::{deceives, did_you_mean, quote};
 use crate::experiment::write;
+use crate::experiment::{Language, Problem, Problems};
 
 /// The version of the format that this program writes.
 pub const VERSION: u32 = 1;
@@ -102,7 +102,10 @@ impl Answers {
     fn from_node(root: &Node, problems: &mut Vec<Problem>) -> Self {
         let mut answers = BTreeMap::new();
         let Value::Mapping(entries) = &root.value else {
-            let message = format!("expected questions and answers, found {}", root.value.kind());
+            let message = format!(
+                "expected questions and answers, found {}",
+                root.value.kind()
+            );
             problems.push(root.place.problem("", message, None));
             return Self::default();
         };
@@ -205,9 +208,7 @@ impl Answers {
         let before = self.0.get(key).cloned();
         let after = match item {
             _ if text.trim().is_empty() && language.is_none() => None,
-            Item::Choice(choice) if language.is_none() => {
-                Some(Answer::Text(choice.parse(text)?))
-            }
+            Item::Choice(choice) if language.is_none() => Some(Answer::Text(choice.parse(text)?)),
             Item::Choice(_) => {
                 return Err(Error::new(
                     "dmp.choice",
@@ -259,9 +260,7 @@ fn in_language(
 
 fn answer(item: Item, node: &Node) -> Result<Answer> {
     match (item, &node.value) {
-        (Item::Choice(choice), Value::Scalar { text, .. }) => {
-            choice.parse(text).map(Answer::Text)
-        }
+        (Item::Choice(choice), Value::Scalar { text, .. }) => choice.parse(text).map(Answer::Text),
         (Item::Question(_), Value::Scalar { text, .. }) => checked(text).map(Answer::Text),
         (Item::Question(_), Value::Mapping(entries)) if !entries.is_empty() => {
             let mut texts = BTreeMap::new();
@@ -281,9 +280,10 @@ fn answer(item: Item, node: &Node) -> Result<Answer> {
                         .hint(hint));
                     }
                 };
-                let text = entry.node.text().ok_or_else(|| {
-                    Error::new("dmp.text", format!("`{}` is no text", entry.key))
-                })?;
+                let text = entry
+                    .node
+                    .text()
+                    .ok_or_else(|| Error::new("dmp.text", format!("`{}` is no text", entry.key)))?;
                 texts.insert(tongue, checked(text)?);
             }
             Ok(Answer::In(texts))
@@ -408,22 +408,54 @@ mod tests {
         let mut answers = Answers::default();
         assert!(answers.set("4a", "oui", None, Language::Fr).unwrap());
         assert!(!answers.set("4a", "oui\r\n", None, Language::Fr).unwrap());
-        assert!(answers.set("4a", "yes", Some(Language::En), Language::Fr).unwrap());
+        assert!(
+            answers
+                .set("4a", "yes", Some(Language::En), Language::Fr)
+                .unwrap()
+        );
         let answer = answers.get("4a").unwrap();
-        assert_eq!(answer.text(Language::Fr, Language::Fr), ("oui", Language::Fr));
-        assert_eq!(answer.text(Language::En, Language::Fr), ("yes", Language::En));
-        assert!(answers.set("4a", "", Some(Language::Fr), Language::Fr).unwrap());
+        assert_eq!(
+            answer.text(Language::Fr, Language::Fr),
+            ("oui", Language::Fr)
+        );
+        assert_eq!(
+            answer.text(Language::En, Language::Fr),
+            ("yes", Language::En)
+        );
+        assert!(
+            answers
+                .set("4a", "", Some(Language::Fr), Language::Fr)
+                .unwrap()
+        );
         let answer = answers.get("4a").unwrap();
-        assert_eq!(answer.text(Language::Fr, Language::Fr), ("yes", Language::En));
+        assert_eq!(
+            answer.text(Language::Fr, Language::Fr),
+            ("yes", Language::En)
+        );
         assert!(answers.set("4a", " ", None, Language::Fr).unwrap());
         assert!(answers.get("4a").is_none());
-        assert_eq!(answers.set("4x", "a", None, Language::Fr).unwrap_err().code(), "dmp.question");
         assert_eq!(
-            answers.set("access", "open", Some(Language::En), Language::Fr).unwrap_err().code(),
+            answers
+                .set("4x", "a", None, Language::Fr)
+                .unwrap_err()
+                .code(),
+            "dmp.question"
+        );
+        assert_eq!(
+            answers
+                .set("access", "open", Some(Language::En), Language::Fr)
+                .unwrap_err()
+                .code(),
             "dmp.choice"
         );
         let long = "x".repeat(1 << 20);
-        assert_eq!(answers.set("4a", &long, None, Language::Fr).unwrap_err().code(), "dmp.too-large");
+        assert_eq!(
+            answers
+                .set("4a", &long, None, Language::Fr)
+                .unwrap_err()
+                .code(),
+            "dmp.too-large"
+        );
     }
 
     #[test]
@@ -431,8 +463,14 @@ mod tests {
         let unit = read("4a: unité\n6b: { fr: temps, en: time }\naccess: open\n").unwrap();
         let own = read("4a: expérience\n").unwrap();
         let all = own.over(&unit);
-        assert_eq!(all.get("4a").unwrap().text(Language::Fr, Language::Fr).0, "expérience");
-        assert_eq!(all.get("6b").unwrap().text(Language::En, Language::Fr).0, "time");
+        assert_eq!(
+            all.get("4a").unwrap().text(Language::Fr, Language::Fr).0,
+            "expérience"
+        );
+        assert_eq!(
+            all.get("6b").unwrap().text(Language::En, Language::Fr).0,
+            "time"
+        );
         assert_eq!(all.choice("access"), Some("open"));
     }
 }

@@ -263,7 +263,10 @@ impl Facts {
                 .iter()
                 .map(|each| Funding {
                     funder: each.funder.clone(),
-                    ror: each.ror.clone().or_else(|| known.registry.ror(&each.funder)),
+                    ror: each
+                        .ror
+                        .clone()
+                        .or_else(|| known.registry.ror(&each.funder)),
                     fundref: known
                         .registry
                         .organisation(&each.funder)
@@ -334,7 +337,11 @@ impl Facts {
     /// The organisations that people come from, each once, in order.
     pub fn organisations(&self) -> Vec<&Organisation> {
         let mut found: Vec<&Organisation> = Vec::new();
-        for organisation in self.people.iter().filter_map(|each| each.affiliation.as_ref()) {
+        for organisation in self
+            .people
+            .iter()
+            .filter_map(|each| each.affiliation.as_ref())
+        {
             if !found.contains(&organisation) {
                 found.push(organisation);
             }

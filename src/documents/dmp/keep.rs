@@ -158,7 +158,13 @@ pub fn write(metadata: &Dir, plan: &Plan, templates: &Templates) -> Result<Writt
     }
     let mut result = Written::default();
     for output in outputs(plan, templates)? {
-        match file::put(&dir, output.name, &output.body, output.comment, &output.made)? {
+        match file::put(
+            &dir,
+            output.name,
+            &output.body,
+            output.comment,
+            &output.made,
+        )? {
             Put::Unchanged => {}
             Put::Written => result.written.push(format!("{prefix}{}", output.name)),
             Put::Kept(beside) => {

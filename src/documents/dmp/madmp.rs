@@ -43,7 +43,10 @@ pub fn document(plan: &Plan) -> Value {
         put("contributor", contributors.into());
     }
     put("project", json!([project(plan)]));
-    put("ethical_issues_exist", yes_no(plan, "ethical-issues").into());
+    put(
+        "ethical_issues_exist",
+        yes_no(plan, "ethical-issues").into(),
+    );
     if let Some(text) = said(plan, "4c") {
         put("ethical_issues_description", text.into());
     }
@@ -164,7 +167,9 @@ fn project(plan: &Plan) -> Value {
         .iter()
         .map(|each| {
             let funder = match (&each.fundref, &each.ror) {
-                (Some(doi), _) => json!({"identifier": format!("https://doi.org/{doi}"), "type": "fundref"}),
+                (Some(doi), _) => {
+                    json!({"identifier": format!("https://doi.org/{doi}"), "type": "fundref"})
+                }
                 (None, Some(url)) => json!({"identifier": url, "type": "ror"}),
                 (None, None) => json!({"identifier": each.funder, "type": "other"}),
             };
@@ -264,14 +269,24 @@ fn metadata(plan: &Plan) -> Vec<Value> {
             "metadata_standard_id": {"identifier": url, "type": "url"},
         }));
     };
-    if plan.facts.variables.iter().any(|each| each.standard_name.is_some()) {
+    if plan
+        .facts
+        .variables
+        .iter()
+        .any(|each| each.standard_name.is_some())
+    {
         standard(
             "https://rdamsc.bath.ac.uk/msc/m5",
             "Noms normalisés de la convention CF (Climate and Forecast) pour les variables",
             "Standard names of the CF (Climate and Forecast) conventions for variables",
         );
     }
-    if plan.facts.documents.iter().any(|name| name == "CITATION.cff") {
+    if plan
+        .facts
+        .documents
+        .iter()
+        .any(|name| name == "CITATION.cff")
+    {
         standard(
             "https://citation-file-format.github.io",
             "Fiche de citation (Citation File Format)",
@@ -301,14 +316,22 @@ fn security(plan: &Plan) -> Value {
 
 fn resources(plan: &Plan) -> Vec<Value> {
     let facts = &plan.facts;
-    let platform = facts.facility.as_ref().and_then(|each| each.platform.as_ref());
+    let platform = facts
+        .facility
+        .as_ref()
+        .and_then(|each| each.platform.as_ref());
     platform
         .map(|name| json!({"name": name}))
         .into_iter()
-        .chain(facts.sources.iter().map(|source| match &source.description {
-            Some(text) => json!({"name": source.id, "description": text}),
-            None => json!({"name": source.id}),
-        }))
+        .chain(
+            facts
+                .sources
+                .iter()
+                .map(|source| match &source.description {
+                    Some(text) => json!({"name": source.id, "description": text}),
+                    None => json!({"name": source.id}),
+                }),
+        )
         .collect()
 }
 
@@ -382,10 +405,8 @@ fn deposit(plan: &Plan, media: &[&str]) -> Option<Value> {
         deposit["issued"] = day.into();
     }
     // A licence needs the day from which it holds: that of the release, or else the end of the experiment.
-    if let (Some(licence), Some(day)) = (
-        &plan.facts.licence,
-        release.or(plan.facts.end.as_deref()),
-    ) && access != "closed"
+    if let (Some(licence), Some(day)) = (&plan.facts.licence, release.or(plan.facts.end.as_deref()))
+        && access != "closed"
     {
         deposit["license"] = json!([{"license_ref": licence.url, "start_date": day}]);
     }

@@ -16,3 +16,6 @@ pub mod registry;
 pub mod roles;
 pub mod text;
 pub mod versions;
+
+#[cfg(test)]
+mod tests;

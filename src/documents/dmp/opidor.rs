@@ -36,10 +36,7 @@ pub fn document(plan: &Plan) -> Value {
         document.insert("project".into(), project(plan));
     }
     document.insert("researchOutput".into(), json!([output(plan)]));
-    document.insert(
-        "budget".into(),
-        json!({"description": rich(plan, &["6b"])}),
-    );
+    document.insert("budget".into(), json!({"description": rich(plan, &["6b"])}));
     document.into()
 }
 
@@ -65,7 +62,9 @@ fn rich(plan: &Plan, questions: &[&str]) -> String {
     let mut out = String::new();
     for question in questions {
         let facts = prose::facts(plan, question, l);
-        let answer = plan.answer(question, l).map(|(text, _)| prose::answer(text));
+        let answer = plan
+            .answer(question, l)
+            .map(|(text, _)| prose::answer(text));
         for block in facts.iter().chain(answer.iter().flatten()) {
             html(&mut out, block, l);
         }
@@ -128,14 +127,21 @@ fn meta(plan: &Plan) -> Value {
         ("title", Some(plan.title(facts.own()).into())),
         (
             "version",
-            plan.version.map(|version| version.title(Language::Fr).into()),
+            plan.version
+                .map(|version| version.title(Language::Fr).into()),
         ),
         (
             "description",
-            facts.description.as_ref().map(|text| paragraphs(text).into()),
+            facts
+                .description
+                .as_ref()
+                .map(|text| paragraphs(text).into()),
         ),
         ("dmpLanguage", Some(language(plan).into())),
-        ("contact", Some(json!([contact(plan, "Responsable du plan")]))),
+        (
+            "contact",
+            Some(json!([contact(plan, "Responsable du plan")])),
+        ),
         ("creationDate", Some(day(&plan.created).into())),
         ("lastModifiedDate", Some(day(&plan.modified).into())),
         ("dmpId", Some(format!("urn:uuid:{}", facts.id).into())),
@@ -162,7 +168,10 @@ fn contact(plan: &Plan, role: &str) -> Value {
         }),
         (None, None) => json!({"nameType": "Personne", "lastName": OPEN, "firstName": ""}),
     };
-    let email = facts.contact.as_ref().and_then(|each| each.email.as_deref());
+    let email = facts
+        .contact
+        .as_ref()
+        .and_then(|each| each.email.as_deref());
     who["mbox"] = email.unwrap_or(NO_MAIL).into();
     json!({"person": who, "role": role})
 }
@@ -174,10 +183,16 @@ fn person(person: &Person) -> Value {
     known([
         ("nameType", Some("Personne".into())),
         ("lastName", Some(person.family.clone().into())),
-        ("firstName", Some(person.given.clone().unwrap_or_default().into())),
+        (
+            "firstName",
+            Some(person.given.clone().unwrap_or_default().into()),
+        ),
         ("personId", orcid.map(|url| url.clone().into())),
         ("idType", orcid.map(|_| "ORCID iD".into())),
-        ("affiliationName", affiliation.map(|each| each.name.clone().into())),
+        (
+            "affiliationName",
+            affiliation.map(|each| each.name.clone().into()),
+        ),
         ("affiliationId", ror.map(|url| url.clone().into())),
         ("affiliationIdType", ror.map(|_| "ROR ID".into())),
     ])
@@ -210,7 +225,12 @@ fn partner(organisation: &Organisation) -> Value {
 
 /// The organisations that people come from, otherwise that of the facility.
 fn partners(plan: &Plan) -> Option<Value> {
-    let mut found: Vec<Value> = plan.facts.organisations().into_iter().map(partner).collect();
+    let mut found: Vec<Value> = plan
+        .facts
+        .organisations()
+        .into_iter()
+        .map(partner)
+        .collect();
     if found.is_empty() {
         found.extend(plan.facts.facility.as_ref().map(|each| {
             partner(&Organisation {
@@ -242,7 +262,10 @@ fn funding(plan: &Plan) -> Option<Value> {
                 ("funder", Some(funder)),
                 ("grantId", each.grant.clone().map(Into::into)),
                 // A grant that has a number was granted; of the others nothing is known.
-                ("fundingStatus", each.grant.as_ref().map(|_| "Approuvé".into())),
+                (
+                    "fundingStatus",
+                    each.grant.as_ref().map(|_| "Approuvé".into()),
+                ),
             ])
         })
         .collect();
@@ -302,7 +325,11 @@ fn entity(plan: &Plan) -> Value {
             "contributor",
             contributors(
                 plan,
-                &[Role::PrincipalInvestigator, Role::ProjectLeader, Role::DataManager],
+                &[
+                    Role::PrincipalInvestigator,
+                    Role::ProjectLeader,
+                    Role::DataManager,
+                ],
             ),
         ),
     ])
@@ -318,7 +345,10 @@ fn output(plan: &Plan) -> Value {
             "personalDataIssues",
             Some(json!({"description": rich(plan, &["4a"])})),
         ),
-        ("legalIssues", Some(json!({"description": rich(plan, &["4b"])}))),
+        (
+            "legalIssues",
+            Some(json!({"description": rich(plan, &["4b"])})),
+        ),
         (
             "ethicalIssues",
             ethics.then(|| json!({"description": rich(plan, &["4c"])})),
@@ -358,9 +388,18 @@ fn description(plan: &Plan) -> Value {
         ("contact", Some(json!([contact(plan, "Personne contact")]))),
         ("datasetId", Some(id.into())),
         ("idType", Some(kind.into())),
-        ("containsPersonalData", Some(label(plan, "personal-data").into())),
-        ("containsSensitiveData", Some(label(plan, "sensitive-data").into())),
-        ("hasEthicalIssues", Some(label(plan, "ethical-issues").into())),
+        (
+            "containsPersonalData",
+            Some(label(plan, "personal-data").into()),
+        ),
+        (
+            "containsSensitiveData",
+            Some(label(plan, "sensitive-data").into()),
+        ),
+        (
+            "hasEthicalIssues",
+            Some(label(plan, "ethical-issues").into()),
+        ),
     ])
 }
 
@@ -371,7 +410,10 @@ fn reuse(plan: &Plan) -> String {
         (Some("no"), Language::En) => "No existing data is re-used.",
         // What is re-used, people said under 1a.
         (Some(_), _) if plan.answer("1a", l).is_some() => {
-            return plan.answer("1a", l).map(|(text, _)| paragraphs(text)).unwrap_or_default();
+            return plan
+                .answer("1a", l)
+                .map(|(text, _)| paragraphs(text))
+                .unwrap_or_default();
         }
         _ => OPEN,
     };
@@ -484,7 +526,9 @@ fn sharing(plan: &Plan) -> Value {
             "licenseUrl": format!("https://spdx.org/licenses/{}.json", each.spdx),
         })
     });
-    let start = release.or(facts.end.as_deref()).filter(|_| licence.is_some());
+    let start = release
+        .or(facts.end.as_deref())
+        .filter(|_| licence.is_some());
     let distribution = known([
         ("fileName", Some(facts.code.clone().into())),
         ("dataAccess", access.map(Into::into)),
@@ -519,7 +563,11 @@ fn preservation(plan: &Plan) -> Value {
         ("volumeUnit", Some(unit.into())),
         (
             "startDate",
-            facts.end.clone().filter(|_| facts.kept_until.is_some()).map(Into::into),
+            facts
+                .end
+                .clone()
+                .filter(|_| facts.kept_until.is_some())
+                .map(Into::into),
         ),
         ("endDate", facts.kept_until.clone().map(Into::into)),
         ("finalDisposition", Some(OPEN.into())),

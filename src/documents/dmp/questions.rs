@@ -372,9 +372,9 @@ impl Choice {
             ChoiceKind::Word(allowed) if allowed.contains(&text) => Ok(text.to_owned()),
             ChoiceKind::Word(allowed) => Err(wrong(format!("one of {}", allowed.join(", ")))),
             ChoiceKind::Day => Date::parse(text).map(|date| date.to_string()),
-            ChoiceKind::Address => address(text)
-                .map(str::to_owned)
-                .ok_or_else(|| wrong("an address like `https://entrepot.recherche.data.gouv.fr`".into())),
+            ChoiceKind::Address => address(text).map(str::to_owned).ok_or_else(|| {
+                wrong("an address like `https://entrepot.recherche.data.gouv.fr`".into())
+            }),
         }
     }
 }

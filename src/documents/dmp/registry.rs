@@ -167,10 +167,7 @@ mod tests {
     #[test]
     fn an_organisation_is_known_by_its_names() {
         let registry = Registry::read(None).unwrap();
-        assert_eq!(
-            registry.ror("cnrs").unwrap(),
-            "https://ror.org/02feahw73"
-        );
+        assert_eq!(registry.ror("cnrs").unwrap(), "https://ror.org/02feahw73");
         let anr = registry
             .organisation("Agence nationale de la recherche")
             .unwrap();
@@ -182,11 +179,20 @@ mod tests {
     fn a_repository_is_known_by_its_address() {
         let registry = Registry::read(None).unwrap();
         let known = registry.repository("https://zenodo.org/communities/lakes");
-        assert_eq!((known.name.as_str(), known.identifiers), ("Zenodo", Some(Identifiers::Doi)));
+        assert_eq!(
+            (known.name.as_str(), known.identifiers),
+            ("Zenodo", Some(Identifiers::Doi))
+        );
         assert_eq!(known.url, "https://zenodo.org/communities/lakes");
         let unknown = registry.repository("https://data.example.org/x");
-        assert_eq!((unknown.name.as_str(), unknown.identifiers), ("data.example.org", None));
-        assert_eq!(registry.repository("https://zenodo.org.example.com").name, "zenodo.org.example.com");
+        assert_eq!(
+            (unknown.name.as_str(), unknown.identifiers),
+            ("data.example.org", None)
+        );
+        assert_eq!(
+            registry.repository("https://zenodo.org.example.com").name,
+            "zenodo.org.example.com"
+        );
     }
 
     #[test]
@@ -197,7 +203,11 @@ mod tests {
             "people: []",
             "[",
         ] {
-            assert_eq!(Registry::read(Some(text)).unwrap_err().code(), "registry.invalid", "{text}");
+            assert_eq!(
+                Registry::read(Some(text)).unwrap_err().code(),
+                "registry.invalid",
+                "{text}"
+            );
         }
     }
 }

@@ -26,8 +26,14 @@ pub(in crate::documents) const BUILT_IN: &[(&str, &str)] = &[
         "en/_block",
         include_str!("../../../templates/documents/en/_block.hbs"),
     ),
-    ("fr/dmp", include_str!("../../../templates/documents/fr/dmp.hbs")),
-    ("en/dmp", include_str!("../../../templates/documents/en/dmp.hbs")),
+    (
+        "fr/dmp",
+        include_str!("../../../templates/documents/fr/dmp.hbs"),
+    ),
+    (
+        "en/dmp",
+        include_str!("../../../templates/documents/en/dmp.hbs"),
+    ),
 ];
 
 /// Everything that the template sees.
@@ -111,7 +117,9 @@ fn part(plan: &Plan, id: &'static str, language: Language, open: &[Open]) -> Que
         id,
         text: "",
         facts: prose::facts(plan, id, language),
-        answer: answer.map(|(text, _)| prose::answer(text)).unwrap_or_default(),
+        answer: answer
+            .map(|(text, _)| prose::answer(text))
+            .unwrap_or_default(),
         answer_language: answer
             .filter(|(_, written)| *written != language)
             .map(|(_, written)| words::language(language, written)),
@@ -146,5 +154,9 @@ pub fn page_of(markdown: &str, plan: &Plan, language: Language) -> String {
 /// # Errors
 /// As [`markdown`].
 pub fn html(plan: &Plan, language: Language, templates: &Templates) -> Result<String> {
-    Ok(page_of(&markdown(plan, language, templates)?, plan, language))
+    Ok(page_of(
+        &markdown(plan, language, templates)?,
+        plan,
+        language,
+    ))
 }

@@ -112,7 +112,11 @@ pub(super) fn kinds(say: &Say<'_>) -> Vec<Block> {
             vec![
                 variable.name.clone(),
                 cell(variable.label.as_ref()),
-                variable.unit.as_deref().map(|text| unit(say, text)).unwrap_or_default(),
+                variable
+                    .unit
+                    .as_deref()
+                    .map(|text| unit(say, text))
+                    .unwrap_or_default(),
                 cell(variable.sensor.as_ref()),
             ]
         });
@@ -166,13 +170,17 @@ fn unit_word(word: &str) -> Option<String> {
         .map_or((letters, ""), |letters| (letters, "⁻"));
     let digits = word.get(letters.len()..)?.trim_start_matches('-');
     if letters.is_empty()
-        || !letters.chars().all(|c| c.is_alphabetic() || matches!(c, '%' | '°'))
+        || !letters
+            .chars()
+            .all(|c| c.is_alphabetic() || matches!(c, '%' | '°'))
         || (digits.is_empty() && !sign.is_empty())
     {
         return None;
     }
     let raised = digits.chars().map(|digit| {
-        let at = digit.to_digit(10).and_then(|digit| usize::try_from(digit).ok())?;
+        let at = digit
+            .to_digit(10)
+            .and_then(|digit| usize::try_from(digit).ok())?;
         "⁰¹²³⁴⁵⁶⁷⁸⁹".chars().nth(at)
     });
     let letters = match letters {
@@ -182,7 +190,10 @@ fn unit_word(word: &str) -> Option<String> {
         }
         other => other.to_owned(),
     };
-    Some(format!("{letters}{sign}{}", raised.collect::<Option<String>>()?))
+    Some(format!(
+        "{letters}{sign}{}",
+        raised.collect::<Option<String>>()?
+    ))
 }
 
 fn formats_table(say: &Say<'_>) -> Block {
@@ -303,10 +314,26 @@ fn tree(say: &Say<'_>) -> Block {
 /// What the files in `metadata/` are.
 fn documents(say: &Say<'_>) -> Vec<String> {
     let kinds: [(&str, &str, &str); 5] = [
-        ("README", "présentation de l'expérience (README)", "description of the experiment (README)"),
-        ("ACCESS", "guide d'accès aux données", "guide to the data's access"),
-        ("DATA-DICTIONARY", "dictionnaire des données", "data dictionary"),
-        ("CITATION", "fiche de citation (CITATION.cff)", "citation file (CITATION.cff)"),
+        (
+            "README",
+            "présentation de l'expérience (README)",
+            "description of the experiment (README)",
+        ),
+        (
+            "ACCESS",
+            "guide d'accès aux données",
+            "guide to the data's access",
+        ),
+        (
+            "DATA-DICTIONARY",
+            "dictionnaire des données",
+            "data dictionary",
+        ),
+        (
+            "CITATION",
+            "fiche de citation (CITATION.cff)",
+            "citation file (CITATION.cff)",
+        ),
         ("LICENCE", "texte de la licence", "text of the licence"),
     ];
     kinds
@@ -318,7 +345,12 @@ fn documents(say: &Say<'_>) -> Vec<String> {
                     .iter()
                     .any(|name| name.starts_with(stem) && name.contains(end))
             };
-            if !say.facts.documents.iter().any(|name| name.starts_with(stem)) {
+            if !say
+                .facts
+                .documents
+                .iter()
+                .any(|name| name.starts_with(stem))
+            {
                 return None;
             }
             let languages: Vec<&str> = [
@@ -332,7 +364,11 @@ fn documents(say: &Say<'_>) -> Vec<String> {
             Some(if languages.is_empty() {
                 say.t(fr, en).to_owned()
             } else {
-                format!("{}, {}", say.t(fr, en), languages.join(say.t(" et ", " and ")))
+                format!(
+                    "{}, {}",
+                    say.t(fr, en),
+                    languages.join(say.t(" et ", " and "))
+                )
             })
         })
         .collect()

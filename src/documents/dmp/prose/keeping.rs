@@ -57,7 +57,13 @@ pub(super) fn secured(say: &Say<'_>) -> Vec<Block> {
             };
             let mut row = vec![person.name.clone(), access.to_owned()];
             if ends {
-                row.push(person.until.as_deref().map(|day| say.day(day)).unwrap_or_default());
+                row.push(
+                    person
+                        .until
+                        .as_deref()
+                        .map(|day| say.day(day))
+                        .unwrap_or_default(),
+                );
             }
             row
         });
@@ -74,7 +80,11 @@ pub(super) fn secured(say: &Say<'_>) -> Vec<Block> {
             "On this trial NAS, these rights are declared, but not enforced.",
         )
     });
-    let doors: Vec<&str> = facts.doors.iter().filter_map(|each| door(say, each)).collect();
+    let doors: Vec<&str> = facts
+        .doors
+        .iter()
+        .filter_map(|each| door(say, each))
+        .collect();
     if facts.enforced && !doors.is_empty() {
         blocks.push(Block::paragraph(say.item(
             "Voies d'accès ouvertes aux membres",
@@ -102,7 +112,10 @@ fn door(say: &Say<'_>, door: &str) -> Option<&'static str> {
         "sftp" => ("SFTP (chiffré)", "SFTP (encrypted)"),
         "rsync" => ("rsync sur SSH (chiffré)", "rsync over SSH (encrypted)"),
         "ftp" => ("FTP (non chiffré)", "FTP (not encrypted)"),
-        "nfs" => ("NFS, pour des machines désignées", "NFS, for machines that are named"),
+        "nfs" => (
+            "NFS, pour des machines désignées",
+            "NFS, for machines that are named",
+        ),
         _ => return None,
     };
     Some(match say.l {

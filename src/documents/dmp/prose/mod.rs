@@ -71,10 +71,19 @@ impl Block {
     /// Its lines, for plain text and comparisons.
     pub fn lines(&self) -> Vec<String> {
         let mut lines = Vec::new();
-        lines.extend(self.paragraph.iter().flat_map(|text| text.lines().map(str::to_owned)));
+        lines.extend(
+            self.paragraph
+                .iter()
+                .flat_map(|text| text.lines().map(str::to_owned)),
+        );
         lines.extend(self.list.iter().flatten().map(|item| format!("- {item}")));
         if let Some(table) = &self.table {
-            lines.extend(table.rows.iter().map(|row| format!("- {}", row.join(" ; "))));
+            lines.extend(
+                table
+                    .rows
+                    .iter()
+                    .map(|row| format!("- {}", row.join(" ; "))),
+            );
         }
         lines
     }
@@ -123,7 +132,10 @@ pub fn answer(text: &str) -> Vec<Block> {
     };
     for line in text.lines() {
         let trimmed = line.trim();
-        if let Some(item) = trimmed.strip_prefix("- ").or_else(|| trimmed.strip_prefix("* ")) {
+        if let Some(item) = trimmed
+            .strip_prefix("- ")
+            .or_else(|| trimmed.strip_prefix("* "))
+        {
             if items.is_empty() {
                 close(&mut paragraph, &mut items, &mut blocks);
             }
@@ -214,7 +226,11 @@ impl<'p> Say<'p> {
             Language::Fr => fr,
             Language::En => en,
         };
-        let noun = if words::is_plural(self.l, count) { many } else { one };
+        let noun = if words::is_plural(self.l, count) {
+            many
+        } else {
+            one
+        };
         format!("{}\u{a0}{noun}", words::number(self.l, count))
     }
 

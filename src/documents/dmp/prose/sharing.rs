@@ -10,18 +10,26 @@ pub(super) fn shared(say: &Say<'_>) -> Vec<Block> {
     let day = say.choice("release").map(|day| say.day(day));
     let sentence = match (say.choice("access"), day) {
         (Some("open"), None) => say
-            .t("Les données seront en accès ouvert.", "The data will be open to everybody.")
+            .t(
+                "Les données seront en accès ouvert.",
+                "The data will be open to everybody.",
+            )
             .to_owned(),
         (Some("open"), Some(day)) => match say.l {
             Language::Fr => format!("Les données seront en accès ouvert à partir du {day}."),
             Language::En => format!("The data will be open to everybody from {day} on."),
         },
         (Some("restricted"), None) => say
-            .t("Les données seront en accès restreint.", "Access to the data will be restricted.")
+            .t(
+                "Les données seront en accès restreint.",
+                "Access to the data will be restricted.",
+            )
             .to_owned(),
         (Some("restricted"), Some(day)) => match say.l {
             Language::Fr => format!("Les données seront en accès restreint à partir du {day}."),
-            Language::En => format!("The data will be accessible, with restrictions, from {day} on."),
+            Language::En => {
+                format!("The data will be accessible, with restrictions, from {day} on.")
+            }
         },
         (Some("embargoed"), None) => say
             .t(
@@ -30,11 +38,18 @@ pub(super) fn shared(say: &Say<'_>) -> Vec<Block> {
             )
             .to_owned(),
         (Some("embargoed"), Some(day)) => match say.l {
-            Language::Fr => format!("Les données seront sous embargo jusqu'au {day}, puis en accès ouvert."),
-            Language::En => format!("The data will be under embargo until {day}, then open to everybody."),
+            Language::Fr => {
+                format!("Les données seront sous embargo jusqu'au {day}, puis en accès ouvert.")
+            }
+            Language::En => {
+                format!("The data will be under embargo until {day}, then open to everybody.")
+            }
         },
         (Some("closed"), _) => say
-            .t("Les données ne seront pas diffusées.", "The data will not be shared.")
+            .t(
+                "Les données ne seront pas diffusées.",
+                "The data will not be shared.",
+            )
             .to_owned(),
         _ => return Vec::new(),
     };
@@ -201,7 +216,11 @@ pub(super) fn responsible(say: &Say<'_>) -> Vec<Block> {
             vec![
                 person.name.clone(),
                 roles.join(", "),
-                person.affiliation.as_ref().map(|each| each.name.clone()).unwrap_or_default(),
+                person
+                    .affiliation
+                    .as_ref()
+                    .map(|each| each.name.clone())
+                    .unwrap_or_default(),
                 orcid.trim_start_matches("https://orcid.org/").to_owned(),
             ]
         });
