@@ -114,7 +114,7 @@ pub fn run(desk: &Desk<'_>, command: &Command) -> Result<Exit> {
                 &Code::parse(code)?,
                 version,
                 format,
-                tongue(language)?,
+                tongue(language.as_ref())?,
             )?;
             print(desk, &serde_json::json!({"text": text}), || text.clone())
         }
@@ -145,7 +145,7 @@ pub fn run(desk: &Desk<'_>, command: &Command) -> Result<Exit> {
             let given = Given {
                 question,
                 text: said.as_deref().unwrap_or_default(),
-                language: tongue(language)?,
+                language: tongue(language.as_ref())?,
                 from: None,
                 dry_run: *dry_run,
             };
@@ -170,7 +170,7 @@ pub fn run(desk: &Desk<'_>, command: &Command) -> Result<Exit> {
                 &Code::parse(code)?,
                 version_or_now(from)?,
                 version_or_now(to)?,
-                tongue(language)?,
+                tongue(language.as_ref())?,
             )?;
             print(desk, &changes, || diff_text(&changes))
         }
@@ -190,8 +190,8 @@ fn print(
     Ok(Exit::Done)
 }
 
-fn tongue(language: &Option<String>) -> Result<Option<Language>> {
-    language.as_deref().map(Language::parse).transpose()
+fn tongue(language: Option<&String>) -> Result<Option<Language>> {
+    language.map(|text| Language::parse(text)).transpose()
 }
 
 fn version_or_now(text: &str) -> Result<Option<Version>> {

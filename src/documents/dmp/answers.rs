@@ -230,6 +230,7 @@ impl Answers {
     }
 
     /// These answers, and those of the unit where there are none.
+    #[must_use]
     pub fn over(mut self, unit: &Self) -> Self {
         for (key, answer) in &unit.0 {
             self.0.entry(key.clone()).or_insert_with(|| answer.clone());

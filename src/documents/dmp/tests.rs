@@ -294,11 +294,11 @@ fn a_plan_is_read_back_as_it_was_and_keeps_its_times() {
 fn what_changed_between_two_plans_is_told_line_by_line() {
     let first = plan(FULL, "6b: du temps\n", &["csv"], None);
     assert_eq!(versions::diff(&first, &first, Language::Fr), []);
-    let changed = FULL
+    let edited = FULL
         .replace("years: 10", "years: 20")
         .replace("Effets", "Suites");
     let second = plan(
-        &changed,
+        &edited,
         "6b: |-\n  du temps\n\n  de l'argent\nreuse: no\n",
         &["csv"],
         None,
