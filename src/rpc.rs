@@ -4,8 +4,6 @@
 //!
 //! A caller of the role `user` sees only the experiments that they are a member of, and changes nothing.
 
-mod dmp;
-
 use std::io::Read as _;
 use std::path::PathBuf;
 
@@ -17,14 +15,17 @@ use crate::error::{Error, Result};
 use crate::experiment::{Access, Code, Language};
 use crate::provision::site::Site;
 use crate::provision::{
-    adopt, base, check, create, desired, doctor, documents, lifecycle, list, show,
+    adopt, base, check, create, desired, doctor, documents, ingest, lifecycle, list, show, source,
 };
+
+mod deliveries;
+mod dmp;
 
 /// The longest request.
 const SIZE_LIMIT: u64 = 4 << 20;
 
 /// The methods, as the web UI calls them.
-pub const METHODS: [&str; 28] = [
+pub const METHODS: &[&str] = &[
     "add-base",
     "adopt-experiment",
     "answer-dmp",
@@ -39,15 +40,20 @@ pub const METHODS: [&str; 28] = [
     "doctor",
     "due-experiments",
     "edit-experiment",
+    "enrol-source",
+    "ingest",
+    "landing",
     "list-bases",
     "list-dmp-questions",
     "list-documents",
     "list-experiments",
     "list-layouts",
+    "list-sources",
     "methods",
     "plan-experiment",
     "remove-experiment",
     "reopen-experiment",
+    "revoke-source",
     "rights",
     "show-dmp",
     "show-document",
@@ -384,7 +390,7 @@ fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
             value(doctor::examine(site))
         }
         _ if dmp::METHODS.contains(&method) => dmp::call(site, method, given),
-        _ => anybody(site, method, given),
+        _ => deliveries::admin(site, method, given),
     }
 }
 
@@ -431,6 +437,16 @@ fn user(site: &Site, method: &str, request: &Request) -> Result<Value> {
             let wanted: ShowDocument = params(given)?;
             visible(site, &wanted.code, name)?;
             show_document(site, &wanted)
+        }
+        "landing" => {
+            let code = params::<One>(given)?.code;
+            visible(site, &code, name)?;
+            value(ingest::landing(site, &code)?)
+        }
+        "list-sources" => {
+            let code = params::<One>(given)?.code;
+            visible(site, &code, name)?;
+            value(source::list(site, &code)?)
         }
         "rights" => {
             let code = required(params::<Select>(given)?.code)?;

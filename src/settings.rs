@@ -36,6 +36,22 @@ pub struct Settings {
     pub templates: Option<PathBuf>,
     /// The unit's own answers in data management plans, in another place than `/etc/octonas/dmp-defaults.yaml`.
     pub dmp_defaults: Option<PathBuf>,
+    /// Taking in what sources deliver.
+    pub ingest: Ingest,
+}
+
+/// How deliveries are taken in.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Ingest {
+    /// For how many minutes a file that has no checksum must not have changed.
+    pub stable_minutes: u32,
+}
+
+impl Default for Ingest {
+    fn default() -> Self {
+        Self { stable_minutes: 5 }
+    }
 }
 
 /// Where OpenMediaVault is; only tests need another place than its own.

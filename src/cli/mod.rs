@@ -14,8 +14,10 @@ pub mod doctor;
 pub mod document;
 pub mod experiment;
 pub mod generate;
+pub mod ingest;
 pub mod layout;
 pub mod rights;
+pub mod source;
 
 /// Experiments on a NAS: storage, the right people and nobody else, a tree that everyone recognises.
 #[derive(Debug, Parser)]
@@ -76,6 +78,16 @@ pub enum Command {
     /// README, access guide, data dictionary, citation and licence of an experiment.
     #[command(subcommand)]
     Document(document::Command),
+    /// The machines that deliver data, and the keys with which they come in.
+    #[command(subcommand)]
+    Source(source::Command),
+    /// Take in what sources delivered: what is stable and right goes to its place and gets a receipt.
+    Ingest(ingest::Arguments),
+    /// What lies in the landings of an experiment, and why it waits.
+    Landing {
+        /// The experiment's code.
+        code: String,
+    },
     /// Who can do what, through which door, and why.
     Rights(rights::Arguments),
     /// Whether everything that OctoNAS needs is in order.
@@ -137,6 +149,9 @@ pub fn run(desk: &Desk<'_>, command: &Command) -> Result<Exit> {
         Command::Layout(command) => layout::run(desk, command),
         Command::Dmp(command) => dmp::run(desk, command),
         Command::Document(command) => document::run(desk, command),
+        Command::Source(command) => source::run(desk, command),
+        Command::Ingest(arguments) => ingest::run(desk, arguments),
+        Command::Landing { code } => ingest::landing(desk, code),
         Command::Rights(arguments) => rights::run(desk, arguments),
         Command::Doctor => doctor::run(desk),
         Command::Rpc(_)

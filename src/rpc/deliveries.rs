@@ -1,0 +1,80 @@
+//! What sources deliver, and the keys with which they come in.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{One, anybody, params, value};
+use crate::error::{Error, Result};
+use crate::experiment::{Code, SourceId};
+use crate::provision::site::Site;
+use crate::provision::{ingest, source};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Take {
+    #[serde(default)]
+    code: Option<Code>,
+    #[serde(default)]
+    all: bool,
+    #[serde(default)]
+    dry_run: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Enrolment {
+    code: Code,
+    source: SourceId,
+    #[serde(default)]
+    key: Option<String>,
+    #[serde(default)]
+    fingerprint: Option<String>,
+    #[serde(default)]
+    dry_run: bool,
+}
+
+/// What administrators may do.
+pub(super) fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
+    match method {
+        "ingest" => {
+            let take: Take = params(given)?;
+            if take.code.is_some() == take.all {
+                return Err(
+                    Error::new("rpc.params", "either `code` or `all` is needed").field("code")
+                );
+            }
+            value(ingest::ingest(site, take.code.as_ref(), take.dry_run)?)
+        }
+        "landing" => value(ingest::landing(site, &params::<One>(given)?.code)?),
+        "list-sources" => value(source::list(site, &params::<One>(given)?.code)?),
+        "enrol-source" => {
+            let given: Enrolment = params(given)?;
+            let text = given.key.as_deref().ok_or_else(|| {
+                Error::new(
+                    "rpc.params",
+                    "`key` is missing: the line of the `.pub` file",
+                )
+                .field("key")
+            })?;
+            value(source::enrol(
+                site,
+                &given.code,
+                &given.source,
+                text,
+                given.dry_run,
+            )?)
+        }
+        "revoke-source" => {
+            let given: Enrolment = params(given)?;
+            let fingerprint = given.fingerprint.as_deref();
+            value(source::revoke(
+                site,
+                &given.code,
+                &given.source,
+                fingerprint,
+                given.dry_run,
+            )?)
+        }
+        _ => anybody(site, method, given),
+    }
+}
