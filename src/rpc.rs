@@ -11,15 +11,17 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use crate::catalogue::examine::Options;
 use crate::error::{Error, Result};
-use crate::experiment::{Access, Code, Language};
+use crate::experiment::{Access, Code};
 use crate::provision::site::Site;
 use crate::provision::{
-    adopt, base, check, create, desired, doctor, documents, ingest, lifecycle, list, show, source,
+    adopt, base, check, create, desired, doctor, ingest, lifecycle, list, probe, show, source,
 };
 
 mod deliveries;
 mod dmp;
+mod texts;
 
 /// The longest request.
 const SIZE_LIMIT: u64 = 4 << 20;
@@ -51,6 +53,8 @@ pub const METHODS: &[&str] = &[
     "list-sources",
     "methods",
     "plan-experiment",
+    "probe-experiment",
+    "probe-file",
     "remove-experiment",
     "reopen-experiment",
     "revoke-source",
@@ -231,6 +235,16 @@ struct Adopt {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Examine {
+    code: Code,
+    #[serde(default)]
+    again: bool,
+    #[serde(default)]
+    dry_run: bool,
+}
+
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Folder {
     path: PathBuf,
@@ -247,34 +261,6 @@ struct Named {
 struct Rehearsal {
     #[serde(default)]
     dry_run: bool,
-}
-
-/// Without `code`: all experiments in service.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct BuildDocuments {
-    #[serde(default)]
-    code: Option<Code>,
-    #[serde(default)]
-    dry_run: bool,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ShowDocument {
-    code: Code,
-    name: String,
-    #[serde(default)]
-    language: Option<Language>,
-}
-
-fn show_document(site: &Site, wanted: &ShowDocument) -> Result<Value> {
-    value(documents::show(
-        site,
-        &wanted.code,
-        &wanted.name,
-        wanted.language,
-    )?)
 }
 
 fn params<T: DeserializeOwned>(value: &Value) -> Result<T> {
@@ -367,6 +353,15 @@ fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
                 select.user.as_deref(),
             )?)
         }
+        "probe-file" => value(probe::file(&absolute(&params::<Folder>(given)?.path)?)?),
+        "probe-experiment" => {
+            let examine: Examine = params(given)?;
+            let options = Options {
+                again: examine.again,
+                dry_run: examine.dry_run,
+            };
+            value(probe::experiment(site, &examine.code, options)?)
+        }
         "add-base" => value(base::add(site, &absolute(&params::<Folder>(given)?.path)?)?),
         "check-base" => value(base::check(
             site,
@@ -376,15 +371,7 @@ fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
             let Nothing {} = params(given)?;
             value(base::list(site)?)
         }
-        "build-documents" => {
-            let change: BuildDocuments = params(given)?;
-            match change.code {
-                Some(code) => value(documents::build(site, &code, change.dry_run)?),
-                None => value(documents::build_all(site, change.dry_run)?),
-            }
-        }
-        "list-documents" => value(documents::list_of(site, &params::<One>(given)?.code)?),
-        "show-document" => show_document(site, &params(given)?),
+        "build-documents" | "list-documents" | "show-document" => texts::admin(site, method, given),
         "doctor" => {
             let Nothing {} = params(given)?;
             value(doctor::examine(site))
@@ -428,16 +415,6 @@ fn user(site: &Site, method: &str, request: &Request) -> Result<Value> {
             visible(site, &code, name)?;
             value(show::show(site, &code)?)
         }
-        "list-documents" => {
-            let code = params::<One>(given)?.code;
-            visible(site, &code, name)?;
-            value(documents::list_of(site, &code)?)
-        }
-        "show-document" => {
-            let wanted: ShowDocument = params(given)?;
-            visible(site, &wanted.code, name)?;
-            show_document(site, &wanted)
-        }
         "landing" => {
             let code = params::<One>(given)?.code;
             visible(site, &code, name)?;
@@ -448,6 +425,7 @@ fn user(site: &Site, method: &str, request: &Request) -> Result<Value> {
             visible(site, &code, name)?;
             value(source::list(site, &code)?)
         }
+        "list-documents" | "show-document" => texts::user(site, method, given, name),
         "rights" => {
             let code = required(params::<Select>(given)?.code)?;
             visible(site, &code, name)?;

@@ -16,6 +16,7 @@ pub mod experiment;
 pub mod generate;
 pub mod ingest;
 pub mod layout;
+pub mod probe;
 pub mod rights;
 pub mod source;
 
@@ -90,6 +91,8 @@ pub enum Command {
     },
     /// Who can do what, through which door, and why.
     Rights(rights::Arguments),
+    /// What is inside a file, or inside all files of an experiment.
+    Probe(probe::Arguments),
     /// Whether everything that OctoNAS needs is in order.
     Doctor,
     /// One call of the web UI: JSON on standard input, JSON on standard output.
@@ -153,6 +156,7 @@ pub fn run(desk: &Desk<'_>, command: &Command) -> Result<Exit> {
         Command::Ingest(arguments) => ingest::run(desk, arguments),
         Command::Landing { code } => ingest::landing(desk, code),
         Command::Rights(arguments) => rights::run(desk, arguments),
+        Command::Probe(arguments) => probe::run(desk, arguments),
         Command::Doctor => doctor::run(desk),
         Command::Rpc(_)
         | Command::Jails(_)

@@ -8,7 +8,7 @@ use handlebars::{
 use serde_json::Value;
 
 use super::escape::{self, Format};
-use super::words;
+use super::{findings, words};
 use crate::experiment::{Access, Language, Role, SourceKind, Status};
 
 /// A helper that turns its parameters into a value.
@@ -220,8 +220,9 @@ fn values(registry: &mut Handlebars<'_>, l: Language) {
             Into::into
         )));
     gives!(registry, "finding", move |v| match v {
-        [Value::String(code), message] =>
-            Ok(words::finding(l, code).map_or_else(|| (*message).clone(), Into::into)),
+        [Value::String(code), message] => Ok(findings::french(code)
+            .filter(|_| l == Language::Fr)
+            .map_or_else(|| (*message).clone(), Into::into)),
         _ => Err("takes a code and a message".into()),
     });
 }
@@ -274,8 +275,11 @@ fn markup(registry: &mut Handlebars<'_>, format: Format) {
             let label = label.as_str().ok_or("its label is no text")?;
             let address = address.as_str().ok_or("its address is no text")?;
             Ok(match format {
-                Format::Markdown => {
+                Format::Markdown if address.contains(['(', ')']) => {
                     format!("[{}](<{}>)", escape::markdown(label), url(address)?)
+                }
+                Format::Markdown => {
+                    format!("[{}]({})", escape::markdown(label), url(address)?)
                 }
                 _ => format!("{} ({})", format.escape(label), url(address)?),
             })

@@ -6,6 +6,7 @@ pub mod dmp;
 pub mod escape;
 pub mod facts;
 pub mod file;
+mod findings;
 mod helpers;
 pub mod html;
 mod licence;

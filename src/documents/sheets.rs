@@ -145,6 +145,47 @@ impl Document {
         }
     }
 
+    /// The facts that its template gets; others change it in nothing.
+    const fn facts(self) -> &'static [&'static str] {
+        match self {
+            Self::Readme => &[
+                "contacts",
+                "data",
+                "experiment",
+                "facility",
+                "funding",
+                "keywords",
+                "kept_until",
+                "layout",
+                "licence",
+                "people",
+                "retention_years",
+                "sources",
+                "tree",
+                "tree_more",
+                "variables",
+            ],
+            Self::Access => &[
+                "contacts",
+                "doors",
+                "experiment",
+                "leaf",
+                "reading",
+                "served",
+            ],
+            Self::Dictionary => &["data", "dictionary", "experiment"],
+            Self::Citation => &[
+                "authors",
+                "contacts",
+                "experiment",
+                "facility",
+                "keywords",
+                "licence",
+            ],
+            Self::Licence => &["experiment", "licence"],
+        }
+    }
+
     const fn format(self) -> Format {
         match self {
             Self::Readme | Self::Access | Self::Dictionary => Format::Markdown,
@@ -211,9 +252,9 @@ pub fn find(name: &str, language: Language, own: Language) -> Result<Sheet> {
 /// The documents of one state of an experiment, made when they are asked for.
 pub struct Press<'p> {
     templates: &'p Templates,
-    facts: Value,
+    /// What each document gets, and the digest of it.
+    facts: Vec<(Document, Value, String)>,
     title: String,
-    inputs: String,
     own: Language,
     /// The Markdown that was made last: the page after it is made from the same.
     last: Option<(Document, Language, String)>,
@@ -222,15 +263,37 @@ pub struct Press<'p> {
 impl<'p> Press<'p> {
     /// Makes ready.
     pub fn new(templates: &'p Templates, facts: &Facts, own: Language) -> Result<Self> {
+        let mut all = serde_json::to_value(facts)
+            .map_err(|e| Error::new("output.failed", "cannot encode the facts").source(e))?;
+        if let Some(data) = all.get_mut("data").and_then(Value::as_object_mut) {
+            // The dictionary has them.
+            data.remove("series");
+        }
+        let facts = Document::ALL
+            .into_iter()
+            .map(|document| {
+                let some = select(&all, document.facts());
+                let digest = render::digest_of(&some)?;
+                Ok((document, some, digest))
+            })
+            .collect::<Result<_>>()?;
         Ok(Self {
             templates,
-            title: facts.experiment.title.clone(),
-            inputs: render::digest_of(facts)?,
-            facts: serde_json::to_value(facts)
-                .map_err(|e| Error::new("output.failed", "cannot encode the facts").source(e))?,
+            title: all["experiment"]["title"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned(),
+            facts,
             own,
             last: None,
         })
+    }
+
+    fn of(&self, document: Document) -> (&Value, &str) {
+        self.facts
+            .iter()
+            .find(|(of, _, _)| *of == document)
+            .map_or((&Value::Null, ""), |(_, facts, digest)| (facts, digest))
     }
 
     /// What a sheet would be made from.
@@ -239,7 +302,7 @@ impl<'p> Press<'p> {
             .templates
             .digest(sheet.language, sheet.document.template())?;
         Ok(Made {
-            inputs: self.inputs.clone(),
+            inputs: self.of(sheet.document).1.to_owned(),
             template,
         })
     }
@@ -255,7 +318,7 @@ impl<'p> Press<'p> {
                 sheet.language,
                 sheet.document.template(),
                 sheet.document.format(),
-                &self.facts,
+                self.of(sheet.document).0,
             )?,
         };
         let page = sheet.page.then(|| {
@@ -307,6 +370,15 @@ impl<'p> Press<'p> {
         }
         Ok(outcomes)
     }
+}
+
+/// These keys, and those that every document may show: the day and the version of the program.
+fn select(all: &Value, keys: &[&str]) -> Value {
+    keys.iter()
+        .chain(&["today", "octonas"])
+        .filter_map(|key| Some(((*key).to_owned(), all.get(key)?.clone())))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
 }
 
 fn comment(sheet: &Sheet) -> Comment {

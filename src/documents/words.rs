@@ -156,7 +156,7 @@ pub fn is_plural(language: Language, count: u64) -> bool {
 pub fn role(language: Language, role: Role) -> &'static str {
     let (fr, en) = match role {
         Role::PrincipalInvestigator => ("responsable scientifique", "principal investigator"),
-        Role::ProjectLeader => ("chef de projet", "project leader"),
+        Role::ProjectLeader => ("direction du projet", "project leader"),
         Role::DataManager => ("gestionnaire des données", "data manager"),
         Role::DataCollector => ("collecte des données", "data collection"),
         Role::DataCurator => ("curation des données", "data curation"),
@@ -285,11 +285,6 @@ pub fn point(language: Language, point: &str) -> Option<&'static str> {
         _ => return None,
     };
     Some(choose(language, fr, en))
-}
-
-/// What the probe remarked, by its code; what has no words here is shown as the probe says it.
-pub fn finding(_: Language, _: &str) -> Option<&'static str> {
-    None
 }
 
 /// What the probe calls a format, for people.

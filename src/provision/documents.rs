@@ -172,6 +172,7 @@ fn look(site: &Site, opened: &Opened) -> Result<Documents> {
 
 /// Writes them; whoever calls holds the lock of the experiment.
 fn print(site: &Site, opened: &Opened) -> Result<Documents> {
+    opened.metadata.remove_unfinished()?;
     let facts = facts(site, opened)?;
     let mut press = Press::new(&site.documents, &facts, opened.definition.language)?;
     let outcomes = press.print(&opened.metadata)?;

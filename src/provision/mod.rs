@@ -19,6 +19,7 @@ pub mod list;
 pub mod observe;
 pub mod plan;
 pub mod presence;
+pub mod probe;
 pub mod rights;
 pub mod show;
 pub mod site;

@@ -24,7 +24,7 @@ use crate::sys::lock::{self, Lock};
 use crate::sys::underneath::underneath;
 
 /// How long an operation waits for another one on the same NAS before it gives up.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Where an operation runs, for whom, and where it shows itself.
 pub struct Site {

@@ -293,6 +293,8 @@ fn a_user_sees_their_own_experiments_whatever_they_ask() {
         "show-layout",
         "list-experiments",
         "show-experiment",
+        "list-documents",
+        "show-document",
         "rights",
         "landing",
         "list-sources",
