@@ -51,7 +51,7 @@ fn limits(size: u64, seconds: u64) -> Result<(), String> {
     };
     set(Resource::RLIMIT_CPU, seconds)?;
     set(Resource::RLIMIT_AS, size.saturating_add(MEMORY))?;
-    set(Resource::RLIMIT_CORE, 0)?;
+    set(Resource::RLIMIT_CORE, 0)
 }
 
 /// From root to nobody; an ordinary user stays who they are.
