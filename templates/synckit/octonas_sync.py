@@ -1987,7 +1987,7 @@ def command_install(kit, places, arguments):
                 # Without an administrator's rights only a task for the time that one is logged on can be made.
                 (path, data), = files.items()
                 with open(path, "wb") as file:
-                    file.write(data.decode("utf-16").replace("S4U", "InteractiveToken").encode("utf-16"))
+                    file.write(data.decode("utf-16").replace(">S4U<", ">InteractiveToken<").encode("utf-16"))
                 why = start(command)
             if why:
                 raise Trouble(t("{command} failed: {why}", command=" ".join(command), why=why))
