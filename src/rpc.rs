@@ -12,18 +12,21 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::error::{Error, Result};
-use crate::experiment::Code;
+use crate::experiment::{Code, SourceId};
 use crate::provision::site::Site;
-use crate::provision::{adopt, base, check, create, desired, doctor, lifecycle, list, show};
+use crate::provision::{
+    adopt, base, check, create, desired, doctor, lifecycle, list, show, synckit,
+};
 
 /// The longest request.
 const SIZE_LIMIT: u64 = 4 << 20;
 
 /// The methods, as the web UI calls them.
-pub const METHODS: [&str; 20] = [
+pub const METHODS: [&str; 21] = [
     "add-base",
     "adopt-experiment",
     "apply-experiment",
+    "build-synckit",
     "check-base",
     "check-experiments",
     "close-experiment",
@@ -231,6 +234,42 @@ struct Rehearsal {
     dry_run: bool,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Kit {
+    code: Code,
+    source: SourceId,
+    #[serde(default)]
+    zip: Option<PathBuf>,
+    #[serde(default)]
+    output: Option<PathBuf>,
+    #[serde(default)]
+    directory: Option<String>,
+    #[serde(default)]
+    host: Option<String>,
+    #[serde(default)]
+    port: Option<u16>,
+    #[serde(default)]
+    watch: Vec<String>,
+    #[serde(default)]
+    dry_run: bool,
+}
+
+impl Kit {
+    fn target(&self) -> Result<Option<synckit::Target>> {
+        match (&self.output, &self.zip) {
+            (Some(path), None) => Ok(Some(synckit::Target::Directory(absolute(path)?))),
+            (None, Some(path)) => Ok(Some(synckit::Target::Zip(absolute(path)?))),
+            (None, None) if self.dry_run => Ok(None),
+            _ => Err(Error::new(
+                "rpc.params",
+                "`output` or `zip` says where to, and only one of them",
+            )
+            .field("zip")),
+        }
+    }
+}
+
 fn params<T: DeserializeOwned>(value: &Value) -> Result<T> {
     let value = if value.is_null() {
         json!({})
@@ -311,6 +350,25 @@ fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
                 dry_run: adopt.dry_run,
             };
             value(adopt::adopt(site, &absolute(&adopt.dir)?, &options)?)
+        }
+        "build-synckit" => {
+            let kit: Kit = params(given)?;
+            let target = kit.target()?;
+            let (code, source) = (kit.code, kit.source);
+            let options = synckit::Options {
+                directory: kit.directory,
+                host: kit.host,
+                port: kit.port,
+                watch: kit.watch,
+                dry_run: kit.dry_run,
+            };
+            value(synckit::build(
+                site,
+                &code,
+                &source,
+                target.as_ref(),
+                &options,
+            )?)
         }
         "due-experiments" => value(lifecycle::due(site, params::<Rehearsal>(given)?.dry_run)?),
         "rights" => {

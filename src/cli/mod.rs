@@ -14,6 +14,7 @@ pub mod experiment;
 pub mod generate;
 pub mod layout;
 pub mod rights;
+pub mod synckit;
 
 /// Experiments on a NAS: storage, the right people and nobody else, a tree that everyone recognises.
 #[derive(Debug, Parser)]
@@ -68,6 +69,9 @@ pub enum Command {
     /// Named templates of directory trees.
     #[command(subcommand)]
     Layout(layout::Command),
+    /// Programs that bring the data of acquisition machines here.
+    #[command(subcommand)]
+    Synckit(synckit::Command),
     /// Who can do what, through which door, and why.
     Rights(rights::Arguments),
     /// Whether everything that OctoNAS needs is in order.
@@ -127,6 +131,7 @@ pub fn run(desk: &Desk<'_>, command: &Command) -> Result<Exit> {
         Command::Experiment(command) => experiment::run(desk, command),
         Command::Base(command) => base::run(desk, command),
         Command::Layout(command) => layout::run(desk, command),
+        Command::Synckit(command) => synckit::run(desk, command),
         Command::Rights(arguments) => rights::run(desk, arguments),
         Command::Doctor => doctor::run(desk),
         Command::Rpc(_)

@@ -8,6 +8,7 @@ mod helpers;
 pub mod html;
 mod licence;
 pub mod render;
+pub mod synckit;
 pub mod words;
 
 /// The built-in templates of this room.

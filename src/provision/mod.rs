@@ -21,3 +21,4 @@ pub mod rights;
 pub mod show;
 pub mod site;
 pub mod sweep;
+pub mod synckit;
