@@ -66,6 +66,7 @@ FRENCH = {
         "le NAS ne connaît pas la clé de cette machine : elle n'est pas encore enregistrée (lancez « enrol » et transmettez "
         "ce qui s'affiche à l'administrateur), ou son accès a été retiré",
     "the NAS cannot be reached: {why}": "le NAS est injoignable : {why}",
+    "the NAS ended the session ({code}); its log says why": "le NAS a mis fin à la session ({code}) ; son journal dit pourquoi",
     "the connection broke: {why}": "la connexion a été coupée : {why}",
     "the NAS was silent for {seconds} s": "le NAS n'a rien répondu pendant {seconds} s",
     "the NAS does not take what is written: it is full, or the space of this source is used up":
@@ -794,7 +795,9 @@ class Sftp:
                 )
             )
         lines = [line.strip() for line in text.splitlines() if line.strip()]
-        why = printable(lines[-1]) if lines else "ssh: %s" % self.process.poll()
+        code = self.process.poll()
+        # A subsystem's standard error is not carried by sshd: what the far side said is in its own log.
+        why = printable(lines[-1]) if lines else t("the NAS ended the session ({code}); its log says why", code=code)
         if self.number == 0:
             return Broken(t("the NAS cannot be reached: {why}", why=why))
         return Broken(t("the connection broke: {why}", why=why))
@@ -1855,9 +1858,13 @@ PARTS = ("octonas_sync.py", "kit.json", "README.fr.md", "README.en.md", "launche
 
 
 def unit_words(*words):
-    """An ExecStart= line: systemd.service(5), \"COMMAND LINES\", and systemd.unit(5), \"SPECIFIERS\"."""
-    quoted = ['"%s"' % w.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$") for w in words]
-    return " ".join(quoted)
+    """An ExecStart= line: systemd.service(5), \"COMMAND LINES\"; there `$` has a meaning as well."""
+    return " ".join(unit_word(word).replace("$", "$$") for word in words)
+
+
+def unit_word(word):
+    """One word of a unit: systemd.syntax(7), \"QUOTING\", and systemd.unit(5), \"SPECIFIERS\"."""
+    return '"%s"' % word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
 
 
 def windows_argument(text):
@@ -1920,8 +1927,8 @@ def schedule(kit, places):
             os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config"), "systemd", "user")
         values = {
             "COMMAND": unit_words(python, script, "run", "--quiet"),
-            "DATA": places.data.replace("%", "%%"),
-            "DIRECTORY": ("ReadWritePaths=" + unit_words(kit.directory)) if kit.transport == "directory" else "",
+            "DATA": unit_word(places.data),
+            "DIRECTORY": ("ReadWritePaths=" + unit_word(kit.directory)) if kit.transport == "directory" else "",
         }
         files = {}
         for kind in ("service", "timer"):
