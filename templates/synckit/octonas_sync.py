@@ -14,20 +14,17 @@ SFTP (version 3, draft-ietf-secsh-filexfer-02) is spoken here, through the pipe 
 exact status codes, and many requests under way at once, whatever the version of the `sftp` program.
 """
 
+# hashlib, platform, shutil and socket are imported where they are used: most runs have nothing to do, and are over sooner.
 import argparse
 import collections
 import contextlib
 import errno
 import fnmatch
-import hashlib
 import json
 import os
-import platform
 import queue
 import re
-import shutil
 import signal
-import socket
 import sqlite3
 import stat
 import struct
@@ -37,7 +34,6 @@ import threading
 import time
 import unicodedata
 from datetime import datetime, timezone
-from xml.sax.saxutils import escape
 
 VERSION = "1"
 WINDOWS = os.name == "nt"
@@ -288,7 +284,7 @@ class Places:
     """Where the program, and where its data lie on this machine."""
 
     def __init__(self, kit, system=None):
-        self.system = system or platform.system()
+        self.system = system or {"win32": "Windows", "darwin": "Darwin", "linux": "Linux"}.get(sys.platform, sys.platform)
         self.root = not WINDOWS and hasattr(os, "geteuid") and os.geteuid() == 0
         given = os.environ.get("OCTONAS_SYNC_HOME")
         home = os.path.expanduser("~")
@@ -413,6 +409,8 @@ else:
 
 def program(name):
     """Where a program of OpenSSH is."""
+    import shutil
+
     found = shutil.which(name)
     if not found and WINDOWS:
         for folder in ("System32", "Sysnative"):
@@ -480,7 +478,6 @@ def hurts(path):
 # -- What this machine remembers --------------------------------------------------------------------------------------
 
 SCHEMA = """
-CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS files (
     path TEXT PRIMARY KEY,    -- as it travels
     size INTEGER NOT NULL,    -- when it was last looked at
@@ -527,40 +524,24 @@ class State:
         self.db = sqlite3.connect(self.path, timeout=10, isolation_level=None)
         self.db.execute("PRAGMA journal_mode = WAL")
         self.db.execute("PRAGMA synchronous = NORMAL")
-        self.db.executescript(SCHEMA)
+        if self.db.execute("PRAGMA user_version").fetchone()[0] != 1:
+            self.db.executescript(SCHEMA + "PRAGMA user_version = 1;")
         self.db.execute("BEGIN")
 
-    def steady(self):
-        """A clock that no setting of the clock moves: it counts the seconds for which this machine is known to have run.
+    def known(self):
+        """What the last look found, by path: (path, size, mtime_ns, state)."""
+        return {row[0]: row for row in self.db.execute("SELECT path, size, mtime_ns, state FROM files")}
 
-        Between two runs the monotonic clock has gone on by at least that much; after a restart, by at least its own value.
-        """
-        mono, wall = time.monotonic(), time.time()
-        clock, last = float(self.meta("steady", 0)), self.meta("monotonic")
-        jumped = False
-        if last is not None:
-            passed = mono - float(last)
-            since = wall - float(self.meta("wall", wall))
-            jumped = passed >= 0 and abs(since - passed) > 120 or since < 0
-            clock += passed if passed >= 0 else mono
-        for key, value in (("steady", clock), ("monotonic", mono), ("wall", wall)):
-            self.set_meta(key, value)
-        self.commit()
-        return clock, jumped
+    def row(self, path):
+        """Everything about one file, or None."""
+        if not _encodable(path):
+            return None
+        found = self.db.execute("SELECT %s FROM files WHERE path = ?" % ", ".join(Row._fields), (path,)).fetchone()
+        return Row(*found) if found else None
 
-    def meta(self, key, default=None):
-        """A remembered value."""
-        row = self.db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-        return row[0] if row else default
-
-    def set_meta(self, key, value):
-        """Remembers a value."""
-        self.db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, repr(value) if isinstance(value, float) else value))
-
-    def rows(self):
-        """Everything that is known, by path."""
-        columns = "path, " + ", ".join(Row._fields)
-        return {row[0]: row[1:] for row in self.db.execute("SELECT %s FROM files" % columns)}
+    def newest(self):
+        """The last moment of the steady clock that is remembered here."""
+        return self.db.execute("SELECT max(max(seen), ifnull(max(sent), 0)) FROM files").fetchone()[0] or 0.0
 
     def put(self, path, row):
         """Remembers one file."""
@@ -616,6 +597,40 @@ class State:
         with contextlib.suppress(sqlite3.Error):
             self.db.execute("COMMIT")
         self.db.close()
+
+
+def steady(places, state):
+    """A clock that no setting of the clock moves: it counts the seconds for which this machine is known to have run.
+
+    Between two runs the monotonic clock has gone on by at least that much; after a restart, by at least its own value. Gives
+    its reading, and whether the wall clock was set meanwhile (or the machine slept: then it is not trusted either).
+    """
+    mono, wall, jumped = time.monotonic(), time.time(), False
+    last = read_json(places.at("clock.json"))
+    try:
+        passed, since = mono - last["monotonic"], wall - last["wall"]
+        jumped = passed >= 0 and abs(since - passed) > 120 or since < 0
+        clock = last["steady"] + (passed if passed >= 0 else mono)
+    except (TypeError, KeyError):
+        clock = state.newest()
+    write_json(places.at("clock.json"), {"steady": clock, "monotonic": mono, "wall": wall})
+    return clock, jumped
+
+
+def read_json(path):
+    """A small file of ours; None where it is not there, or not whole."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            return json.load(file)
+    except (OSError, ValueError):
+        return None
+
+
+def write_json(path, value):
+    """A small file of ours, whole."""
+    with open(path + ".new", "w", encoding="utf-8") as file:
+        json.dump(value, file)
+    os.replace(path + ".new", path)
 
 
 class Log:
@@ -1051,6 +1066,8 @@ class Directory:
         os.mkdir(self._at(path), 0o770)
 
     def _space(self, _path):
+        import shutil
+
         return shutil.disk_usage(self.root).free
 
     def close(self):
@@ -1108,6 +1125,8 @@ class Item:
 
 def digest(item):
     """Reads the whole file: its SHA-256, or None where it did not stay as it was."""
+    import hashlib
+
     sha = hashlib.sha256()
     with open_shared(item.place) as file:
         total = 0
@@ -1134,6 +1153,8 @@ def look(item):
 
 def deliver(item, commit):
     """Brings one file over. `commit(item)` is told when it is there under its name."""
+    import hashlib
+
     part, final = "data/%s.part" % item.path, "data/" + item.path
     sum_part, sum_final = "sums/%s.sha256.part" % item.path, "sums/%s.sha256" % item.path
     line = item.line()
@@ -1266,39 +1287,43 @@ def fetch_receipts(state, told):
 
 
 def scan(watch, trouble):
-    """(path as it travels, place, size, mtime_ns) of every regular file; links are not followed. What cannot be read is
-    told to `trouble(path, why)`."""
+    """(path as it travels, directory, name, size, mtime_ns) of every regular file; links are not followed. What cannot be
+    read is told to `trouble(path, why)`."""
     reparse = getattr(stat, "FILE_ATTRIBUTE_REPARSE_POINT", 0x400)
     prefix = watch.prefix + "/" if watch.prefix else ""
+    everything = watch.everything and not watch.exclude
     stack = [(watch.path, "")]
     while stack:
         directory, relative = stack.pop()
         try:
-            with os.scandir(local(directory)) as entries:
-                for entry in entries:
-                    name = entry.name
-                    path = relative + name
-                    try:
-                        found = entry.stat(follow_symlinks=False)
-                        if stat.S_ISDIR(found.st_mode):
-                            if getattr(found, "st_file_attributes", 0) & reparse or not watch.enters(path, name):
-                                continue
-                            if not name.startswith(".") and name not in ("System Volume Information", "$RECYCLE.BIN"):
-                                stack.append((os.path.join(directory, name), path + "/"))
-                            continue
-                        if not stat.S_ISREG(found.st_mode) or JUNK.match(name) or not watch.takes(path, name):
-                            continue
-                        if WINDOWS:
-                            # The directory's own record is late for files that are being written.
-                            found = os.stat(local(os.path.join(directory, name)))
-                    except FileNotFoundError:
-                        continue  # gone in between
-                    except OSError as error:
-                        trouble(prefix + path, str(error))
-                        continue
-                    yield prefix + path, os.path.join(directory, name), found.st_size, found.st_mtime_ns
+            entries = os.scandir(local(directory))
         except OSError as error:
             trouble(prefix + relative, str(error))
+            continue
+        with entries:
+            for entry in entries:
+                name = entry.name
+                path = relative + name
+                try:
+                    found = entry.stat(follow_symlinks=False)
+                    kind = stat.S_IFMT(found.st_mode)
+                    if kind == stat.S_IFDIR:
+                        if getattr(found, "st_file_attributes", 0) & reparse or not watch.enters(path, name):
+                            continue
+                        if not name.startswith(".") and name not in ("System Volume Information", "$RECYCLE.BIN"):
+                            stack.append((os.path.join(directory, name), path + "/"))
+                        continue
+                    if kind != stat.S_IFREG or not (everything or watch.takes(path, name)):
+                        continue
+                    if WINDOWS:
+                        # The directory's own record is late for files that are being written.
+                        found = os.stat(local(os.path.join(directory, name)))
+                except FileNotFoundError:
+                    continue  # gone in between
+                except OSError as error:
+                    trouble(prefix + path, str(error))
+                    continue
+                yield prefix + path, directory, name, found.st_size, found.st_mtime_ns
 
 
 # -- A run ------------------------------------------------------------------------------------------------------------
@@ -1313,11 +1338,11 @@ class Run:
         self.kit, self.places, self.dry = kit, places, dry
         self.state = State(places.at("state.sqlite"))
         self.log = Log(places.at("sync.log"), kit.log_bytes)
-        self.clock, self.jumped = self.state.steady()
+        self.clock, self.jumped = steady(places, self.state)
         self.counts = collections.Counter()
         self.bytes = 0
         self.notes = {}
-        self.rows = self.state.rows()
+        self.known = self.state.known()
         self.trouble = None
 
     def note(self, outcome, path, size="-", sha256="-", detail=""):
@@ -1331,8 +1356,7 @@ class Run:
     def skip(self, outcome, path, size, mtime_ns, why):
         """A file that does not travel this time; said once for as long as nothing changes about it."""
         self.counts[outcome] += 1
-        row = self.rows.get(path)
-        row = Row(*row) if row else None
+        row = self.state.row(path)
         note = "%s: %s" % (outcome, why)
         same = row and (row.size, row.mtime_ns) == (size, mtime_ns)
         if same and row.note == note:
@@ -1351,37 +1375,36 @@ class Run:
         Either an earlier run saw it like this, long enough ago on the clock that nobody sets; or its own time says so and
         the clock can be trusted (a second look follows in a moment in either case).
         """
-        if row and row[0] == size and row[1] == mtime_ns and self.clock - row[2] >= self.kit.stable:
+        if row and (row.size, row.mtime_ns) == (size, mtime_ns) and self.clock - row.seen >= self.kit.stable:
             return True
         age = time.time() - mtime_ns / 1e9
         return not self.jumped and age >= self.kit.stable
 
     def choose(self):
         """Looks through the watched directories; gives the files that should travel."""
-        chosen, taken = [], {}
-        quick = True
+        chosen, taken, same = [], set(), 0
+        known = self.known.get
         for watch in self.kit.watch:
             if not os.path.isdir(watch.path):
                 self.fail(watch.path, t("{path}: no such directory", path=watch.path))
                 continue
-            for path, place, size, mtime_ns in scan(watch, self.fail):
-                row = self.rows.get(path)
-                if row and row[0] == size and row[1] == mtime_ns:
-                    if row[4] == "received":
-                        self.counts["same"] += 1
-                        taken[path] = None
+            for path, directory, name, size, mtime_ns in scan(watch, self.fail):
+                row = known(path)
+                if row and row[1] == size and row[2] == mtime_ns:
+                    if row[3] == "received":
+                        same += 1
+                        taken.add(path)
                         continue
-                    if row[4] == "sent" and path not in taken:
-                        taken[path] = None
-                        self.counts["waiting"] += 1
-                        if self.is_late(row):
-                            self.counts["late"] += 1
-                            chosen.append(Item(path, place, size, mtime_ns, row[3], late=True))
+                    if row[3] != "new" and path not in taken:
+                        taken.add(path)
+                        full = self.state.row(path)
+                        if row[3] == "sent" and self.is_late(full.sent, full.sent_wall):
+                            item = Item(path, os.path.join(directory, name), size, mtime_ns, full.sha256, late=True)
+                            chosen.append(item)
+                        self.counts["waiting" if row[3] == "sent" else "refused"] += 1
                         continue
-                    if row[4] == "refused" and path not in taken:
-                        taken[path] = None
-                        self.counts["refused"] += 1
-                        continue
+                if JUNK.match(name):
+                    continue
                 problem = cannot_travel(path)
                 if problem == "hidden":
                     self.counts["hidden"] += 1
@@ -1391,22 +1414,22 @@ class Run:
                     self.skip("name", path, size, mtime_ns, problem)
                 elif path in taken:
                     self.fail(path, "the same name comes from two watched directories")
-                elif not self.is_still(size, mtime_ns, row):
-                    taken[path] = None
+                elif not self.is_still(size, mtime_ns, self.state.row(path) if row else None):
+                    taken.add(path)
                     self.skip("growing", path, size, mtime_ns, "still growing")
                 else:
-                    taken[path] = None
-                    chosen.append(Item(path, place, size, mtime_ns))
-                    quick = False
+                    taken.add(path)
+                    chosen.append(Item(path, os.path.join(directory, name), size, mtime_ns))
+        self.counts["same"] += same
         self.twins(chosen, taken)
-        if chosen and not quick and self.kit.settle:
+        if self.kit.settle and not all(item.late for item in chosen):
             time.sleep(self.kit.settle)
         return [item for item in chosen if self.ready(item)]
 
-    def is_late(self, row):
-        """Was it sent so long ago that there should be a receipt?"""
+    def is_late(self, sent, sent_wall):
+        """Was it sent so long ago, on either clock, that there should be a receipt?"""
         limit = 3600 * self.kit.receipt_hours
-        return self.clock - (row[5] or 0) > limit or time.time() - (row[6] or 0) > limit
+        return self.clock - (sent or 0) > limit or time.time() - (sent_wall or 0) > limit
 
     def twins(self, chosen, taken):
         """Names that differ by case or composition only become one name on Windows and in shares."""
@@ -1421,7 +1444,7 @@ class Run:
         """The second look, and the sum. False: it does not travel now."""
         if item.late:
             return True
-        row = self.rows.get(item.path)
+        row = self.state.row(item.path)
         try:
             if not item.still():
                 self.skip("growing", item.path, item.size, item.mtime_ns, "still growing")
@@ -1429,7 +1452,7 @@ class Run:
             if in_use(item.place):
                 self.skip("locked", item.path, item.size, item.mtime_ns, "another program has it open")
                 return False
-            known = row and row[0] == item.size and row[1] == item.mtime_ns and row[3]
+            known = row and (row.size, row.mtime_ns) == (item.size, item.mtime_ns) and row.sha256
             item.sha256 = known or (None if self.dry else digest(item))
         except OSError as error:
             self.fail(item.path, str(error))
@@ -1440,8 +1463,8 @@ class Run:
             self.skip("growing", item.path, item.size, item.mtime_ns, "it changed while it was being read")
             return False
         state, sent, wall = "new", None, None
-        if row and row[3] == item.sha256 and row[0] == item.size:
-            state, sent, wall = row[4], row[5], row[6]  # only its time changed
+        if row and (row.sha256, row.size) == (item.sha256, item.size):
+            state, sent, wall = row.state, row.sent, row.sent_wall  # only its time changed
         receipt = self.state.receipt(item.path, item.size, item.sha256)
         if receipt:
             state = receipt[0]
@@ -1453,8 +1476,8 @@ class Run:
 
     def remember(self, item, state, sent, wall):
         """Enters a file that was read."""
-        row = self.rows.get(item.path)
-        seen = row[2] if row and row[0] == item.size and row[1] == item.mtime_ns else self.clock
+        row = self.state.row(item.path)
+        seen = row.seen if row and (row.size, row.mtime_ns) == (item.size, item.mtime_ns) else self.clock
         self.state.put(item.path, Row(item.size, item.mtime_ns, seen, item.sha256, state, sent, wall, None))
 
     def fail(self, path, why, size="-", sha256="-"):
@@ -1598,7 +1621,7 @@ class Run:
         open_states = dict(self.state.db.execute("SELECT state, count(*) FROM files WHERE state IN ('sent','refused') GROUP BY state"))
         counts["waiting"], counts["refused"] = open_states.get("sent", 0), open_states.get("refused", 0)
         late = [row for row in self.state.db.execute("SELECT path, size, sha256, sent, sent_wall FROM files WHERE state = 'sent'")
-                if self.is_late((None, None, None, None, None, row[3], row[4]))]
+                if self.is_late(row[3], row[4])]
         counts["late"] = len(late)
         for path, size, sha256, _, _ in late[:1000]:
             self.log.write("no receipt", path, size, sha256)
@@ -1612,7 +1635,8 @@ class Run:
             "sent %d, waiting %d, growing %d, locked %d, name %d, behind %d, failed %d, refused %d, no receipt %d, unchanged %d, exit %d" % (
                 counts["sent"], counts["waiting"], counts["growing"], counts["locked"], counts["name"], counts["behind"],
                 counts["failed"], counts["refused"], len(late), counts["same"], code))
-        self.state.set_meta("last_run", json.dumps({"time": utc(), "exit": code, "counts": dict(counts), "trouble": self.trouble}))
+        write_json(self.places.at("last-run.json"),
+                   {"time": utc(), "exit": code, "counts": dict(counts), "trouble": self.trouble})
         return code
 
     def close(self):
@@ -1696,6 +1720,8 @@ def command_run(kit, places, arguments):
 
 def command_enrol(kit, places, _arguments):
     """`enrol`: the key is made here, and only its public half leaves."""
+    import socket
+
     if kit.transport == "directory":
         say(t("This kit writes into a directory ({path}): it needs no key.", path=kit.directory))
         return DONE
@@ -1744,7 +1770,8 @@ def command_self_test(kit, places, _arguments):
     """`self-test`: everything that a run needs, tried once."""
     checks = Checks()
     places.make()
-    checks.line(sys.version_info >= (3, 8), t("Python {version}", version=platform.python_version()))
+    version = ".".join(str(part) for part in sys.version_info[:3])
+    checks.line(sys.version_info >= (3, 8), t("Python {version}", version=version))
     if not kit.watch:
         checks.line(False, t("no directory is watched: run `install --watch DIRECTORY`, or fill in `watch` in {path}",
                              path=kit.path))
@@ -1817,7 +1844,7 @@ def command_status(kit, places, arguments):
     places.make()
     state = State(places.at("state.sqlite"))
     try:
-        last = json.loads(state.meta("last_run") or "null")
+        last = read_json(places.at("last-run.json"))
         waiting = [row[0] for row in state.db.execute("SELECT path FROM files WHERE state = 'sent' ORDER BY path")]
         refused = list(state.db.execute(
             "SELECT f.path, r.reason, r.detail FROM files f LEFT JOIN receipts r USING (path, size, sha256) "
@@ -1854,6 +1881,8 @@ def command_status(kit, places, arguments):
 
 # -- Installation -----------------------------------------------------------------------------------------------------
 
+# What others installed beside this Python (and start files of Anaconda) does not concern the program.
+ISOLATED = ("-I", "-S")
 PARTS = ("octonas_sync.py", "kit.json", "README.fr.md", "README.en.md", "launchers")
 
 
@@ -1872,6 +1901,11 @@ def windows_argument(text):
     return subprocess.list2cmdline([text])
 
 
+def escape(text):
+    """Text of an XML element."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
 def render(path, values, as_xml):
     """A launcher with this machine's values in it."""
     with open(path, encoding="utf-8") as file:
@@ -1883,6 +1917,8 @@ def render(path, values, as_xml):
 
 def place_program(kit, places, watch):
     """Copies the kit to where it stays; an update keeps what is watched."""
+    import shutil
+
     here = os.path.dirname(os.path.abspath(kit.path))
     raw = dict(kit.raw)
     old = os.path.join(places.program, "kit.json")
@@ -1926,7 +1962,7 @@ def schedule(kit, places):
         folder = "/etc/systemd/system" if places.root else os.path.join(
             os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config"), "systemd", "user")
         values = {
-            "COMMAND": unit_words(python, script, "run", "--quiet"),
+            "COMMAND": unit_words(python, *ISOLATED, script, "run", "--quiet"),
             "DATA": unit_word(places.data),
             "DIRECTORY": ("ReadWritePaths=" + unit_word(kit.directory)) if kit.transport == "directory" else "",
         }
@@ -1952,7 +1988,7 @@ def schedule(kit, places):
         user = "\\".join(filter(None, [os.environ.get("USERDOMAIN"), os.environ.get("USERNAME")]))
         values = {
             "PYTHON": quiet if os.path.isfile(quiet) else python,
-            "ARGUMENTS": "%s run --quiet" % windows_argument(script),
+            "ARGUMENTS": "%s %s run --quiet" % (" ".join(ISOLATED), windows_argument(script)),
             "PROGRAM": places.program, "USER": user, "MINUTES": str(min(minutes, 31 * 24 * 60)),
             # S4U: also while nobody is logged on, without a stored password; such a session has no access to shares.
             "LOGON": "InteractiveToken" if kit.transport == "directory" else "S4U",
@@ -2009,6 +2045,8 @@ def command_install(kit, places, arguments):
 
 def command_uninstall(kit, places, arguments):
     """`uninstall`: the schedule and the program go; the key, the state and the log only with --purge."""
+    import shutil
+
     if os.path.isdir(os.path.join(places.program, "launchers")):
         files, _, stops = schedule(kit, places)
         for command in stops:

@@ -78,7 +78,7 @@ class Installation(Case):
         self.assertEqual(found["Label"], "fr.octonas.sync.eco-plc-c1")
         self.assertEqual(found["StartInterval"], 900)
         self.assertEqual(found["ProgramArguments"],
-                         [sys.executable, str(self.top / NASTY / "program" / "octonas_sync.py"), "run", "--quiet"])
+                         [sys.executable, "-I", "-S", str(self.top / NASTY / "program" / "octonas_sync.py"), "run", "--quiet"])
         self.assertEqual(found["Umask"], 0o077)
         self.assertEqual(starts[0][:2], ["launchctl", "bootstrap"])
 
@@ -110,7 +110,7 @@ class Installation(Case):
             self.assertEqual(task.find(space + "Principals")[0].get("id"), task.find(space + "Actions").get("Context"))
             self.assertEqual(get("Settings/MultipleInstancesPolicy"), "IgnoreNew")
             self.assertEqual(get("Actions/Exec/Command"), sys.executable)
-            self.assertIn("run --quiet", get("Actions/Exec/Arguments"))
+            self.assertRegex(get("Actions/Exec/Arguments"), "^-I -S .*octonas_sync.py.* run --quiet$")
             self.assertEqual(starts, [["schtasks", "/Create", "/TN", "OctoNAS\\eco-plc-c1", "/XML", path, "/F"]])
 
     def test_installing_keeps_what_is_watched_and_removing_keeps_the_key(self):
