@@ -114,6 +114,7 @@ pub fn site(
         documents: documents(settings)?,
         parsed: RefCell::default(),
         known_bases: RefCell::default(),
+        stable_minutes: settings.ingest.stable_minutes,
         caller: caller.to_owned(),
         today: Cell::new(Date::parse(&clock::today().to_string())?),
     })

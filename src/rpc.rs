@@ -12,17 +12,19 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::error::{Error, Result};
-use crate::experiment::{Code, SourceId};
+use crate::experiment::Code;
 use crate::provision::site::Site;
 use crate::provision::{
-    adopt, base, check, create, desired, doctor, lifecycle, list, show, synckit,
+    adopt, base, check, create, desired, doctor, ingest, lifecycle, list, show, source,
 };
+
+mod deliveries;
 
 /// The longest request.
 const SIZE_LIMIT: u64 = 4 << 20;
 
 /// The methods, as the web UI calls them.
-pub const METHODS: [&str; 21] = [
+pub const METHODS: [&str; 26] = [
     "add-base",
     "adopt-experiment",
     "apply-experiment",
@@ -34,13 +36,18 @@ pub const METHODS: [&str; 21] = [
     "doctor",
     "due-experiments",
     "edit-experiment",
+    "enrol-source",
+    "ingest",
+    "landing",
     "list-bases",
     "list-experiments",
     "list-layouts",
+    "list-sources",
     "methods",
     "plan-experiment",
     "remove-experiment",
     "reopen-experiment",
+    "revoke-source",
     "rights",
     "show-experiment",
     "show-layout",
@@ -234,42 +241,6 @@ struct Rehearsal {
     dry_run: bool,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct Kit {
-    code: Code,
-    source: SourceId,
-    #[serde(default)]
-    zip: Option<PathBuf>,
-    #[serde(default)]
-    output: Option<PathBuf>,
-    #[serde(default)]
-    directory: Option<String>,
-    #[serde(default)]
-    host: Option<String>,
-    #[serde(default)]
-    port: Option<u16>,
-    #[serde(default)]
-    watch: Vec<String>,
-    #[serde(default)]
-    dry_run: bool,
-}
-
-impl Kit {
-    fn target(&self) -> Result<Option<synckit::Target>> {
-        match (&self.output, &self.zip) {
-            (Some(path), None) => Ok(Some(synckit::Target::Directory(absolute(path)?))),
-            (None, Some(path)) => Ok(Some(synckit::Target::Zip(absolute(path)?))),
-            (None, None) if self.dry_run => Ok(None),
-            _ => Err(Error::new(
-                "rpc.params",
-                "`output` or `zip` says where to, and only one of them",
-            )
-            .field("zip")),
-        }
-    }
-}
-
 fn params<T: DeserializeOwned>(value: &Value) -> Result<T> {
     let value = if value.is_null() {
         json!({})
@@ -351,25 +322,6 @@ fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
             };
             value(adopt::adopt(site, &absolute(&adopt.dir)?, &options)?)
         }
-        "build-synckit" => {
-            let kit: Kit = params(given)?;
-            let target = kit.target()?;
-            let (code, source) = (kit.code, kit.source);
-            let options = synckit::Options {
-                directory: kit.directory,
-                host: kit.host,
-                port: kit.port,
-                watch: kit.watch,
-                dry_run: kit.dry_run,
-            };
-            value(synckit::build(
-                site,
-                &code,
-                &source,
-                target.as_ref(),
-                &options,
-            )?)
-        }
         "due-experiments" => value(lifecycle::due(site, params::<Rehearsal>(given)?.dry_run)?),
         "rights" => {
             let select: Select = params(given)?;
@@ -392,7 +344,7 @@ fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
             let Nothing {} = params(given)?;
             value(doctor::examine(site))
         }
-        _ => anybody(site, method, given),
+        _ => deliveries::admin(site, method, given),
     }
 }
 
@@ -429,6 +381,16 @@ fn user(site: &Site, method: &str, request: &Request) -> Result<Value> {
             let code = params::<One>(given)?.code;
             visible(site, &code, name)?;
             value(show::show(site, &code)?)
+        }
+        "landing" => {
+            let code = params::<One>(given)?.code;
+            visible(site, &code, name)?;
+            value(ingest::landing(site, &code)?)
+        }
+        "list-sources" => {
+            let code = params::<One>(given)?.code;
+            visible(site, &code, name)?;
+            value(source::list(site, &code)?)
         }
         "rights" => {
             let code = required(params::<Select>(given)?.code)?;

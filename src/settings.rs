@@ -34,6 +34,22 @@ pub struct Settings {
     pub cache: Option<PathBuf>,
     /// Layouts and documents that replace the built-in ones.
     pub templates: Option<PathBuf>,
+    /// Taking in what sources deliver.
+    pub ingest: Ingest,
+}
+
+/// How deliveries are taken in.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Ingest {
+    /// For how many minutes a file that has no checksum must not have changed.
+    pub stable_minutes: u32,
+}
+
+impl Default for Ingest {
+    fn default() -> Self {
+        Self { stable_minutes: 5 }
+    }
 }
 
 /// Where OpenMediaVault is; only tests need another place than its own.

@@ -2,4 +2,10 @@
 //!
 //! Damage that is found in a file is data, never an error. `documents` and the rooms above call this one.
 
+mod custody;
+pub mod destination;
+pub mod ingest;
+pub mod landing;
+mod names;
+mod record;
 pub mod survey;

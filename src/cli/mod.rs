@@ -12,8 +12,10 @@ pub mod base;
 pub mod doctor;
 pub mod experiment;
 pub mod generate;
+pub mod ingest;
 pub mod layout;
 pub mod rights;
+pub mod source;
 pub mod synckit;
 
 /// Experiments on a NAS: storage, the right people and nobody else, a tree that everyone recognises.
@@ -69,6 +71,16 @@ pub enum Command {
     /// Named templates of directory trees.
     #[command(subcommand)]
     Layout(layout::Command),
+    /// The machines that deliver data, and the keys with which they come in.
+    #[command(subcommand)]
+    Source(source::Command),
+    /// Take in what sources delivered: what is stable and right goes to its place and gets a receipt.
+    Ingest(ingest::Arguments),
+    /// What lies in the landings of an experiment, and why it waits.
+    Landing {
+        /// The experiment's code.
+        code: String,
+    },
     /// Programs that bring the data of acquisition machines here.
     #[command(subcommand)]
     Synckit(synckit::Command),
@@ -131,6 +143,9 @@ pub fn run(desk: &Desk<'_>, command: &Command) -> Result<Exit> {
         Command::Experiment(command) => experiment::run(desk, command),
         Command::Base(command) => base::run(desk, command),
         Command::Layout(command) => layout::run(desk, command),
+        Command::Source(command) => source::run(desk, command),
+        Command::Ingest(arguments) => ingest::run(desk, arguments),
+        Command::Landing { code } => ingest::landing(desk, code),
         Command::Synckit(command) => synckit::run(desk, command),
         Command::Rights(arguments) => rights::run(desk, arguments),
         Command::Doctor => doctor::run(desk),

@@ -25,6 +25,7 @@ pub use edit::{Change, check_edit};
 pub use identifier::{Email, Licence, Orcid, Ror};
 pub use name::{AccountName, Code, ExperimentId, LayoutName, SourceId, source_account};
 pub use node::INPUT_MAX;
+pub(crate) use path::is_windows_device;
 pub use path::{AbsPath, NAME_MAX, PATH_MAX, RelPath};
 pub use problem::{Problem, Problems};
 pub use public_key::PublicKey;

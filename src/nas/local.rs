@@ -298,6 +298,10 @@ impl Nas for Local {
         })
     }
 
+    fn group_ids(&self) -> Result<BTreeMap<String, u32>> {
+        Ok(BTreeMap::new())
+    }
+
     fn put(
         &self,
         object: &ObjectId,

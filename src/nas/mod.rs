@@ -111,6 +111,9 @@ pub trait Nas {
     /// One bulk snapshot.
     fn observe(&self) -> Result<Observation>;
 
+    /// Numeric ids of groups, as they are now (see [`Observation::group_ids`]).
+    fn group_ids(&self) -> Result<BTreeMap<String, u32>>;
+
     /// Makes an object be as `attributes` say, creating it where it is not. Gives its reference.
     /// Lists inside an object (members, privileges) are read again immediately before they are replaced.
     fn put(

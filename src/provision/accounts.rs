@@ -90,14 +90,16 @@ pub fn warn_of_shells(site: &Site, definition: &Definition, observation: &Observ
     }
 }
 
-/// Creates the accounts that are missing, and enters their initial passwords into `passwords` as it goes.
+/// Creates the accounts that are missing, and enters their initial passwords into `passwords` as it goes. True where
+/// there were any.
 pub fn create(
     site: &Site,
     definition: &Definition,
     observation: &Observation,
     passwords: &mut Passwords,
-) -> Result<()> {
-    for person in missing(definition, observation, site.today.get()) {
+) -> Result<bool> {
+    let missing = missing(definition, observation, site.today.get());
+    for person in &missing {
         let Some(account) = &person.account else {
             continue;
         };
@@ -110,5 +112,5 @@ pub fn create(
             passwords.insert(account.to_string(), password);
         }
     }
-    Ok(())
+    Ok(!missing.is_empty())
 }

@@ -103,7 +103,7 @@ pub fn adopt(site: &Site, dir: &Path, options: &Options) -> Result<Adoption> {
         take(site, &opened.base)?;
     }
     begin(site, &mut opened, &before, settled, &map)?;
-    let outcome = apply::converge(site, &mut opened, false)?;
+    let outcome = apply::converge(site, &mut opened, false, None)?;
     Tombstone::clear(&opened.base.dir, &opened.identity()?)?;
     let granted: Vec<&str> = map
         .iter()

@@ -220,8 +220,8 @@ pub fn server(site: &Site) -> ObjectId {
 }
 
 /// What `converge` would do, without doing it.
-pub fn preview(site: &Site, opened: &Opened) -> Result<Outcome> {
-    let look = look(site, opened, &site.nas.observe()?, false)?;
+pub fn preview(site: &Site, opened: &Opened, observation: &Observation) -> Result<Outcome> {
+    let look = look(site, opened, observation, false)?;
     let mut outcome = Outcome::of(opened);
     outcome.interruption = site.nas.interruption(&look.plan.kinds());
     outcome.drift = look.plan.drift;
@@ -229,8 +229,14 @@ pub fn preview(site: &Site, opened: &Opened) -> Result<Outcome> {
     Ok(outcome)
 }
 
-/// Makes the NAS match the definition; says what it did. Run again, it does nothing.
-pub fn converge(site: &Site, opened: &mut Opened, mend: bool) -> Result<Outcome> {
+/// Makes the NAS match the definition; says what it did. Run again, it does nothing. `seen` is what was observed under
+/// the lock of the NAS, if nothing was changed there since.
+pub fn converge(
+    site: &Site,
+    opened: &mut Opened,
+    mend: bool,
+    seen: Option<Observation>,
+) -> Result<Outcome> {
     let mut outcome = Outcome::of(opened);
     opened.show_definition()?;
     // Files that a killed run had not given their name: we hold both locks, so nobody is writing one.
@@ -240,9 +246,13 @@ pub fn converge(site: &Site, opened: &mut Opened, mend: bool) -> Result<Outcome>
     if !opened.applied.objects.contains_key(&server) {
         opened.applied.done(&server, &Found::default())?;
     }
+    let mut seen = seen.filter(|_| opened.applied.intents.is_empty());
     for _ in 0..ROUNDS {
         finish_what_was_begun(site, opened)?;
-        let observation = site.nas.observe()?;
+        let observation = match seen.take() {
+            Some(seen) => seen,
+            None => site.nas.observe()?,
+        };
         let look = look(site, opened, &observation, mend)?;
         admissible(&look)?;
         outcome.drift.clone_from(&look.plan.drift);
@@ -351,7 +361,10 @@ fn round(
         // Directories belong to groups that this round made: their numbers are known only now.
         let is_first_directory = step.object.kind == Kind::Directory && with_new_groups.is_none();
         if is_first_directory && look.plan.makes_groups() {
-            with_new_groups = Some(site.nas.observe()?);
+            with_new_groups = Some(Observation {
+                group_ids: site.nas.group_ids()?,
+                ..observation.clone()
+            });
         }
         let observation = with_new_groups.as_ref().unwrap_or(observation);
         carry_out(site, opened, observation, look, step)?;

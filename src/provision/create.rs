@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::apply::{self, Outcome, Subject};
-use super::plan::Memory;
+use super::plan::{Memory, Plan};
 use super::site::{self, OpenBase, Opened, Site};
 use super::{accounts, base};
 use crate::error::{Error, Exit, Passwords, Result};
@@ -47,11 +47,12 @@ pub fn create(site: &Site, text: &[u8], options: Options) -> Result<Outcome> {
     let again = site::open_base(base_path.as_path())?;
     if let Some(mut opened) = site::open_in(again, &definition.code)? {
         resume(&opened, &definition)?;
-        if !options.create_accounts {
-            accounts_are_there(site, &opened.definition, &site.nas.observe()?)?;
-        }
         let _lock = site.lock_experiment(&opened.id())?;
-        return settle(site, &mut opened, options, "create");
+        let seen = site.nas.observe()?;
+        if !options.create_accounts {
+            accounts_are_there(site, &opened.definition, &seen)?;
+        }
+        return settle(site, &mut opened, options, "create", seen);
     }
     if base.dir.stat(definition.code.as_str())?.is_some() {
         return Err(Error::new(
@@ -76,20 +77,34 @@ pub fn create(site: &Site, text: &[u8], options: Options) -> Result<Outcome> {
         .hint("leave the id out: a new experiment gets a new one")
         .field("id"));
     }
-    if let Some(outcome) = rehearse(site, &base, &definition, options)? {
-        return Ok(outcome);
+    let seen = site.nas.observe()?;
+    let plan = rehearse(site, &base, &definition, options, seen.clone())?;
+    if options.dry_run {
+        return Ok(Outcome {
+            code: definition.code.to_string(),
+            path: base
+                .path
+                .join(definition.code.as_str())
+                .display()
+                .to_string(),
+            status: definition.status.to_string(),
+            interruption: site.nas.interruption(&plan.kinds()),
+            steps: plan.steps,
+            ..Outcome::default()
+        });
     }
     let mut opened = lay_down(site, base, &definition, &id)?;
-    settle(site, &mut opened, options, "create")
+    settle(site, &mut opened, options, "create", seen)
 }
 
-/// Everything that can be refused is refused before anything is written. Gives the outcome of a dry run.
+/// Everything that can be refused is refused before anything is written. Gives what would be done.
 fn rehearse(
     site: &Site,
     base: &OpenBase,
     definition: &Definition,
     options: Options,
-) -> Result<Option<Outcome>> {
+    mut observation: Observation,
+) -> Result<Plan> {
     let path = base.path.join(definition.code.as_str());
     let subject = Subject {
         definition,
@@ -97,23 +112,12 @@ fn rehearse(
         dir: None,
         memory: &Memory::default(),
     };
-    let mut observation = site.nas.observe()?;
     assume(site, definition, &mut observation, options);
     let look = apply::look_at(site, &subject, &observation, false)?;
     apply::admissible(&look)?;
     accounts_are_there(site, definition, &observation)?;
     accounts::warn_of_shells(site, definition, &observation);
-    if !options.dry_run {
-        return Ok(None);
-    }
-    Ok(Some(Outcome {
-        code: definition.code.to_string(),
-        path: path.display().to_string(),
-        status: definition.status.to_string(),
-        interruption: site.nas.interruption(&look.plan.kinds()),
-        steps: look.plan.steps,
-        ..Outcome::default()
-    }))
+    Ok(look.plan)
 }
 
 /// The accounts that `--create-accounts` will make count as if they were there.
@@ -170,11 +174,11 @@ fn make(
     opened: &mut Opened,
     options: Options,
     passwords: &mut Passwords,
+    seen: Observation,
 ) -> Result<Outcome> {
-    if options.create_accounts {
-        accounts::create(site, &opened.definition, &site.nas.observe()?, passwords)?;
-    }
-    apply::converge(site, opened, false)
+    let made =
+        options.create_accounts && accounts::create(site, &opened.definition, &seen, passwords)?;
+    apply::converge(site, opened, false, (!made).then_some(seen))
 }
 
 /// Whoever is to be let in has an account of their own.
@@ -189,13 +193,20 @@ fn accounts_are_there(
     accounts::check(definition, observation, site.today.get())
 }
 
-fn settle(site: &Site, opened: &mut Opened, options: Options, operation: &str) -> Result<Outcome> {
+/// `seen` was observed under the lock of the NAS.
+fn settle(
+    site: &Site,
+    opened: &mut Opened,
+    options: Options,
+    operation: &str,
+    seen: Observation,
+) -> Result<Outcome> {
     if options.dry_run {
-        return apply::preview(site, opened);
+        return apply::preview(site, opened, &seen);
     }
     site.note(opened);
     let mut passwords = Passwords::default();
-    let mut outcome = match make(site, opened, options, &mut passwords) {
+    let mut outcome = match make(site, opened, options, &mut passwords, seen) {
         Ok(outcome) => outcome,
         Err(error) => {
             let detail = [("error", error.code().to_owned())];
@@ -346,7 +357,8 @@ pub fn edit(site: &Site, text: &[u8], from: Option<&str>, options: Options) -> R
     }
     site.layout(&new)?.expand(&new)?;
     let before = std::mem::replace(&mut opened.definition, new);
-    let mut observation = site.nas.observe()?;
+    let seen = site.nas.observe()?;
+    let mut observation = seen.clone();
     assume(site, &opened.definition, &mut observation, options);
     let look = apply::look(site, &opened, &observation, false)?;
     apply::admissible(&look)?;
@@ -356,7 +368,7 @@ pub fn edit(site: &Site, text: &[u8], from: Option<&str>, options: Options) -> R
         opened.save()?;
         fault::point("edit.saved")?;
     }
-    settle(site, &mut opened, options, "edit")
+    settle(site, &mut opened, options, "edit", seen)
 }
 
 fn ended(error: &Error) -> ledger::Outcome {

@@ -38,7 +38,7 @@ pub fn apply(site: &Site, code: &Code, mend: bool) -> Result<Outcome> {
 
 /// Converges; an experiment that is `closing` becomes `closed` when that is true.
 fn finish(site: &Site, opened: &mut Opened, mend: bool) -> Result<Outcome> {
-    let mut outcome = apply::converge(site, opened, mend)?;
+    let mut outcome = apply::converge(site, opened, mend, None)?;
     if opened.definition.status == Status::Closing {
         super::presence::confirm_closed(site, opened)?;
         opened.definition.status = Status::Closed;
@@ -91,7 +91,7 @@ fn change_status(
         opened.definition.status = status;
     }
     if dry_run {
-        return apply::preview(site, &opened);
+        return apply::preview(site, &opened, &site.nas.observe()?);
     }
     if wanted.is_some() {
         opened.save()?;
@@ -138,7 +138,7 @@ pub fn remove(
     opened.definition.status = Status::Removed;
     if dry_run {
         forget_directories(&mut opened, true)?;
-        return apply::preview(site, &opened);
+        return apply::preview(site, &opened, &site.nas.observe()?);
     }
     if Tombstone::read(&opened.base.dir, &opened.identity()?)?.is_none() {
         let mut stone = tombstone(site, &opened, false)?;
@@ -151,7 +151,7 @@ pub fn remove(
     }
     frame::seal(&opened)?;
     forget_directories(&mut opened, false)?;
-    let outcome = apply::converge(site, &mut opened, false)?;
+    let outcome = apply::converge(site, &mut opened, false, None)?;
     site.note(&opened);
     if !removed_before || outcome.changed() || delete_data.is_some() {
         let detail = [

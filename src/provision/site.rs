@@ -42,6 +42,8 @@ pub struct Site {
     pub documents: Templates,
     /// Layouts that were parsed.
     pub parsed: RefCell<BTreeMap<String, Rc<Layout>>>,
+    /// How many minutes a delivered file without a checksum must not have changed.
+    pub stable_minutes: u32,
     /// Who asked, for the ledger.
     pub caller: String,
     /// The day on which access is judged.

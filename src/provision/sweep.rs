@@ -56,7 +56,11 @@ struct Wall {
 }
 
 impl Wall {
-    fn of(opened: &Opened, observation: &Observation) -> Option<Self> {
+    /// `None` where a group is not there, or is somebody else's: nothing is given to that one.
+    fn of(opened: &Opened, look: &Look, observation: &Observation) -> Option<Self> {
+        if look.plan.has_foreign_group() {
+            return None;
+        }
         let code = &opened.definition.code;
         Some(Self {
             writers: *observation.group_ids.get(&code.writers_group())?,
@@ -124,7 +128,7 @@ pub fn find(
         .nas
         .identity()
         .enforces_rights
-        .then(|| Wall::of(opened, observation))
+        .then(|| Wall::of(opened, look, observation))
         .flatten();
     strangers_in_frame(opened, look, &mut findings)?;
     for directory in look
@@ -207,6 +211,8 @@ fn strangers_in_frame(opened: &Opened, look: &Look, findings: &mut Vec<Finding>)
         .keys()
         .filter(|id| id.kind == Kind::Directory)
         .filter(|id| id.key != "metadata" && id.key != "landing")
+        // What lies there is somebody's delivery, and `octonas landing` speaks of it.
+        .filter(|id| !id.key.starts_with("landing/"))
         .filter(|id| {
             !look
                 .directories
@@ -249,7 +255,7 @@ pub fn mend(site: &Site, opened: &Opened, look: &Look, observation: &Observation
     if !site.nas.identity().enforces_rights {
         return Ok(swept);
     }
-    let Some(wall) = Wall::of(opened, observation) else {
+    let Some(wall) = Wall::of(opened, look, observation) else {
         return Ok(swept);
     };
     let owners = opened

@@ -108,9 +108,7 @@ impl Catalogue {
             Ok(index) => Ok(index),
             Err(e) if super::registry::is_damage(&e) && dir.stat(&name)?.is_some() => {
                 dir.rename(&name, &dir, format!("{name}.damaged"), Replace::Allow)?;
-                for end in ["-wal", "-shm"] {
-                    dir.remove_file(format!("{name}{end}"))?;
-                }
+                dir.remove_file(format!("{name}-journal"))?;
                 Self::try_open(&dir, &name, true).map_err(|e| failed("open", e))
             }
             Err(e) => Err(failed("open", e)),
@@ -140,7 +138,8 @@ impl Catalogue {
         flags.set(OpenFlags::SQLITE_OPEN_CREATE, create);
         let mut connection = Connection::open_with_flags(dir.path_of(name), flags)?;
         connection.busy_timeout(Duration::from_secs(10))?;
-        connection.pragma_update(None, "journal_mode", "wal")?;
+        // Not WAL, which writes when it is only read: a look every five minutes must not.
+        connection.pragma_update(None, "journal_mode", "delete")?;
         connection.pragma_update(None, "synchronous", "normal")?;
         connection.pragma_update(None, "trusted_schema", false)?;
         // One of a newer version is an index as well, which we cannot use.
@@ -164,6 +163,15 @@ impl Catalogue {
             transaction.commit()
         };
         put().map_err(|e| failed("write", e))
+    }
+
+    /// True where nothing is known of any file.
+    pub fn is_empty(&self) -> Result<bool> {
+        self.connection
+            .query_row("SELECT NOT EXISTS (SELECT 1 FROM files)", [], |row| {
+                row.get(0)
+            })
+            .map_err(|e| failed("read", e))
     }
 
     /// What is known of a file.
@@ -326,7 +334,7 @@ fn file(id: &ExperimentId) -> String {
     format!("{id}.sqlite")
 }
 
-/// SQLite has no unsigned numbers; nothing here needs the last bit.
+/// `SQLite` has no unsigned numbers; nothing here needs the last bit.
 fn number(value: u64) -> i64 {
     value.cast_signed()
 }
@@ -473,9 +481,6 @@ mod tests {
             &crate::sys::dir::Permissions::PRIVATE,
         )
         .unwrap();
-        for end in ["-wal", "-shm"] {
-            dir.remove_file(format!("{id}.sqlite{end}")).unwrap();
-        }
         assert!(Catalogue::existing(&base, &id).unwrap().is_none());
         assert!(
             Catalogue::open(&base, &id)

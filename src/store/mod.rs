@@ -8,8 +8,10 @@ pub mod baseline;
 pub mod catalogue;
 pub mod claim;
 pub mod definition;
+pub mod intake;
 pub mod ledger;
 mod lines;
+pub mod receipts;
 pub mod registry;
 pub mod source_keys;
 pub mod tombstone;
@@ -75,11 +77,17 @@ fn private_dir(parent: &Dir, name: &str) -> Result<Dir> {
 
 /// SHA-256 in hexadecimal.
 pub fn sha256(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(64);
-    for byte in Sha256::digest(bytes) {
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
+    hexadecimal(&Sha256::digest(bytes))
+}
+
+/// Bytes in hexadecimal.
+pub fn hexadecimal(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }
 
 /// Reads a whole JSON file of ours.

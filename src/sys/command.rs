@@ -13,6 +13,9 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::process::{self, PidfdFlags, pidfd_open};
 
 use super::fault;
 use crate::error::{Error, Result};
@@ -22,6 +25,9 @@ pub const OUTPUT_LIMIT: usize = 4 << 20;
 
 /// How long a program may take where nothing else is said.
 pub const TIME_LIMIT: Duration = Duration::from_mins(1);
+
+/// How long a program that was asked to end may take to tidy up.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// How long the output may stay open after the program has ended (a child of it may hold it).
 const LINGER: Duration = Duration::from_secs(2);
@@ -258,25 +264,11 @@ impl Command {
             )
             .source(e)
         };
-        let deadline = Instant::now() + self.limit;
-        let mut pause = Duration::from_micros(500);
-        loop {
-            if let Some(status) = child.try_wait().map_err(failed)? {
-                return Ok(status);
-            }
-            if Instant::now() >= deadline {
-                break;
-            }
-            thread::sleep(pause);
-            pause = (pause * 2).min(Duration::from_millis(20));
+        if let Some(status) = ended(child, self.limit).map_err(failed)? {
+            return Ok(status);
         }
         end_group(child, Signal::SIGTERM);
-        for _ in 0..20 {
-            if child.try_wait().map_err(failed)?.is_some() {
-                break;
-            }
-            thread::sleep(Duration::from_millis(100));
-        }
+        ended(child, GRACE).map_err(failed)?;
         end_group(child, Signal::SIGKILL);
         let status = child.wait().map_err(failed)?;
         Err(Error::new(
@@ -289,6 +281,26 @@ impl Command {
             ),
         )
         .hint("see the system log for what it waited for, then run it again"))
+    }
+}
+
+/// Waits for the end of a child, no longer than `limit`.
+fn ended(child: &mut Child, limit: Duration) -> std::io::Result<Option<ExitStatus>> {
+    let end = Instant::now() + limit;
+    let process = pidfd_open(process::Pid::from_child(child), PidfdFlags::empty())?;
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(Some(status));
+        }
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Ok(None);
+        }
+        let left = Timespec::try_from(left).ok();
+        match poll(&mut [PollFd::new(&process, PollFlags::IN)], left.as_ref()) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(e) => return Err(e.into()),
+        }
     }
 }
 

@@ -21,6 +21,7 @@ use super::failure::{errno_of, failed};
 use super::fault;
 use crate::error::{Error, Result};
 
+mod custody;
 mod node;
 #[cfg(test)]
 mod races;
@@ -29,6 +30,7 @@ mod remove;
 mod tests;
 mod write;
 
+pub use custody::Moved;
 pub use node::{FileKind, Metadata, Node};
 pub use write::{Permissions, Replace};
 

@@ -150,7 +150,7 @@ pub fn here() -> Result<Vec<Mount>> {
 
 fn read(process: &str) -> Result<Vec<Mount>> {
     let path = PathBuf::from(format!("/proc/{process}/mountinfo"));
-    let text = std::fs::read(&path).map_err(|e| failed("read", &path, errno_of(&e)))?;
+    let text = processes::read(&path).map_err(|e| failed("read", &path, errno_of(&e)))?;
     parse(&text)
 }
 

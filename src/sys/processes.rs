@@ -2,6 +2,8 @@
 //! got its number.
 
 use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -44,6 +46,17 @@ pub struct Use {
     pub writes: bool,
 }
 
+/// A file of proc(5), which never says how long it is: read in one piece, where guessing would take a dozen.
+pub fn read(path: impl AsRef<Path>) -> std::io::Result<Vec<u8>> {
+    let mut text = Vec::with_capacity(16 << 10);
+    File::open(path)?.read_to_end(&mut text)?;
+    Ok(text)
+}
+
+fn text(path: impl AsRef<Path>) -> Option<String> {
+    String::from_utf8(read(path).ok()?).ok()
+}
+
 /// The numbers of all processes.
 pub fn pids() -> Result<Vec<i32>> {
     let proc = Path::new("/proc");
@@ -65,13 +78,12 @@ pub fn pids() -> Result<Vec<i32>> {
 impl Process {
     /// A process by its number; `None` where there is none.
     pub fn get(pid: i32) -> Option<Self> {
-        let read = |name| std::fs::read_to_string(format!("/proc/{pid}/{name}")).ok();
-        let (uids, name) = parse_status(&read("status")?)?;
+        let (uids, name) = parse_status(&text(format!("/proc/{pid}/status"))?)?;
         Some(Self {
             pid,
             uids,
             name,
-            started: parse_start(&read("stat")?)?,
+            started: parse_start(&text(format!("/proc/{pid}/stat"))?)?,
         })
     }
 
@@ -89,7 +101,7 @@ impl Process {
 
     /// True while it runs (a zombie does not).
     pub fn is_alive(&self) -> bool {
-        std::fs::read_to_string(format!("/proc/{}/stat", self.pid)).is_ok_and(|stat| {
+        text(format!("/proc/{}/stat", self.pid)).is_some_and(|stat| {
             parse_start(&stat) == Some(self.started)
                 && !matches!(parse_state(&stat), Some('Z' | 'X'))
         })
@@ -138,8 +150,7 @@ impl Process {
             .flatten()
             .flatten()
         {
-            let text = std::fs::read_to_string(entry.path()).unwrap_or_default();
-            found.extend(parse_fdinfo(&text));
+            found.extend(text(entry.path()).as_deref().and_then(parse_fdinfo));
         }
         found
             .into_iter()
@@ -155,6 +166,9 @@ impl Process {
 
 /// Who uses these mounts (numbers as in [`super::mounts::Mount::id`], unique on the whole machine).
 pub fn users_of(mounts: &BTreeSet<u64>) -> Result<Vec<Use>> {
+    if mounts.is_empty() {
+        return Ok(Vec::new());
+    }
     Ok(Process::all()?
         .iter()
         .flat_map(|process| process.uses(mounts))
@@ -163,7 +177,7 @@ pub fn users_of(mounts: &BTreeSet<u64>) -> Result<Vec<Use>> {
 
 /// The command line of a process, cut to something readable; `None` where it is gone.
 pub fn command_line(pid: u32) -> Option<String> {
-    let bytes = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    let bytes = read(format!("/proc/{pid}/cmdline")).ok()?;
     let words: Vec<_> = bytes
         .split(|&b| b == 0)
         .filter(|word| !word.is_empty())

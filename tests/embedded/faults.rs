@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use crate::landing::{sha256, with_sources};
 use crate::support::{Ran, TestEnv, copy, definition, finish, in_parallel};
 
 /// One operation: what must be there before, and its command line with standard input.
@@ -99,6 +100,34 @@ const OPERATIONS: &[Operation] = &[
         input: nothing,
     },
     Operation {
+        name: "ingest",
+        prepare: |env| {
+            env.create(&with_sources("eco")).ok();
+            let landing = env.at("eco/landing");
+            let deliver = |path: &str, content: &str| {
+                let file = landing.join(path);
+                fs::create_dir_all(file.parent().unwrap()).unwrap();
+                fs::write(file, content).unwrap();
+            };
+            let sum = |content: &[u8], name: &str| format!("{}  {name}\n", sha256(content));
+            for name in ["a.csv", "new/deep/b.csv", "taken.csv", "again.csv"] {
+                deliver(&format!("plc/data/{name}"), name);
+                deliver(
+                    &format!("plc/sums/{name}.sha256"),
+                    &sum(name.as_bytes(), name),
+                );
+            }
+            deliver("plc/data/wrong.csv", "wrong");
+            deliver("plc/sums/wrong.csv.sha256", &sum(b"right", "wrong.csv"));
+            deliver("cam/data/c.jpg", "c");
+            deliver("cam/sums/c.jpg.sha256", &sum(b"c", "c.jpg"));
+            fs::write(env.at("eco/raw/taken.csv"), "another").unwrap();
+            fs::write(env.at("eco/raw/again.csv"), "again.csv").unwrap();
+        },
+        arguments: |_| words("ingest eco"),
+        input: nothing,
+    },
+    Operation {
         name: "apply and mend",
         prepare: |env| {
             env.create(&definition("eco")).ok();
@@ -160,7 +189,11 @@ impl<'a> Stage<'a> {
 
 /// Every operation, suffering `fault` at every one of its points in turn; `verdict` looks at the disturbed run.
 fn at_every_point(fault: &str, verdict: impl Fn(&Ran) -> Result<(), String> + Sync) {
-    for operation in OPERATIONS {
+    let only = std::env::var("OCTONAS_TEST_OPERATION").ok();
+    for operation in OPERATIONS
+        .iter()
+        .filter(|operation| only.as_deref().is_none_or(|only| only == operation.name))
+    {
         let (points, wanted) = Stage::new(operation).undisturbed();
         assert!(points.len() > 3, "{}: {points:?}", operation.name);
         let numbers: Vec<usize> = (1..=points.len()).collect();

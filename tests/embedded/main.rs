@@ -25,6 +25,7 @@ mod errors;
 mod faults;
 mod flows;
 mod hostile;
+mod landing;
 mod many;
 mod order;
 mod race;

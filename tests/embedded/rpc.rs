@@ -18,7 +18,7 @@ const NASTY: &[&str] = &[
     "",
 ];
 
-fn golden(env: &TestEnv, name: &str, calls: &[(&str, Value)]) {
+pub fn golden(env: &TestEnv, name: &str, calls: &[(&str, Value)]) {
     let mut text = String::new();
     for (method, params) in calls {
         let answer = env.admin(method, params);
@@ -276,7 +276,7 @@ fn a_user_sees_their_own_experiments_whatever_they_ask() {
     );
 
     // Another's, a past one, a removed one and none at all cannot be told apart.
-    for method in ["show-experiment", "rights"] {
+    for method in ["show-experiment", "rights", "landing", "list-sources"] {
         for code in ["lake", "past", "gone", "none"] {
             let refused = answer(method, json!({"code": code}));
             assert_eq!(
@@ -294,6 +294,8 @@ fn a_user_sees_their_own_experiments_whatever_they_ask() {
         "list-experiments",
         "show-experiment",
         "rights",
+        "landing",
+        "list-sources",
     ];
     for method in methods(&env) {
         if open.contains(&method.as_str()) {

@@ -42,6 +42,7 @@ LISTS = {
     "conf.service.smb.share": "smbshares",
     "conf.service.octonas.experiment": "experiments",
     "conf.service.octonas.base": "bases",
+    "conf.service.octonas.source": "sources",
 }
 # In the order in which a real apply takes them.
 MODULES = ["postfix", "fstab", "systemd", "sharedfolders", "ssh", "octonas", "samba", "avahi"]
@@ -85,7 +86,7 @@ class Engined:
 
     def write(self):
         beside = self.path.with_suffix(".new")
-        beside.write_text(json.dumps(self.state, indent=1))
+        beside.write_text(json.dumps(self.state))
         beside.replace(self.path)
         if self.options.people:
             people = pathlib.Path(self.options.people)
@@ -98,7 +99,9 @@ class Engined:
                     (people / name).write_text(text)
         if self.options.dirty:
             # Rewritten in place, as the real one does.
-            pathlib.Path(self.options.dirty).write_text(json.dumps(self.state["dirty"]))
+            dirty, text = pathlib.Path(self.options.dirty), json.dumps(self.state["dirty"])
+            if not dirty.exists() or dirty.read_text() != text:
+                dirty.write_text(text)
 
     def take_edit(self):
         """A test may change what we know: `<state>.edit` is taken, whole, before the next call."""
@@ -165,6 +168,8 @@ class Engined:
             rest = {**(old or {}), "sharedfolderref": ""}
             if rest != {**new, "sharedfolderref": ""} or what == "delete":
                 self.dirty("octonas")
+        elif model == "conf.service.octonas.source":
+            self.dirty("octonas")
 
     def store(self, model, row):
         """Creates or replaces, as `Database::set` does."""
@@ -411,7 +416,7 @@ class Engined:
     def config_get(self, params):
         if params["id"] == "conf.service.octonas":
             return {"id": self.state["octonas"]["id"], "bases": {"item": self.state["bases"]},
-                    "experiments": {"item": self.state["experiments"]}}
+                    "experiments": {"item": self.state["experiments"]}, "sources": {"item": self.state["sources"]}}
         if "uuid" in params:
             return self.by_uuid(params["id"], params["uuid"])
         return self.rows(params["id"])

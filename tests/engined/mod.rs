@@ -5,6 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use nix::mount::{MntFlags, umount2};
 use octonas::nas::Attributes;
 use octonas::nas::omv::{Limits, Omv, Settings, Source};
 use serde_json::{Value, json};
@@ -23,12 +24,13 @@ impl Double {
             .tempdir()
             .unwrap();
         let disk = dir.path().join("disk");
-        std::fs::create_dir(&disk).unwrap();
         if is_in_namespace() {
-            // A disk that nobody outside this namespace sees.
-            run(Command::new("mount")
-                .args(["-t", "tmpfs", "disk"])
-                .arg(&disk));
+            // Memory, and a disk, that nobody outside this namespace sees.
+            tmpfs(dir.path());
+            std::fs::create_dir(&disk).unwrap();
+            tmpfs(&disk);
+        } else {
+            std::fs::create_dir(&disk).unwrap();
         }
         std::fs::create_dir(disk.join("octonas")).unwrap();
         let user = |name: &str, uid: u32| json!({"name": name, "uid": uid, "system": false});
@@ -117,19 +119,18 @@ impl Double {
 
     /// Asks it directly.
     pub fn ask(&self, request: &str) -> Value {
-        use std::io::{Read as _, Write as _};
-        let mut stream =
-            std::os::unix::net::UnixStream::connect(self.path("engined.sock")).unwrap();
-        stream
-            .set_read_timeout(Some(Duration::from_secs(5)))
-            .unwrap();
-        stream.write_all(format!("{request}\0").as_bytes()).unwrap();
+        let answer = self.try_ask(request).unwrap();
+        serde_json::from_slice(answer.strip_suffix(b"\0").unwrap()).unwrap()
+    }
+
+    fn try_ask(&self, request: &str) -> std::io::Result<Vec<u8>> {
+        use std::io::{BufRead as _, Write as _};
+        let mut stream = std::os::unix::net::UnixStream::connect(self.path("engined.sock"))?;
+        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+        stream.write_all(format!("{request}\0").as_bytes())?;
         let mut answer = Vec::new();
-        let mut byte = [0];
-        while stream.read(&mut byte).unwrap() == 1 && byte[0] != 0 {
-            answer.push(byte[0]);
-        }
-        serde_json::from_slice(&answer).unwrap()
+        std::io::BufReader::new(stream).read_until(0, &mut answer)?;
+        Ok(answer)
     }
 
     /// All that it knows.
@@ -141,15 +142,20 @@ impl Double {
     pub fn edit(&self, change: impl FnOnce(&mut Value)) {
         let mut state = self.state();
         change(&mut state);
-        std::fs::write(self.path("state.edit"), state.to_string()).unwrap();
-        let asked = self.path("state.edit");
-        let end = Instant::now() + Duration::from_secs(5);
-        // It takes the file at the next call, and removes it.
-        let _ = std::os::unix::net::UnixStream::connect(self.path("engined.sock"))
-            .map(|mut s| std::io::Write::write_all(&mut s, b"{}\0"));
+        let (beside, asked) = (self.path("state.edit.new"), self.path("state.edit"));
+        std::fs::write(&beside, state.to_string()).unwrap();
+        std::fs::rename(&beside, &asked).unwrap();
+        // It takes the file at the next call, and removes it before it answers.
+        let end = Instant::now() + Duration::from_secs(20);
         while asked.exists() {
-            assert!(Instant::now() < end, "the double does not take an edit");
-            sleep(Duration::from_millis(5));
+            let refused = self.try_ask("{}");
+            assert!(
+                Instant::now() < end,
+                "the double does not take an edit: {refused:?}"
+            );
+            if refused.is_err() {
+                sleep(Duration::from_millis(5));
+            }
         }
     }
 
@@ -158,17 +164,15 @@ impl Double {
         self.edit(|state| state["faults"].as_array_mut().unwrap().push(fault));
     }
 
-    /// After its death.
+    /// After its death, or while it dies.
     pub fn restart(&mut self) {
         self.child.wait().unwrap();
         self.child = spawn(self.dir.path());
     }
 
-    /// Starts it again if it died.
-    pub fn revive(&mut self) {
-        if self.child.try_wait().unwrap().is_some() {
-            self.child = spawn(self.dir.path());
-        }
+    /// True when every fault has happened.
+    pub fn has_failed(&self) -> bool {
+        self.state()["faults"] == json!([])
     }
 }
 
@@ -176,7 +180,17 @@ impl Drop for Double {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if is_in_namespace() {
+            // Or its directory could not be removed.
+            let _ = umount2(self.dir.path(), MntFlags::MNT_DETACH);
+        }
     }
+}
+
+fn tmpfs(at: &Path) {
+    run(Command::new("mount")
+        .args(["-t", "tmpfs", "memory"])
+        .arg(at));
 }
 
 fn spawn(dir: &Path) -> Child {
@@ -304,9 +318,9 @@ pub fn confining_sshd(jails: &Path) {
     }
     let script = jails.with_file_name("sshd");
     let text = format!(
-        "#!/bin/sh\ncat <<'END'\nchrootdirectory {}/%u\nforcecommand /usr/lib/octonas/gate\nallowtcpforwarding no\n\
+        "#!/bin/sh\necho 'chrootdirectory {}/%u\nforcecommand /usr/lib/octonas/gate\nallowtcpforwarding no\n\
          allowagentforwarding no\nallowstreamlocalforwarding no\nx11forwarding no\npermittty no\npermittunnel no\n\
-         permituserrc no\nEND\n",
+         permituserrc no'\n",
         jails.display()
     );
     std::fs::write(&script, text).unwrap();

@@ -310,3 +310,56 @@ fn an_object_that_was_made_again_by_somebody_else_is_left_alone_and_named() {
         },
     );
 }
+
+#[test]
+fn a_group_that_somebody_else_made_again_is_given_no_file_and_no_directory() {
+    in_namespace(
+        "drift::a_group_that_somebody_else_made_again_is_given_no_file_and_no_directory",
+        || {
+            use std::os::unix::fs::PermissionsExt as _;
+            let world = World::new();
+            world.create();
+            let lake = world.double.base().join("lake");
+            let leaf = std::fs::read_dir(&lake)
+                .unwrap()
+                .map(|entry| entry.unwrap().path())
+                .find(|path| {
+                    path.is_dir() && !path.ends_with("metadata") && !path.ends_with("landing")
+                })
+                .unwrap();
+            let file = leaf.join("narrowed.csv");
+            std::fs::write(&file, "1;2").unwrap();
+            std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+            std::fs::set_permissions(&leaf, std::fs::Permissions::from_mode(0o2700)).unwrap();
+            let group = |members: Value| json!({"name": "exp-lake-w", "comment": "theirs", "members": members});
+            world.ask("UserMgmt", "setGroup", &group(json!([])));
+            world.ask("UserMgmt", "deleteGroup", &json!({"name": "exp-lake-w"}));
+            world.ask("UserMgmt", "setGroup", &group(json!(["dan"])));
+            let state = world.double.state();
+            let groups = state["groups"].as_array().unwrap();
+            let theirs = groups.iter().find(|g| g["name"] == "exp-lake-w").unwrap()["gid"].clone();
+            let rights = || {
+                let told = std::process::Command::new("getfacl")
+                    .args(["-R", "-n", "-p"])
+                    .arg(&lake)
+                    .output()
+                    .unwrap();
+                String::from_utf8(told.stdout).unwrap()
+            };
+            let before = rights();
+            let mend = world.run(&["experiment", "apply", "--mend", "lake"]);
+            assert!(
+                mend.said().contains("made again by somebody else"),
+                "{}",
+                mend.said()
+            );
+            assert!(
+                !rights().contains(&format!("group:{theirs}:")),
+                "{}",
+                rights()
+            );
+            // The file and the directory that were narrowed stay so until the group is ours again.
+            assert_eq!(difference(&before, &rights()), "");
+        },
+    );
+}

@@ -117,18 +117,11 @@ pub fn find<'d>(definition: &'d Definition, id: &SourceId) -> Result<&'d Source>
         .iter()
         .find(|source| source.id == *id)
         .ok_or_else(|| {
-            let known: Vec<&str> = definition.sources.iter().map(|s| s.id.as_str()).collect();
-            let error = Error::new(
+            Error::new(
                 "source.unknown",
-                format!("{} has no source {id}", definition.code),
-            );
-            if known.is_empty() {
-                error.hint(
-                    "enter it under `sources` of the definition, then `octonas experiment edit`",
-                )
-            } else {
-                error.hint(format!("its sources: {}", known.join(", ")))
-            }
+                format!("the experiment {} has no source {id}", definition.code),
+            )
+            .hint("add it to `sources` of the definition with `octonas experiment edit`")
         })
 }
 

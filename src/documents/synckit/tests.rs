@@ -134,11 +134,3 @@ fn what_windows_reads_has_its_line_ends_and_what_others_read_has_not() {
         );
     }
 }
-
-#[test]
-fn an_unknown_source_is_answered_with_those_that_there_are() {
-    let definition = definition("Été");
-    let error = find(&definition, &SourceId::parse("plc-c2").unwrap()).unwrap_err();
-    assert_eq!(error.code(), "source.unknown");
-    assert_eq!(error.hint_text(), Some("its sources: plc-c1"));
-}

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde_json::json;
 
+use super::Omv;
 use super::engined::Engined;
 use super::model::{MountPoint, NEW, absolute, located};
 use super::put::{Stored, configuration, mount_points, not_on_a_disk, shared_folders};
@@ -14,13 +15,13 @@ use crate::nas::Base;
 /// The data model's name.
 const MODEL: &str = "conf.service.octonas.base";
 
-/// All bases, and whether their disks are there. Two calls.
-pub(super) fn bases(engined: &Engined) -> Result<Vec<Base>> {
-    let records = configuration(engined)?.bases;
+/// All bases, and whether their disks are there.
+pub(super) fn bases(omv: &Omv) -> Result<Vec<Base>> {
+    let records = omv.base_records()?;
     if records.is_empty() {
         return Ok(Vec::new());
     }
-    let mounts = mount_points(engined)?;
+    let mounts = omv.mount_points()?;
     Ok(records
         .iter()
         .filter_map(|record| {
@@ -108,7 +109,8 @@ fn is_mounted(dir: &Path) -> bool {
 }
 
 /// Registers a base; one that is registered already is success.
-pub(super) fn add(engined: &Engined, path: &Path) -> Result<()> {
+pub(super) fn add(omv: &Omv, path: &Path) -> Result<()> {
+    let engined = omv.engined();
     let mounts = mount_points(engined)?;
     let (mount, below) = located(&mounts, path).ok_or_else(|| not_on_a_disk(path))?;
     let known = configuration(engined)?
@@ -121,6 +123,7 @@ pub(super) fn add(engined: &Engined, path: &Path) -> Result<()> {
             "set",
             json!({"id": MODEL, "data": {"uuid": NEW, "mntentref": mount.uuid, "reldirpath": below}}),
         )?;
+        omv.snapshot.forget_bases();
     }
     Ok(())
 }

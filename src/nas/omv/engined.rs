@@ -5,7 +5,7 @@
 //! (openmediavault 8, `usr/sbin/omv-engined`.)
 
 use std::collections::BTreeMap;
-use std::io::{ErrorKind, Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -16,7 +16,7 @@ use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
-use zeroize::{Zeroize as _, Zeroizing};
+use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
 use crate::sys::fault;
@@ -195,9 +195,9 @@ impl Engined {
                 role: ADMINISTRATOR,
             },
         };
-        // Wiped after use: parameters may hold a password. Grown once, so that no copy stays behind.
-        let mut text = Zeroizing::new(Vec::with_capacity(64 << 10));
-        serde_json::to_writer(&mut *text, &request).map_err(|e| {
+        // Wiped after use: parameters may hold a password.
+        let mut text = Wiped::default();
+        serde_json::to_writer(&mut text, &request).map_err(|e| {
             Failure::Other(
                 Error::new(
                     "nas.protocol",
@@ -206,11 +206,11 @@ impl Engined {
                 .source(e),
             )
         })?;
-        text.push(0);
+        text.push(&[0]);
 
         fault::point("nas.call").map_err(Failure::Other)?;
         let answer = self
-            .exchange(service, method, &text, patience)
+            .exchange(service, method, &text.0, patience)
             .map_err(Failure::Other)?;
         fault::point("nas.answer").map_err(Failure::Other)?;
         let answer: Answer<R> = serde_json::from_slice(&answer).map_err(|e| {
@@ -266,15 +266,15 @@ impl Engined {
         })?;
 
         let end = Instant::now() + patience;
-        let mut answer = Zeroizing::new(Vec::new());
-        let mut block = Zeroizing::new(vec![0_u8; 64 << 10]);
+        let mut answer = Wiped::default();
+        let mut block = Zeroizing::new([0_u8; 4 << 10]);
         loop {
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Err(Self::timeout(service, method, patience));
             }
             stream.set_read_timeout(Some(left)).map_err(failed)?;
-            let n = match stream.read(&mut block) {
+            let n = match stream.read(&mut block[..]) {
                 Ok(0) => return Err(self.gone(service, method, "ended without an answer")),
                 Ok(n) => n,
                 Err(e) if e.kind() == ErrorKind::Interrupted => continue,
@@ -284,11 +284,11 @@ impl Engined {
                 Err(e) => return Err(failed(e)),
             };
             let whole = block[..n].iter().position(|&b| b == 0);
-            push(&mut answer, &block[..whole.unwrap_or(n)]);
+            answer.push(&block[..whole.unwrap_or(n)]);
             if whole.is_some() {
-                return Ok(answer);
+                return Ok(answer.0);
             }
-            if answer.len() > self.limits.answer {
+            if answer.0.len() > self.limits.answer {
                 return Err(Error::new(
                     "nas.protocol",
                     format!(
@@ -379,15 +379,31 @@ impl Engined {
     }
 }
 
-/// Appends without leaving unwiped copies behind when the vector grows.
-fn push(to: &mut Zeroizing<Vec<u8>>, more: &[u8]) {
-    if to.capacity() - to.len() < more.len() {
-        let mut larger = Vec::with_capacity((to.capacity() * 2).max(to.len() + more.len()));
-        larger.extend_from_slice(to);
-        to.zeroize();
-        **to = larger;
+/// Bytes that are wiped after use, the copies that growing leaves behind among them.
+#[derive(Default)]
+struct Wiped(Zeroizing<Vec<u8>>);
+
+impl Wiped {
+    fn push(&mut self, more: &[u8]) {
+        let needed = self.0.len() + more.len();
+        if self.0.capacity() < needed {
+            let mut larger = Vec::with_capacity((self.0.capacity() * 2).max(needed).max(1 << 10));
+            larger.extend_from_slice(&self.0);
+            self.0 = Zeroizing::new(larger);
+        }
+        self.0.extend_from_slice(more);
     }
-    to.extend_from_slice(more);
+}
+
+impl Write for Wiped {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.push(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 /// What is worth saying of an engined error: its first line. Failed commands come with their whole environment in front.
@@ -397,154 +413,4 @@ fn first_line(message: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::os::unix::net::UnixListener;
-    use std::thread::{JoinHandle, spawn};
-
-    /// Answers the given bytes to one connection each, and gives the requests that came.
-    fn answering(
-        answers: Vec<&'static [u8]>,
-    ) -> (tempfile::TempDir, PathBuf, JoinHandle<Vec<String>>) {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("engined.sock");
-        let listener = UnixListener::bind(&path).unwrap();
-        let thread = spawn(move || {
-            let mut requests = Vec::new();
-            for answer in answers {
-                let (mut conn, _) = listener.accept().unwrap();
-                let mut request = Vec::new();
-                let mut byte = [0];
-                while conn.read(&mut byte).unwrap() == 1 && byte[0] != 0 {
-                    request.push(byte[0]);
-                }
-                requests.push(String::from_utf8(request).unwrap());
-                conn.write_all(answer).unwrap();
-                if answer.is_empty() {
-                    sleep(Duration::from_millis(500));
-                }
-            }
-            requests
-        });
-        (dir, path, thread)
-    }
-
-    fn impatient() -> Limits {
-        Limits {
-            send: Duration::from_millis(300),
-            read: Duration::from_millis(300),
-            change: Duration::from_millis(300),
-            answer: 1000,
-        }
-    }
-
-    #[test]
-    fn a_call_is_one_object_in_the_name_of_the_administrator() {
-        let (_dir, path, thread) = answering(vec![b"{\"response\":7,\"error\":null}\0"]);
-        let engined = Engined::new(path, Limits::default());
-        let n: u32 = engined
-            .read("Config", "isDirty", serde_json::json!({"modules": []}))
-            .unwrap();
-        assert_eq!(n, 7);
-        assert_eq!(
-            thread.join().unwrap(),
-            [
-                r#"{"service":"Config","method":"isDirty","params":{"modules":[]},"context":{"username":"admin","role":1}}"#
-            ]
-        );
-        assert_eq!(engined.counters()["Config.isDirty"], 1);
-    }
-
-    #[test]
-    fn a_refusal_says_what_was_asked_and_keeps_their_words() {
-        let (_dir, path, _thread) = answering(vec![
-            b"{\"response\":null,\"error\":{\"code\":0,\"message\":\"The group 'x' does not exist.\",\"trace\":\"\",\"http_status_code\":500}}\0",
-        ]);
-        let engined = Engined::new(path, impatient());
-        let e = engined
-            .change::<IgnoredAny>("UserMgmt", "setGroup", ())
-            .unwrap_err();
-        assert_eq!(e.code(), "nas.refused");
-        assert_eq!(e.message(), "OpenMediaVault refused UserMgmt.setGroup");
-        assert!(
-            e.hint_text()
-                .unwrap()
-                .contains("The group 'x' does not exist.")
-        );
-    }
-
-    #[test]
-    fn a_read_that_met_a_half_written_file_is_asked_once_more() {
-        let broken: &[u8] = b"{\"response\":null,\"error\":{\"code\":0,\"message\":\"Fatal error 5: Extra content at the end of the document\",\"http_status_code\":500}}\0";
-        let (_dir, path, _thread) =
-            answering(vec![broken, b"{\"response\":true,\"error\":null}\0"]);
-        let engined = Engined::new(path, impatient());
-        assert!(engined.read::<bool>("Config", "isDirty", ()).unwrap());
-        assert_eq!(engined.counters()["Config.isDirty"], 2);
-    }
-
-    #[test]
-    fn a_change_is_never_asked_twice() {
-        let broken: &[u8] =
-            b"{\"response\":null,\"error\":{\"message\":\"Fatal error 5\",\"http_status_code\":500}}\0";
-        let (_dir, path, _thread) = answering(vec![broken]);
-        let engined = Engined::new(path, impatient());
-        assert!(engined.change::<IgnoredAny>("Config", "set", ()).is_err());
-        assert_eq!(engined.counters()["Config.set"], 1);
-    }
-
-    #[test]
-    fn silence_ends_in_a_timeout_and_absence_in_unreachable() {
-        let (_dir, path, _thread) = answering(vec![b""]);
-        let engined = Engined::new(path, impatient());
-        let e = engined
-            .change::<IgnoredAny>("Config", "set", ())
-            .unwrap_err();
-        assert_eq!(e.code(), "nas.timeout");
-        let engined = Engined::new("/nonexistent/engined.sock", impatient());
-        let e = engined
-            .read::<IgnoredAny>("Config", "isDirty", ())
-            .unwrap_err();
-        assert_eq!(e.code(), "nas.unreachable");
-        assert!(e.to_string().contains("/nonexistent/engined.sock"));
-    }
-
-    #[test]
-    fn a_full_queue_does_not_hold_the_caller_for_ever() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("engined.sock");
-        let _listener = UnixListener::bind(&path).unwrap();
-        let engined = Engined::new(&path, impatient());
-        let mut waiting = Vec::new();
-        let started = Instant::now();
-        while let Ok(conn) = engined.connect("Config", "isDirty") {
-            waiting.push(conn);
-        }
-        assert!(!waiting.is_empty() && started.elapsed() < Duration::from_secs(20));
-    }
-
-    #[test]
-    fn an_answer_without_end_is_refused() {
-        let (_dir, path, _thread) = answering(vec![&[b' '; 4000]]);
-        let engined = Engined::new(path, impatient());
-        let e = engined
-            .change::<IgnoredAny>("Config", "set", ())
-            .unwrap_err();
-        assert_eq!(e.code(), "nas.protocol");
-    }
-
-    #[test]
-    fn no_error_carries_the_secret() {
-        let (_dir, path, _thread) = answering(vec![
-            b"{\"response\":null,\"error\":{\"message\":\"chpasswd failed for a:s3cret\",\"http_status_code\":500}}\0",
-            b"\"s3cret\"}\0",
-        ]);
-        let engined = Engined::new(path, impatient());
-        for _ in 0..2 {
-            let e = engined
-                .change_with_secret("UserMgmt", "setUser", ("a", "s3cret"), "s3cret")
-                .unwrap_err();
-            assert!(!format!("{e} {e:?}").contains("s3cret"));
-        }
-    }
-}
+mod tests;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::model::Entry;
 use super::mounting::{ROUNDS, end_writers};
-use super::{Omv, jails, put};
+use super::{Omv, jails};
 use crate::error::{Error, Result};
 use crate::nas::Session;
 use crate::sys::mounts::{Mount, Namespace, Remount, here, holding, namespaces, remount};
@@ -27,7 +27,8 @@ pub(super) fn freeze(omv: &Omv, experiment: &Path, read_only: bool) -> Result<Ve
         return shut(experiment);
     }
     let place = place(experiment)?;
-    let entry = put::entries(omv.engined())?
+    let entry = omv
+        .entries()?
         .into_iter()
         .find(|e| Path::new(&e.path) == experiment);
     match entry {
@@ -66,22 +67,23 @@ fn close(place: &Place, experiment: &Path) -> Result<Vec<Session>> {
     for round in 0..ROUNDS {
         let mut busy = BTreeSet::new();
         let mut writable = false;
-        for namespace in namespaces()? {
+        let all = namespaces()?;
+        for namespace in &all {
             for mount in namespace.mounts.iter().filter(|m| is_writable(m, place)) {
                 writable = true;
-                if remount(&namespace, mount, true)? == Remount::Busy {
+                if remount(namespace, mount, true)? == Remount::Busy {
                     busy.insert(mount.id);
                 }
             }
         }
         if !writable {
-            break;
+            return remaining(&all, place, experiment);
         }
         if !busy.is_empty() {
             end_writers(&busy, round)?;
         }
     }
-    remaining(place, experiment)
+    remaining(&namespaces()?, place, experiment)
 }
 
 fn is_writable(mount: &Mount, place: &Place) -> bool {
@@ -90,17 +92,19 @@ fn is_writable(mount: &Mount, place: &Place) -> bool {
 
 /// Everything through which the experiment can still be written: mounts of it that stayed writable, and mounts of
 /// something above it in a namespace where nothing of ours covers it (a container into which the whole disk was bound).
-fn remaining(place: &Place, experiment: &Path) -> Result<Vec<Session>> {
+fn remaining(all: &[Namespace], place: &Place, experiment: &Path) -> Result<Vec<Session>> {
     let mut left = Vec::new();
     let mut hidden = BTreeSet::new();
-    for namespace in namespaces()? {
+    for namespace in all {
         for mount in &namespace.mounts {
-            let is_visible = holding(&namespace.mounts, &mount.point)
-                .is_some_and(|topmost| topmost.id == mount.id);
-            if is_writable(mount, place) && !is_visible {
+            let is_covered = || {
+                holding(&namespace.mounts, &mount.point)
+                    .is_none_or(|topmost| topmost.id != mount.id)
+            };
+            if is_writable(mount, place) && is_covered() {
                 // Another mount lies upon it: only who is inside already can write.
                 hidden.insert(mount.id);
-            } else if is_writable(mount, place) || exposes(mount, &namespace, place) {
+            } else if is_writable(mount, place) || exposes(mount, namespace, place) {
                 let whose = Process::get(namespace.pid).map_or_else(String::new, |p| p.name);
                 left.push(Session {
                     account: String::new(),

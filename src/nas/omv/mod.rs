@@ -17,6 +17,8 @@ mod put;
 mod sessions;
 mod settings;
 mod smb;
+mod snapshot;
+mod sources;
 mod sshd;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -42,6 +44,7 @@ const KINDS: &[Kind] = &[
     Kind::Group,
     Kind::Directory,
     Kind::Entry,
+    Kind::Source,
     Kind::Mounts,
     Kind::SharedFolder,
     Kind::Privileges,
@@ -54,6 +57,7 @@ pub struct Omv {
     settings: Settings,
     identity: Identity,
     dirt: Mutex<Dirt>,
+    snapshot: snapshot::Snapshot,
     /// Experiments whose entry or mounts were put by us.
     touched: Mutex<BTreeSet<String>>,
 }
@@ -71,7 +75,8 @@ impl Omv {
     /// Asks who the OpenMediaVault behind these settings is. One call.
     pub fn connect(settings: Settings) -> Result<Self> {
         let engined = Engined::new(&settings.socket, settings.limits);
-        let id = put::configuration(&engined)?.id;
+        let configuration = put::configuration(&engined)?;
+        let id = configuration.id.clone();
         if id.is_empty() {
             return Err(Error::new(
                 "nas.no-identity",
@@ -92,6 +97,7 @@ impl Omv {
                 enforces_rights: true,
             },
             dirt: Mutex::default(),
+            snapshot: snapshot::Snapshot::of_bases(configuration),
             touched: Mutex::default(),
         })
     }
@@ -154,6 +160,7 @@ impl Omv {
 
     fn apply(&self, modules: &BTreeSet<String>, progress: &dyn Progress) -> Result<()> {
         activate::apply(&self.engined, modules, progress)?;
+        self.snapshot.forget_own();
         if let Ok(mut dirt) = self.dirt.lock() {
             dirt.ours.retain(|module| !modules.contains(module));
             if let Some(before) = &mut dirt.before {
@@ -179,7 +186,7 @@ impl Nas for Omv {
     }
 
     fn bases(&self) -> Result<Vec<Base>> {
-        bases::bases(&self.engined)
+        bases::bases(self)
     }
 
     fn may_hold(&self, path: &Path) -> Result<()> {
@@ -187,11 +194,15 @@ impl Nas for Omv {
     }
 
     fn add_base(&self, path: &Path) -> Result<()> {
-        self.changing(|| bases::add(&self.engined, path))
+        self.changing(|| bases::add(self, path))
     }
 
     fn observe(&self) -> Result<Observation> {
         observe::observe(self)
+    }
+
+    fn group_ids(&self) -> Result<BTreeMap<String, u32>> {
+        Ok(self.people()?.group_ids())
     }
 
     fn put(
@@ -201,17 +212,19 @@ impl Nas for Omv {
         found: Option<&Found>,
     ) -> Result<Reference> {
         let key = object.key.as_str();
-        if matches!(object.kind, Kind::Entry | Kind::Mounts)
+        if matches!(object.kind, Kind::Entry | Kind::Source | Kind::Mounts)
             && let Ok(mut touched) = self.touched.lock()
         {
-            touched.insert(key.to_owned());
+            let code = key.split_once('/').map_or(key, |(code, _)| code);
+            touched.insert(code.to_owned());
         }
         self.changing(|| match object.kind {
             Kind::Group => put::group(self, key, attributes, found),
-            Kind::Entry => put::entry(&self.engined, key, attributes),
-            Kind::SharedFolder => put::shared_folder(&self.engined, key, attributes),
+            Kind::Entry => put::entry(self, key, attributes),
+            Kind::Source => sources::put(self, key, attributes),
+            Kind::SharedFolder => put::shared_folder(self, key, attributes),
             Kind::Privileges => put::privileges(self, key, attributes, found),
-            Kind::SmbShare => smb::share(&self.engined, key, attributes),
+            Kind::SmbShare => smb::share(self, key, attributes),
             _ => Ok(None),
         })
         .and_then(|reference| {
@@ -226,9 +239,10 @@ impl Nas for Omv {
         let key = object.key.as_str();
         self.changing(|| match object.kind {
             Kind::Group => put::delete_group(self, key),
-            Kind::Entry => put::delete_entry(&self.engined, key),
+            Kind::Entry => put::delete_entry(self, key),
+            Kind::Source => sources::delete(self, key),
             Kind::Mounts => mounts::delete(self, key),
-            Kind::SharedFolder => put::delete_shared_folder(&self.engined, key, found),
+            Kind::SharedFolder => put::delete_shared_folder(self, key, found),
             Kind::Privileges => put::delete_privileges(self, key, found),
             Kind::SmbShare => smb::delete_share(&self.engined, found),
             _ => Ok(()),
@@ -265,7 +279,10 @@ impl Nas for Omv {
                  cut every SMB session, so it is left to you",
             );
         }
-        if kinds.contains(&Kind::Entry) || kinds.contains(&Kind::Mounts) {
+        if [Kind::Entry, Kind::Source, Kind::Mounts]
+            .iter()
+            .any(|kind| kinds.contains(kind))
+        {
             let touched = self.touched.lock().map(|t| t.clone()).unwrap_or_default();
             for (code, e) in mounts::reconcile(self, &touched)? {
                 // Another experiment's mounts are not ours to mend now: what was done by hand there is only named.

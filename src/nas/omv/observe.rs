@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::Omv;
 use super::model::{GroupRecord, Page, Privilege, absolute, all};
 use super::people::Group;
-use super::{mounts, put, smb};
+use super::{mounts, smb};
 use crate::error::Result;
 use crate::nas::{Account, Observation};
 use crate::object::{Attributes, Found, Kind, ObjectId};
@@ -35,8 +35,8 @@ pub(super) fn observe(omv: &Omv) -> Result<Observation> {
         .into_iter()
         .map(|record| (record.name.clone(), record))
         .collect();
+    seen.group_ids = people.group_ids();
     for group in &people.groups {
-        seen.group_ids.insert(group.name.clone(), group.gid);
         if !group.is_system {
             let record = records.get(&group.name);
             insert(
@@ -48,8 +48,7 @@ pub(super) fn observe(omv: &Omv) -> Result<Observation> {
         }
     }
 
-    let disks = put::mount_points(engined)?;
-    let folders = put::shared_folders(engined)?;
+    let (disks, folders, entries, sources) = omv.renew()?;
     let mut names = BTreeMap::new();
     for folder in folders {
         let path = absolute(&disks, &folder.mntentref, &folder.reldirpath)
@@ -85,7 +84,14 @@ pub(super) fn observe(omv: &Omv) -> Result<Observation> {
         }
     }
 
-    let entries = put::configuration(engined)?.experiments;
+    for source in &sources {
+        insert(
+            &mut seen,
+            ObjectId::new(Kind::Source, source.key()),
+            Some(source.uuid.clone()),
+            source.attributes(),
+        );
+    }
     let table = here()?;
     for entry in &entries {
         insert(
@@ -94,7 +100,7 @@ pub(super) fn observe(omv: &Omv) -> Result<Observation> {
             Some(entry.uuid.clone()),
             entry.attributes(),
         );
-        let mounted = mounts::observed(&table, &omv.settings().jails, entry);
+        let mounted = mounts::observed(&table, &omv.settings().jails, entry, &sources);
         if !mounted.is_empty() {
             insert(
                 &mut seen,

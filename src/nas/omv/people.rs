@@ -2,7 +2,7 @@
 //! OpenMediaVault itself asks. It asks them once per account and group, though (five milliseconds each: seconds for
 //! hundreds of experiments), so its answers are not used for this.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
@@ -54,6 +54,12 @@ impl People {
         };
         let limits = std::fs::read_to_string("/etc/login.defs").unwrap_or_default();
         Ok(Self::parse(&passwd, &group, &limits))
+    }
+
+    /// Numeric ids of groups by name.
+    pub(super) fn group_ids(&self) -> BTreeMap<String, u32> {
+        let ids = self.groups.iter();
+        ids.map(|group| (group.name.clone(), group.gid)).collect()
     }
 
     fn parse(passwd: &str, group: &str, limits: &str) -> Self {

@@ -130,9 +130,9 @@ pub(super) fn mount_points(engined: &Engined) -> Result<Vec<MountPoint>> {
     Ok(page.data)
 }
 
-/// The shared folder `name`, or an error that says what is missing.
-pub(super) fn folder_named(engined: &Engined, name: &str) -> Result<SharedFolder> {
-    named(shared_folders(engined)?, name, |f| &f.name).ok_or_else(|| {
+/// The folder `name` of these, or an error that says what is missing.
+pub(super) fn folder_named(folders: Vec<SharedFolder>, name: &str) -> Result<SharedFolder> {
+    named(folders, name, |f| &f.name).ok_or_else(|| {
         Error::new(
             "nas.no-shared-folder",
             format!("OpenMediaVault has no shared folder {name}"),
@@ -143,11 +143,7 @@ pub(super) fn folder_named(engined: &Engined, name: &str) -> Result<SharedFolder
 
 /// Makes a shared folder of a directory that stands already: OpenMediaVault then leaves the directory as it is, while
 /// one that it makes itself would be open to every user.
-pub(super) fn shared_folder(
-    engined: &Engined,
-    name: &str,
-    attributes: &Attributes,
-) -> Result<Reference> {
+pub(super) fn shared_folder(omv: &Omv, name: &str, attributes: &Attributes) -> Result<Reference> {
     let path = PathBuf::from(attributes.get("path").map_or("", String::as_str));
     let is_directory = std::fs::symlink_metadata(&path).is_ok_and(|m| m.is_dir());
     if !is_directory {
@@ -157,9 +153,10 @@ pub(super) fn shared_folder(
         )
         .hint("is the file system mounted? look at `octonas base check`"));
     }
-    let mounts = mount_points(engined)?;
+    let engined = omv.engined();
+    let mounts = omv.mount_points()?;
     let (mount, below) = located(&mounts, &path).ok_or_else(|| not_on_a_disk(&path))?;
-    let uuid = named(shared_folders(engined)?, name, |f| &f.name)
+    let uuid = named(omv.shared_folders_now()?, name, |f| &f.name)
         .map_or_else(|| NEW.to_owned(), |f| f.uuid);
     let stored: Stored = engined.change(
         "ShareMgmt",
@@ -172,6 +169,7 @@ pub(super) fn shared_folder(
             "reldirpath": below,
         }),
     )?;
+    omv.snapshot.forget_folders();
     Ok(Some(stored.uuid))
 }
 
@@ -188,11 +186,13 @@ pub(super) fn not_on_a_disk(path: &Path) -> Error {
 
 /// Takes a shared folder away, never its files. Our entry lets go of it first: OpenMediaVault protects a folder that
 /// is referred to.
-pub(super) fn delete_shared_folder(engined: &Engined, name: &str, found: &Found) -> Result<()> {
+pub(super) fn delete_shared_folder(omv: &Omv, name: &str, found: &Found) -> Result<()> {
+    let engined = omv.engined();
     let Some(uuid) = &found.reference else {
         return Ok(());
     };
-    if !shared_folders(engined)?
+    if !omv
+        .shared_folders_now()?
         .iter()
         .any(|f| f.uuid == *uuid && f.name == name)
     {
@@ -201,7 +201,7 @@ pub(super) fn delete_shared_folder(engined: &Engined, name: &str, found: &Found)
     for mut entry in entries(engined)? {
         if entry.sharedfolderref == *uuid {
             entry.sharedfolderref.clear();
-            set_entry(engined, &entry)?;
+            set_entry(omv, &entry)?;
         }
     }
     engined.change::<IgnoredAny>(
@@ -209,6 +209,7 @@ pub(super) fn delete_shared_folder(engined: &Engined, name: &str, found: &Found)
         "delete",
         json!({"uuid": uuid, "recursive": false}),
     )?;
+    omv.snapshot.forget_folders();
     Ok(())
 }
 
@@ -226,7 +227,7 @@ pub(super) fn privileges(
     attributes: &Attributes,
     found: Option<&Found>,
 ) -> Result<Reference> {
-    let folder = folder_named(omv.engined(), folder)?;
+    let folder = folder_named(omv.shared_folders_now()?, folder)?;
     let mut privileges = rows(attributes);
     let known =
         |row: &Privilege, attributes: &Attributes| attributes.contains_key(&row.attribute().0);
@@ -242,7 +243,7 @@ pub(super) fn privileges(
 /// Takes our rows away; others stay. Without any row SMB lets everybody try, so this comes after the share is gone.
 pub(super) fn delete_privileges(omv: &Omv, folder: &str, found: &Found) -> Result<()> {
     let engined = omv.engined();
-    let Some(folder) = named(shared_folders(engined)?, folder, |f| &f.name) else {
+    let Some(folder) = named(omv.shared_folders_now()?, folder, |f| &f.name) else {
         return Ok(());
     };
     if found.reference.as_ref().is_some_and(|r| *r != folder.uuid) {
@@ -287,23 +288,27 @@ pub(super) fn entries(engined: &Engined) -> Result<Vec<Entry>> {
 }
 
 /// Makes our own entry, from which the Salt module renders mount units and jails.
-pub(super) fn entry(engined: &Engined, code: &str, attributes: &Attributes) -> Result<Reference> {
-    let before = named(entries(engined)?, code, |e| &e.code);
+pub(super) fn entry(omv: &Omv, code: &str, attributes: &Attributes) -> Result<Reference> {
+    let before = named(entries(omv.engined())?, code, |e| &e.code);
     let entry = Entry::from_attributes(code, attributes, before.as_ref());
     if before.as_ref() == Some(&entry) {
         return Ok(Some(entry.uuid));
     }
-    Ok(Some(set_entry(engined, &entry)?))
+    Ok(Some(set_entry(omv, &entry)?))
 }
 
-fn set_entry(engined: &Engined, entry: &Entry) -> Result<String> {
+fn set_entry(omv: &Omv, entry: &Entry) -> Result<String> {
+    omv.snapshot.forget_own();
     let stored: Stored =
-        engined.change("Config", "set", json!({"id": Entry::MODEL, "data": entry}))?;
+        omv.engined()
+            .change("Config", "set", json!({"id": Entry::MODEL, "data": entry}))?;
     Ok(stored.uuid)
 }
 
 /// Takes our entry away.
-pub(super) fn delete_entry(engined: &Engined, code: &str) -> Result<()> {
+pub(super) fn delete_entry(omv: &Omv, code: &str) -> Result<()> {
+    let engined = omv.engined();
+    omv.snapshot.forget_own();
     for entry in entries(engined)?.into_iter().filter(|e| e.code == code) {
         engined.change::<IgnoredAny>(
             "Config",

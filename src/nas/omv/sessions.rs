@@ -12,7 +12,7 @@ use super::Omv;
 use crate::error::{Error, Result};
 use crate::nas::Session;
 use crate::sys::command::{Command, Program};
-use crate::sys::processes::{End, Process};
+use crate::sys::processes::{self, End, Process};
 
 /// The door of SMB.
 const SMB: &str = "smb";
@@ -74,8 +74,9 @@ fn door(process: &str) -> &str {
 
 /// True where a process holds one of these groups.
 fn holds_any(pid: i32, gids: &BTreeSet<u32>) -> bool {
-    std::fs::read_to_string(format!("/proc/{pid}/status"))
-        .is_ok_and(|text| parse_groups(&text).any(|gid| gids.contains(&gid)))
+    processes::read(format!("/proc/{pid}/status")).is_ok_and(|text| {
+        parse_groups(&String::from_utf8_lossy(&text)).any(|gid| gids.contains(&gid))
+    })
 }
 
 /// All groups of a process, from `proc_pid_status(5)`.

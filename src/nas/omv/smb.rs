@@ -7,6 +7,7 @@
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};
 
+use super::Omv;
 use super::engined::Engined;
 use super::model::{NEW, Page, SmbShare, all};
 use super::put::{Stored, folder_named};
@@ -105,8 +106,9 @@ pub(super) fn shares(engined: &Engined) -> Result<Vec<SmbShare>> {
 }
 
 /// Makes the SMB share of the shared folder `folder`.
-pub(super) fn share(engined: &Engined, folder: &str, attributes: &Attributes) -> Result<Reference> {
-    let folder = folder_named(engined, folder)?;
+pub(super) fn share(omv: &Omv, folder: &str, attributes: &Attributes) -> Result<Reference> {
+    let engined = omv.engined();
+    let folder = folder_named(omv.shared_folders()?, folder)?;
     let before = shares(engined)?
         .into_iter()
         .find(|s| s.sharedfolderref == folder.uuid);

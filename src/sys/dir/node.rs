@@ -70,15 +70,19 @@ pub struct Metadata {
     pub kind: FileKind,
     /// Bytes.
     pub size: u64,
-    /// Last change of content.
+    /// Last change of content; whoever owns the file can set it.
     pub modified: Timestamp,
+    /// Last change of content, names or rights; nobody can set it.
+    pub changed: Timestamp,
 }
 
 impl Metadata {
     #[allow(clippy::cast_sign_loss)] // sizes are never negative
     #[allow(clippy::useless_conversion)] // st_nlink is narrower on other architectures
     pub(super) fn from_stat(stat: &FileStat) -> Self {
-        let nanoseconds = i32::try_from(stat.st_mtime_nsec).unwrap_or(0);
+        let time = |seconds, nanoseconds| {
+            Timestamp::new(seconds, i32::try_from(nanoseconds).unwrap_or(0)).unwrap_or_default()
+        };
         Self {
             uid: stat.st_uid,
             gid: stat.st_gid,
@@ -88,7 +92,8 @@ impl Metadata {
             links: stat.st_nlink.into(),
             kind: FileKind::from_mode(stat.st_mode),
             size: stat.st_size as u64,
-            modified: Timestamp::new(stat.st_mtime, nanoseconds).unwrap_or_default(),
+            modified: time(stat.st_mtime, stat.st_mtime_nsec),
+            changed: time(stat.st_ctime, stat.st_ctime_nsec),
         }
     }
 

@@ -169,7 +169,12 @@ impl Dir {
 
     /// renameat2(2) with `RENAME_NOREPLACE`. File systems that do not know it (FUSE pools) get a new name first, which
     /// never replaces either, and lose the old one after; directories there are looked for before.
-    fn rename_noreplace(&self, from: &OsStr, to_dir: &Self, to: &OsStr) -> nix::Result<()> {
+    pub(super) fn rename_noreplace(
+        &self,
+        from: &OsStr,
+        to_dir: &Self,
+        to: &OsStr,
+    ) -> nix::Result<()> {
         match renameat2(self, from, to_dir, to, RenameFlags::RENAME_NOREPLACE) {
             Err(Errno::EINVAL | Errno::ENOSYS | Errno::EOPNOTSUPP) => {}
             other => return other,

@@ -19,17 +19,10 @@ use crate::refusal::{Refusal, Result};
 /// The program, in Debian's openssh-sftp-server.
 pub const PROGRAM: &str = "/usr/lib/openssh/sftp-server";
 
-/// sftp-server(8): umask for requests without a mode, log of every file to AUTH, no links.
-const ARGUMENTS: [&str; 8] = [
-    "-u",
-    "0007",
-    "-f",
-    "AUTH",
-    "-l",
-    "INFO",
-    "-P",
-    "symlink,hardlink",
-];
+/// sftp-server(8): umask for requests without a mode.
+const UMASK: [&str; 2] = ["-u", "0007"];
+/// sftp-server(8): log of every file to AUTH, no links.
+const ARGUMENTS: [&str; 6] = ["-f", "AUTH", "-l", "INFO", "-P", "symlink,hardlink"];
 
 /// The file system as the session sees it: relative paths start where `sftp-server -d` does.
 struct Jail {
@@ -51,8 +44,9 @@ impl Directories for Jail {
 /// if it was killed).
 pub fn serve(read_only: bool, start: &'static str) -> Result<u8> {
     let mut server = program(PROGRAM)
-        .args(ARGUMENTS)
+        .args(UMASK)
         .args(["-d", start])
+        .args(ARGUMENTS)
         .args(read_only.then_some("-R"))
         .stdin(Stdio::piped())
         .spawn()
