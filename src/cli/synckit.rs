@@ -1,5 +1,6 @@
 //! `octonas synckit …`
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap::Subcommand;
@@ -101,11 +102,12 @@ fn text(built: &Built) -> String {
         })
         .collect();
     out.push_str(&report::table(&rows));
-    out.push_str(&format!(
-        "delivers by {} to {}\n",
+    let _ = writeln!(
+        out,
+        "delivers by {} to {}",
         built.transport,
         report::printable(&built.to)
-    ));
+    );
     if built.watch.is_empty() {
         out.push_str("watches nothing yet: `install --watch DIRECTORY` on the source says what\n");
     }

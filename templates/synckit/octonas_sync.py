@@ -1142,13 +1142,17 @@ def digest(item):
 def look(item):
     """Is the whole file already there, under its name, from an earlier run? Asked before the receipts are read, so that it
     cannot be taken into its place between the two."""
-    (status, found), = yield [("stat", "data/" + item.path)]
+    part = "data/%s.part" % item.path
+    (status, found), (half, _) = yield [("stat", "data/" + item.path), ("stat", part)]
     item.there = "no"
     if status != OK:
         return  # if it is not there, it is sent; if it cannot be looked at, sending says why
     text = yield from slurp("sums/%s.sha256" % item.path)
     same = found.size == item.size and text is not None and text[:64] == item.sha256.encode("ascii")
     item.there = "same" if same else "other"
+    if same and half == OK:
+        # sftp-server gives a name by link(2) and takes the other away after: it was killed in between.
+        yield [("remove", part)]
 
 
 def deliver(item, commit):

@@ -79,6 +79,18 @@ fn a_kit_is_built_and_delivers_into_the_landing() {
     );
     let (said, code) = program(&kit, &home, &["self-test"]).unwrap();
     assert_eq!(code, 0, "{said}");
+    // The NAS takes it in, the source reads its receipt and never sends it again.
+    env.run(&["ingest", "eco"]).ok();
+    assert_eq!(
+        fs::read_to_string(env.at("eco/data/plc/day 1/é.csv")).unwrap(),
+        "t;1,5\n"
+    );
+    let (said, code) = program(&kit, &home, &["run", "--json"]).unwrap();
+    assert_eq!(code, 0, "{said}");
+    let said: Value = serde_json::from_str(said.lines().next().unwrap()).unwrap();
+    assert_eq!(said["counts"]["told-received"], 1, "{said}");
+    assert_eq!(said["counts"]["waiting"], 0, "{said}");
+    assert!(!landing.join("data/day 1/é.csv").exists());
 }
 
 #[test]

@@ -332,6 +332,15 @@ class Sftp(Case):
         self.assertIn("silent", self.trouble)
         self.assertLess(time.monotonic() - began, 30)
 
+    def test_a_server_that_was_killed_between_two_names_leaves_one(self):
+        path = self.file("a")
+        self.run_once()
+        os.link(self.landing / "data/a", self.landing / "data/a.part")
+        self.data("state.sqlite").unlink()
+        self.run_once()
+        self.assertEqual(self.in_landing(), ["a"])
+        self.assertTrue(path.exists())
+
     def test_kill_9_anywhere_then_run_again(self):
         for number in range(400):
             self.file("d%d/f%d" % (number % 7, number), os.urandom(number))

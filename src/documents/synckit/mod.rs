@@ -12,30 +12,47 @@ use super::render::Templates;
 use crate::error::{Error, Result};
 use crate::experiment::{Definition, Language, Source, SourceId, source_account};
 
+/// How a file of the kit is made.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Make {
+    /// As it is, executable.
+    Program,
+    /// The kit's values filled in.
+    Filled,
+    /// The same with the line ends of Windows: `cmd` loses its labels without them.
+    Windows,
+}
+
 /// The program and the launchers, as they lie in the kit.
-const FILES: [(&str, &str); 6] = [
+const FILES: [(&str, Make, &str); 6] = [
     (
         "octonas_sync.py",
+        Make::Program,
         include_str!("../../../templates/synckit/octonas_sync.py"),
     ),
     (
         "install.bat",
+        Make::Windows,
         include_str!("../../../templates/synckit/install.bat"),
     ),
     (
         "launchers/octonas-sync.service",
+        Make::Filled,
         include_str!("../../../templates/synckit/launchers/octonas-sync.service"),
     ),
     (
         "launchers/octonas-sync.timer",
+        Make::Filled,
         include_str!("../../../templates/synckit/launchers/octonas-sync.timer"),
     ),
     (
         "launchers/launchd.plist",
+        Make::Filled,
         include_str!("../../../templates/synckit/launchers/launchd.plist"),
     ),
     (
         "launchers/task.xml",
+        Make::Windows,
         include_str!("../../../templates/synckit/launchers/task.xml"),
     ),
 ];
@@ -139,10 +156,10 @@ pub fn build(order: &Order<'_>, templates: &Templates) -> Result<Kit> {
     ];
     let mut files: Vec<File> = FILES
         .iter()
-        .map(|(path, text)| File {
+        .map(|(path, make, text)| File {
             path,
-            bytes: fill(path, text, &values).into_bytes(),
-            executable: path.ends_with(".py"),
+            bytes: fill(*make, text, &values).into_bytes(),
+            executable: *make == Make::Program,
         })
         .collect();
     files.push(File {
@@ -180,17 +197,16 @@ fn account(order: &Order<'_>) -> Result<String> {
     Ok(source_account(&id.to_string(), &order.source.id))
 }
 
-/// A launcher with the kit's values; what stands between `@…@` is filled in where the kit is installed. Files that only
-/// Windows reads have its line ends: `cmd` loses its labels without them.
-fn fill(path: &str, text: &str, values: &[(&str, String)]) -> String {
-    if path.ends_with(".py") {
+/// A launcher with the kit's values; what stands between `@…@` is filled in where the kit is installed.
+fn fill(make: Make, text: &str, values: &[(&str, String)]) -> String {
+    if make == Make::Program {
         return text.to_owned();
     }
     let mut out = text.to_owned();
     for (key, value) in values {
         out = out.replace(&format!("{{{{{key}}}}}"), value);
     }
-    if path.ends_with(".bat") || path.ends_with(".xml") {
+    if make == Make::Windows {
         out = out.replace('\n', "\r\n");
     }
     out
