@@ -14,4 +14,5 @@ pub mod reading;
 pub mod render;
 pub mod sheets;
 pub mod units;
+pub mod synckit;
 pub mod words;
