@@ -2,6 +2,7 @@
 //! which there are (`sheets`). Called by `provision`; a text never knows an account, a machine or a secret.
 
 pub mod dictionary;
+pub mod dmp;
 pub mod escape;
 pub mod facts;
 pub mod file;

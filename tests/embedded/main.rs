@@ -20,6 +20,7 @@
 )]
 
 mod damage;
+mod dmp;
 mod documents;
 mod errors;
 #[cfg(feature = "faults")]

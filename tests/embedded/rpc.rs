@@ -300,7 +300,8 @@ fn a_user_sees_their_own_experiments_whatever_they_ask() {
         "list-sources",
     ];
     for method in methods(&env) {
-        if open.contains(&method.as_str()) {
+        // Plans are looked at by members, and answered by those who manage: `dmp` tries that.
+        if open.contains(&method.as_str()) || method.contains("dmp") {
             continue;
         }
         for params in [
