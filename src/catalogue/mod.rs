@@ -9,3 +9,5 @@ pub mod landing;
 mod names;
 mod record;
 pub mod survey;
+#[cfg(test)]
+mod tests;
