@@ -14,6 +14,7 @@ use crate::report::Hidden;
 use crate::store::baseline::Baseline;
 use crate::store::intake::Intake;
 use crate::store::sha256;
+use crate::sys::acl::{Acl, Perms, Which};
 use crate::sys::dir::Dir;
 use crate::sys::lock;
 use crate::sys::walk::Walk;
@@ -158,6 +159,128 @@ impl Field {
         self.run().unwrap();
         self.is_sound()
     }
+}
+
+#[test]
+#[allow(clippy::disallowed_methods)]
+fn directories_that_stay_empty_for_a_day_go() {
+    let field = Field::new();
+    let data = field.data();
+    for dir in ["a/b", "c"] {
+        std::fs::create_dir_all(data.join(dir)).unwrap();
+    }
+    std::fs::write(data.join("c/x.part"), "x").unwrap();
+    let base = Dir::open_absolute(&field.base).unwrap();
+    let into = (
+        SourceId::parse("plc").unwrap(),
+        RelPath::parse("raw").unwrap(),
+    );
+    let (landings, _) = super::landing::open(&base.existing("eco").unwrap(), &[into]).unwrap();
+    let now = crate::sys::clock::now();
+    landings[0].sweep(now).unwrap();
+    assert!(data.join("a/b").exists());
+    landings[0].sweep(now + Duration::from_hours(25)).unwrap();
+    assert!(!data.join("a").exists() && data.join("c/x.part").exists());
+}
+
+const SOURCE: u32 = 64_901;
+const WRITERS: u32 = 64_902;
+const READERS: u32 = 64_903;
+
+/// The list of a leaf or frame of the walls, for a directory (`bits` 7) or a file (6).
+fn list(writers: Perms, bits: u32) -> Acl {
+    let mut list = Acl::from_mode(0o700);
+    list.user_obj = Perms::from_bits(bits);
+    list.groups = [(WRITERS, writers), (READERS, Perms::READ)].into();
+    list.mask = Some(Perms::from_bits(bits));
+    list
+}
+
+#[test]
+#[allow(clippy::disallowed_methods)]
+fn on_a_nas_with_rights_a_file_gets_those_of_the_leaf_or_goes_back_as_it_was() {
+    if !crate::sys::process::is_root() {
+        return;
+    }
+    let field = Field::new();
+    let base = Dir::open_absolute(&field.base).unwrap();
+    let open = |path: &str| base.open(path).unwrap().unwrap();
+    for (path, owner, mode, writers) in [
+        ("eco/raw", 0, 0o2770, Perms::ALL),
+        ("eco/landing/plc/data", 0, 0o3770, Perms::READ),
+        ("eco/landing/plc/receipts", 0, 0o2750, Perms::READ),
+    ] {
+        let dir = open(path);
+        dir.set_owner(Some(owner), Some(WRITERS)).unwrap();
+        dir.set_acl(Which::Default, Some(&list(writers, 7)))
+            .unwrap();
+        dir.set_mode(mode).unwrap();
+        let mut access = list(writers, 7);
+        access.users.insert(SOURCE, Perms::READ);
+        let access = if path.ends_with("raw") {
+            list(writers, 7)
+        } else {
+            access
+        };
+        dir.set_acl(Which::Access, Some(&access)).unwrap();
+    }
+    let data = field.data();
+    std::fs::create_dir(data.join("day")).unwrap();
+    std::fs::write(data.join("day/a"), "a").unwrap();
+    std::fs::write(data.join("taken"), "new").unwrap();
+    std::fs::write(field.base.join("eco/raw/taken"), "old").unwrap();
+    for path in ["day", "day/a", "taken"] {
+        std::os::unix::fs::chown(data.join(path), Some(SOURCE), Some(100)).unwrap();
+    }
+    // As a program with a umask of its own leaves it.
+    let delivered = open("eco/landing/plc/data/day")
+        .node_at("a")
+        .unwrap()
+        .unwrap();
+    delivered.set_mode(0o600).unwrap();
+    let report = field.run().unwrap();
+    assert_eq!((report.received, report.refused), (1, 1), "{report:?}");
+
+    let there = open("eco/raw/day").node_at("a").unwrap().unwrap();
+    let metadata = there.metadata().unwrap();
+    assert_eq!((metadata.uid, metadata.gid), (0, WRITERS));
+    assert_eq!(there.acl(Which::Access).unwrap(), Some(list(Perms::ALL, 6)));
+    let day = open("eco/raw/day");
+    let metadata = day.metadata().unwrap();
+    assert_eq!(
+        (metadata.uid, metadata.gid, metadata.mode),
+        (0, WRITERS, 0o2770)
+    );
+    for which in [Which::Access, Which::Default] {
+        assert_eq!(
+            day.acl(which).unwrap(),
+            Some(list(Perms::ALL, 7)),
+            "{which:?}"
+        );
+    }
+
+    let back = open("eco/landing/plc/data")
+        .node_at("taken")
+        .unwrap()
+        .unwrap();
+    let metadata = back.metadata().unwrap();
+    assert_eq!((metadata.uid, metadata.gid), (SOURCE, 100));
+    let rights = back.acl(Which::Access).unwrap().unwrap();
+    assert_eq!(rights.groups, list(Perms::READ, 6).groups);
+    assert!(rights.user_obj.covers(Perms::from_bits(6)));
+
+    // The source reads its receipts, and nobody but root writes them.
+    let receipts = open("eco/landing/plc/receipts");
+    let name = receipts.entries().unwrap().remove(0).name;
+    let rights = receipts
+        .node_at(&name)
+        .unwrap()
+        .unwrap()
+        .acl(Which::Access)
+        .unwrap()
+        .unwrap();
+    assert_eq!(rights.users.get(&SOURCE), Some(&Perms::from_bits(4)));
+    assert_eq!(rights.mask, Some(Perms::from_bits(4)));
 }
 
 /// `place` is by turns a file, a link to the outside, a FIFO, a hard link of the outside, a directory, nothing.
