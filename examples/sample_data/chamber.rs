@@ -1,4 +1,4 @@
-//! A chamber's controller: every day a French CSV file (`;`, decimal comma) and the same data as NetCDF with CF names.
+//! A chamber's controller: every day a French CSV file (`;`, decimal comma) and the same data as `NetCDF` with CF names.
 
 use std::fmt::Write as _;
 use std::fs::File;
@@ -12,7 +12,7 @@ use super::{LABEL, Outcome, midnight, write};
 
 const MINUTES: u32 = 1440;
 
-/// A quantity: its column, its name in NetCDF, and what CF wants to know of it.
+/// A quantity: its column, its name in `NetCDF`, and what CF wants to know of it.
 struct Quantity {
     column: &'static str,
     variable: &'static str,
