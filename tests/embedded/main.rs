@@ -20,6 +20,8 @@
 )]
 
 mod damage;
+mod dmp;
+mod documents;
 mod errors;
 #[cfg(feature = "faults")]
 mod faults;
@@ -28,6 +30,7 @@ mod hostile;
 mod landing;
 mod many;
 mod order;
+mod probe;
 mod race;
 mod rpc;
 mod start;
