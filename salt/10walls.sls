@@ -9,6 +9,9 @@
 # file name of a unit is given by its path, so our units are recognised by
 # their section '[X-OctoNAS]'. A mount that is up is never restarted here:
 # 'octonas' remounts it when an experiment is closed or opened again.
+#
+# A disk may be mounted long after boot, by anybody: 'octonas-walls@.target'
+# is upheld by its mount unit and wants the walls of its experiments.
 
 {% set units_dir = '/etc/systemd/system' %}
 {% set wanted_by = ['multi-user.target.wants', 'octonas-walls.target.wants'] %}
@@ -26,6 +29,30 @@
 {% set units = salt['cmd.run_stdout'](['systemd-escape', '--path', '--suffix=mount'] + experiments | map(attribute='path') | list, python_shell=False).split() %}
 {% endif %}
 
+{# The disk of each experiment, '' where it is on none that OpenMediaVault knows; and the target of each disk. #}
+{% set disk_of = {} %}
+{% for experiment in experiments %}
+{% set disk = [''] %}
+{% for dir in disks if experiment.path.startswith(dir.rstrip('/') ~ '/') and dir | length > disk[0] | length %}
+{% do disk.insert(0, dir) %}
+{% endfor %}
+{% do disk_of.update({experiment.code: disk[0]}) %}
+{% endfor %}
+{% set target_of = {} %}
+{% set used = [] %}
+{% for dir in disk_of.values() | sort %}
+{% if dir and dir not in used %}
+{% do used.append(dir) %}
+{% endif %}
+{% endfor %}
+{% if used %}
+{% set names = salt['cmd.run_stdout'](['systemd-escape', '--path'] + used, python_shell=False).split() %}
+{% for dir in used %}
+{% do target_of.update({dir: names[loop.index0]}) %}
+{% do wanted_by.append('octonas-walls@' ~ names[loop.index0] ~ '.target.wants') %}
+{% endfor %}
+{% endif %}
+
 {% set enabled = {} %}
 {% for dir in wanted_by %}
 {% do enabled.update({dir: salt['file.readdir'](units_dir ~ '/' ~ dir) if salt['file.directory_exists'](units_dir ~ '/' ~ dir) else []}) %}
@@ -37,10 +64,8 @@
 
 {% for experiment in experiments %}
 {% set unit = units[loop.index0] %}
-{% set disk = [''] %}
-{% for dir in disks if experiment.path.startswith(dir.rstrip('/') ~ '/') and dir | length > disk[0] | length %}
-{% do disk.insert(0, dir) %}
-{% endfor %}
+{% set disk = disk_of[experiment.code] %}
+{% set target = 'octonas-walls@' ~ target_of[disk] ~ '.target' if disk else '' %}
 
 configure_octonas_wall_{{ experiment.code }}:
   file.managed:
@@ -50,21 +75,23 @@ configure_octonas_wall_{{ experiment.code }}:
     - template: jinja
     - context:
         experiment: {{ experiment | json }}
-        disk: {{ disk[0] | json }}
+        disk: {{ disk | json }}
+        disk_unit: {{ (target_of[disk] ~ '.mount' if disk else '') | json }}
+        disk_target: {{ target | json }}
     - user: root
     - group: root
     - mode: '0644'
 {% do changes.append('configure_octonas_wall_' ~ experiment.code) %}
 
-{% for dir in wanted_by if unit not in enabled[dir] and unit not in enable %}
+{% for dir in wanted_by[:2] + ([target ~ '.wants'] if disk else []) if unit not in enabled[dir] and unit not in enable %}
 {% do enable.append(unit) %}
 {% endfor %}
 
 {% if experiment.path not in mounted %}
-{% if disk[0] and disk[0] not in mounted %}
+{% if disk and disk not in mounted %}
 octonas_wall_{{ experiment.code }}_waits:
   test.show_notification:
-    - text: {{ ('The experiment ' ~ experiment.code ~ ' is not mounted: its file system ' ~ disk[0] ~ ' is not.') | yaml_dquote }}
+    - text: {{ ('The experiment ' ~ experiment.code ~ ' is not mounted: its file system ' ~ disk ~ ' is not.') | yaml_dquote }}
 {% elif not salt['file.directory_exists'](experiment.path) %}
 octonas_wall_{{ experiment.code }}_waits:
   test.show_notification:
@@ -72,6 +99,29 @@ octonas_wall_{{ experiment.code }}_waits:
 {% else %}
 {% do start.append(unit) %}
 {% endif %}
+{% endif %}
+{% endfor %}
+
+{# The targets of disks: one that nobody wants does nothing, and goes. #}
+{% set start_targets = [] %}
+{% for dir in used %}
+{% set target = 'octonas-walls@' ~ target_of[dir] ~ '.target' %}
+{% set upheld_by = units_dir ~ '/' ~ target_of[dir] ~ '.mount.upholds' %}
+{% if not salt['file.directory_exists'](upheld_by) or target not in salt['file.readdir'](upheld_by) %}
+{% do enable.append(target) %}
+{% if dir in mounted %}
+{% do start_targets.append(target) %}
+{% endif %}
+{% endif %}
+{% endfor %}
+{% set upheld = salt['cmd.run_stdout'](['find', units_dir, '-mindepth', '2', '-maxdepth', '2', '-path', '*.mount.upholds/octonas-walls@*.target'], python_shell=False).splitlines() %}
+{% for file in upheld | sort %}
+{% set target = file.split('/') | last %}
+{% if target | replace('octonas-walls@', '') | replace('.target', '') not in target_of.values() %}
+
+disable_octonas_disk_{{ loop.index }}:
+  cmd.run:
+    - name: {{ ("systemctl disable --no-reload --quiet '" ~ target ~ "'") | yaml_dquote }}
 {% endif %}
 {% endfor %}
 
@@ -117,4 +167,11 @@ octonas_walls_systemctl_daemon_reload:
 start_octonas_walls:
   cmd.run:
     - name: {{ ("systemctl start '" ~ start | join("' '") ~ "'") | yaml_dquote }}
+{% endif %}
+
+# A disk that comes later starts its target by itself.
+{% if start_targets %}
+start_octonas_disks:
+  cmd.run:
+    - name: {{ ("systemctl start --no-block '" ~ start_targets | join("' '") ~ "'") | yaml_dquote }}
 {% endif %}

@@ -13,6 +13,7 @@ configure_octonas_jails:
     - template: jinja
     - context:
         experiments: {{ salt['omv_conf.get']('conf.service.octonas.experiment') | json }}
+        sources: {{ salt['omv_conf.get']('conf.service.octonas.source') | json }}
     - user: root
     - group: root
     - mode: '0600'

@@ -13,26 +13,32 @@ use serde_json::{Value, json};
 
 use crate::catalogue::examine::Options;
 use crate::error::{Error, Result};
-use crate::experiment::Code;
+use crate::experiment::{Access, Code};
 use crate::provision::site::Site;
 use crate::provision::{
     adopt, base, check, create, desired, doctor, ingest, lifecycle, list, probe, show, source,
 };
 
 mod deliveries;
+mod dmp;
+mod texts;
 
 /// The longest request.
 const SIZE_LIMIT: u64 = 4 << 20;
 
 /// The methods, as the web UI calls them.
-pub const METHODS: [&str; 27] = [
+pub const METHODS: &[&str] = &[
     "add-base",
     "adopt-experiment",
+    "answer-dmp",
     "apply-experiment",
+    "build-dmp",
+    "build-documents",
     "check-base",
     "check-experiments",
     "close-experiment",
     "create-experiment",
+    "diff-dmp",
     "doctor",
     "due-experiments",
     "edit-experiment",
@@ -40,6 +46,8 @@ pub const METHODS: [&str; 27] = [
     "ingest",
     "landing",
     "list-bases",
+    "list-dmp-questions",
+    "list-documents",
     "list-experiments",
     "list-layouts",
     "list-sources",
@@ -51,6 +59,8 @@ pub const METHODS: [&str; 27] = [
     "reopen-experiment",
     "revoke-source",
     "rights",
+    "show-dmp",
+    "show-document",
     "show-experiment",
     "show-layout",
 ];
@@ -361,10 +371,12 @@ fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
             let Nothing {} = params(given)?;
             value(base::list(site)?)
         }
+        "build-documents" | "list-documents" | "show-document" => texts::admin(site, method, given),
         "doctor" => {
             let Nothing {} = params(given)?;
             value(doctor::examine(site))
         }
+        _ if dmp::METHODS.contains(&method) => dmp::call(site, method, given),
         _ => deliveries::admin(site, method, given),
     }
 }
@@ -413,13 +425,39 @@ fn user(site: &Site, method: &str, request: &Request) -> Result<Value> {
             visible(site, &code, name)?;
             value(source::list(site, &code)?)
         }
+        "list-documents" | "show-document" => texts::user(site, method, given, name),
         "rights" => {
             let code = required(params::<Select>(given)?.code)?;
             visible(site, &code, name)?;
             value(check::rights(site, &code, Some(name))?)
         }
+        _ if dmp::METHODS.contains(&method) => {
+            let (code, access) = dmp::needs(method, given)?;
+            visible(site, &code, name)?;
+            if access == Access::Manage {
+                manages(site, &code, name)?;
+            }
+            dmp::call(site, method, given)
+        }
         _ => anybody(site, method, given),
     }
+}
+
+/// Fails where a member may not change what their experiment says of itself.
+fn manages(site: &Site, code: &Code, username: &str) -> Result<()> {
+    let opened = site.open(code)?;
+    let manager = opened
+        .definition
+        .members_on(site.today.get())
+        .iter()
+        .any(|(account, access)| account.as_str() == username && *access == Access::Manage);
+    if manager {
+        return Ok(());
+    }
+    Err(Error::new(
+        "rpc.forbidden",
+        format!("only those who manage {code} may do this"),
+    ))
 }
 
 /// Somebody else's experiment answers like one that does not exist.

@@ -247,7 +247,21 @@ fn a_source_adds_to_its_landing_and_nothing_else() {
     for to in ["source:/in/x", "source:../x", "source:a/../../x"] {
         refused(&jail.rsync(&["-a", "tree/", to]), "landing");
     }
-    refused(&jail.gate("internal-sftp", &["--source"]), "not by SFTP");
+}
+
+#[test]
+fn a_source_speaks_sftp_in_its_landing_and_makes_no_links() {
+    let jail = jail!(None);
+    jail.local("file", 0o600);
+    done(&jail.sftp_at(
+        "source",
+        "mkdir day\nput file day/file.part\nrename day/file.part day/file\nls day\n",
+    ));
+    assert_eq!(jail.mode("raw/day/file"), 0o660);
+    assert_eq!(jail.mode("raw/day") & 0o777, 0o770);
+    for batch in ["ln -s /etc/passwd link\n", "ln day/file other\n"] {
+        assert!(!jail.sftp_at("source", batch).status.success(), "{batch:?}");
+    }
 }
 
 #[test]

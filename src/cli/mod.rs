@@ -9,7 +9,9 @@ use crate::provision::site::Site;
 use crate::settings;
 
 pub mod base;
+pub mod dmp;
 pub mod doctor;
+pub mod document;
 pub mod experiment;
 pub mod generate;
 pub mod ingest;
@@ -71,6 +73,12 @@ pub enum Command {
     /// Named templates of directory trees.
     #[command(subcommand)]
     Layout(layout::Command),
+    /// Data management plans (PGD).
+    #[command(subcommand)]
+    Dmp(dmp::Command),
+    /// README, access guide, data dictionary, citation and licence of an experiment.
+    #[command(subcommand)]
+    Document(document::Command),
     /// The machines that deliver data, and the keys with which they come in.
     #[command(subcommand)]
     Source(source::Command),
@@ -142,6 +150,8 @@ pub fn run(desk: &Desk<'_>, command: &Command) -> Result<Exit> {
         Command::Experiment(command) => experiment::run(desk, command),
         Command::Base(command) => base::run(desk, command),
         Command::Layout(command) => layout::run(desk, command),
+        Command::Dmp(command) => dmp::run(desk, command),
+        Command::Document(command) => document::run(desk, command),
         Command::Source(command) => source::run(desk, command),
         Command::Ingest(arguments) => ingest::run(desk, arguments),
         Command::Landing { code } => ingest::landing(desk, code),

@@ -52,15 +52,22 @@ fn tame(event: Event<'_>) -> Event<'_> {
             id,
         }) => Event::Start(Tag::Link {
             link_type,
-            dest_url: if leads_on(&dest_url) {
-                dest_url
-            } else {
-                CowStr::Borrowed("#")
-            },
+            dest_url: destination(dest_url),
             title,
             id,
         }),
         other => other,
+    }
+}
+
+/// A document beside is another page.
+fn destination(address: CowStr<'_>) -> CowStr<'_> {
+    if !leads_on(&address) {
+        return CowStr::Borrowed("#");
+    }
+    match address.strip_suffix(".md") {
+        Some(stem) if !stem.contains([':', '/']) => format!("{stem}.html").into(),
+        _ => address,
     }
 }
 

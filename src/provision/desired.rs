@@ -9,6 +9,9 @@ use crate::layout::{self, DirectoryKind};
 use crate::object::{Attributes, Kind, ObjectId, Objects};
 use crate::store::source_keys::SourceKeys;
 
+/// How the comment of everything begins that we make.
+pub const MARK: &str = "OctoNAS ";
+
 /// The mount flags that make the wall hold (symbolic links are not followed by anybody).
 pub const MOUNT_FLAGS: &str = "nodev,nosuid,nosymfollow";
 
@@ -244,6 +247,13 @@ fn entry(objects: &mut Objects, wish: &Wish<'_>, members: &BTreeMap<String, Righ
             mounts.insert(format!("jail:{account}"), mount.to_owned());
         }
     }
+    for source in &definition.sources {
+        let account = source_account(wish.id, &source.id);
+        if (wish.has_account)(&account) {
+            let mount = if closed { "ro" } else { "rw" };
+            mounts.insert(format!("jail:{account}"), mount.to_owned());
+        }
+    }
     objects.insert(ObjectId::new(Kind::Entry, &code), attributes);
     objects.insert(ObjectId::new(Kind::Mounts, &code), mounts);
 }
@@ -296,5 +306,5 @@ fn share(objects: &mut Objects, wish: &Wish<'_>) {
 
 /// By this a person sees, and we recognise, what belongs to an experiment.
 fn comment(wish: &Wish<'_>) -> String {
-    format!("OctoNAS {}", wish.id)
+    format!("{MARK}{}", wish.id)
 }

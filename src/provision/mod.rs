@@ -8,6 +8,7 @@ pub mod base;
 pub mod check;
 pub mod create;
 pub mod desired;
+pub mod dmp;
 pub mod doctor;
 pub mod documents;
 pub mod effect;

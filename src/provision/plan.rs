@@ -16,6 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use super::desired::MARK;
 use super::effect;
 use crate::object::{Attributes, Found, Kind, ObjectId, Objects};
 
@@ -253,10 +254,14 @@ fn ours(
     marker: &str,
 ) -> Option<Attributes> {
     let follows_another = matches!(id.kind, Kind::Directory | Kind::Mounts | Kind::Privileges);
-    let lost_its_record = id.kind == Kind::Group && found.reference.is_none();
+    let comment = found.attributes.get("comment").map_or("", String::as_str);
+    // "Revert" in the panel takes away the NAS's record of a group, or brings back the one of an earlier experiment of
+    // the same code; the system keeps the group.
+    let is_stale = id.kind == Kind::Group && comment.starts_with(MARK) && !comment.contains(marker);
+    let lost_its_record = is_stale || (id.kind == Kind::Group && found.reference.is_none());
     match applied {
-        // The NAS lost its record of the group ("revert" in its panel), the system kept it: still the one we made, and
-        // mending registers it again. A group that somebody else registered has another reference.
+        // Still the one we made, and mending registers it again. A group that somebody else registered has another
+        // reference.
         Some(made) if made.reference == found.reference || lost_its_record => {
             Some(made.attributes.clone())
         }
@@ -268,7 +273,7 @@ fn ours(
                 .get("comment")
                 .or_else(|| found.attributes.get("id"))
                 .is_some_and(|text| text.contains(marker));
-            (intended && (bears_marker || follows_another)).then(Attributes::new)
+            (intended && (bears_marker || follows_another || is_stale)).then(Attributes::new)
         }
     }
 }

@@ -20,6 +20,8 @@
 )]
 
 mod damage;
+mod dmp;
+mod documents;
 mod errors;
 #[cfg(feature = "faults")]
 mod faults;

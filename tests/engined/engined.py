@@ -42,6 +42,7 @@ LISTS = {
     "conf.service.smb.share": "smbshares",
     "conf.service.octonas.experiment": "experiments",
     "conf.service.octonas.base": "bases",
+    "conf.service.octonas.source": "sources",
 }
 # In the order in which a real apply takes them.
 MODULES = ["postfix", "fstab", "systemd", "sharedfolders", "ssh", "octonas", "samba", "avahi"]
@@ -167,6 +168,8 @@ class Engined:
             rest = {**(old or {}), "sharedfolderref": ""}
             if rest != {**new, "sharedfolderref": ""} or what == "delete":
                 self.dirty("octonas")
+        elif model == "conf.service.octonas.source":
+            self.dirty("octonas")
 
     def store(self, model, row):
         """Creates or replaces, as `Database::set` does."""
@@ -413,7 +416,7 @@ class Engined:
     def config_get(self, params):
         if params["id"] == "conf.service.octonas":
             return {"id": self.state["octonas"]["id"], "bases": {"item": self.state["bases"]},
-                    "experiments": {"item": self.state["experiments"]}}
+                    "experiments": {"item": self.state["experiments"]}, "sources": {"item": self.state["sources"]}}
         if "uuid" in params:
             return self.by_uuid(params["id"], params["uuid"])
         return self.rows(params["id"])

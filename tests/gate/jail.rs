@@ -141,9 +141,13 @@ impl Jail {
     }
 
     pub fn sftp(&self, batch: &str) -> Output {
+        self.sftp_at("nas", batch)
+    }
+
+    pub fn sftp_at(&self, host: &str, batch: &str) -> Output {
         let ssh = self.path("ssh");
         let mut command = program("/usr/bin/sftp");
-        command.args(["-q", "-b", "-", "-S"]).arg(ssh).arg("nas");
+        command.args(["-q", "-b", "-", "-S"]).arg(ssh).arg(host);
         run(command.current_dir(self.path("local")), batch)
     }
 

@@ -200,7 +200,9 @@ yes "source: modes" modes -rw-rw---- ../disk/eco/landing/plc/day/sub/file
 no "source: reads back" rsync -a gtplc:. down/
 no "source: deletes" rsync -a --delete empty/ gtplc:.
 no "source: leaves the landing" rsync -a tree/ gtplc:../x
-no "source: sftp" batch gtplc ls
+yes "source: sftp delivers" batch gtplc "put tree/sub/file day/again.part" "rename day/again.part day/again"
+yes "source: sftp modes" modes -rw-rw---- ../disk/eco/landing/plc/day/again
+no "source: sftp leaves the landing" batch gtplc "ls ../experiments"
 no "source: a shell" remote gtplc
 
 echo sftp > ../jail/gtalice/etc/octonas-doors

@@ -31,6 +31,7 @@ class Nas(Machine):
         debian = PROJECT / "debian"
         for source, target in (
             ("octonas.octonas-walls.target", "/usr/lib/systemd/system/octonas-walls.target"),
+            ("octonas.octonas-walls@.target", "/usr/lib/systemd/system/octonas-walls@.target"),
             ("octonas.octonas-jails.service", "/usr/lib/systemd/system/octonas-jails.service"),
             ("octonas.tmpfiles", "/usr/lib/tmpfiles.d/octonas.conf"),
             ("octonas.sysusers", "/usr/lib/sysusers.d/octonas.conf"),

@@ -233,7 +233,9 @@ class Walls:
         self.nas.reboot()
         order = {}
         for unit in ("smbd.service", "ssh.service", "octonas-jails.service", *[self.mount_unit(code) for code in ACCESS]):
-            text = self.nas.run("systemctl", "show", "-P", "ActiveEnterTimestampMonotonic", unit).out.strip()
+            # The jails' service ends when it has made them.
+            what = "ExecMainExitTimestampMonotonic" if unit == "octonas-jails.service" else "ActiveEnterTimestampMonotonic"
+            text = self.nas.run("systemctl", "show", "-P", what, unit).out.strip()
             order[unit] = int(text or 0)
             self.check(f"{unit} is there", order[unit] > 0, text)
         for code in ACCESS:

@@ -2,6 +2,7 @@
 
 import time
 
+import disk
 import people
 from people import ECO, LAKE
 
@@ -138,11 +139,7 @@ def unmounted(site, findings):
         findings.equal(nas.must(f"find '{site.disk}' | sort"), before, "below the mount point there is")
     finally:
         nas.must(f"mount '{site.disk}'; systemctl start smbd")
-    for code in (ECO, LAKE):
-        exit, report = site.check(code)
-        findings.check(exit == 3, f"{code}: with the disk back and no wall, check says so", report)
-        again(site, findings, f"{code}: apply --mend puts the wall back", "experiment", "apply", code, "--mend")
-        site.in_order(findings, code, "after the disk came back")
+    disk.settled(site, findings, "after the disk came back")
     nas.rpc("Config", "isDirty")
 
 

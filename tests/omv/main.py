@@ -6,6 +6,7 @@ import sys
 import traceback
 
 import crashes
+import disk
 import drift
 import lasting
 import matrix
@@ -26,6 +27,7 @@ def parts():
         "drift": drift.run,
         "crashes": crashes.run,
         "kill": crashes.kill,
+        "disk": disk.run,
         "reboot": lasting.reboot,
         "upgrade": packages.again,
         "purge": packages.go,

@@ -67,6 +67,7 @@ namespace {
         "nothing, in another order" => [OMV_NOTIFY_MODIFY, $id, array_reverse($old), $old],
         "without what was" => [OMV_NOTIFY_MODIFY, $id, $old],
         "about to be deleted" => [OMV_NOTIFY_PREDELETE, $id, $old],
+        "a source" => [OMV_NOTIFY_MODIFY, "org.openmediavault.conf.service.octonas.source", $old, $old],
         "another object" => [OMV_NOTIFY_MODIFY, "org.openmediavault.conf.service.octonas", $old, $old],
     ];
     foreach ($cases as $name => $arguments) {

@@ -33,6 +33,7 @@ class Salt:
         self.environment.filters["json"] = lambda value, sort_keys=True, indent=None: json.dumps(
             value, sort_keys=sort_keys, indent=indent
         )
+        self.environment.filters["load_json"] = json.loads
         self.environment.globals.update(
             pillar=HEADERS,
             tpldir="omv/deploy/octonas",
@@ -40,7 +41,7 @@ class Salt:
                 "pillar.get": lambda _, default: default,
                 "omv_utils.register_jinja_filters": lambda: None,
                 "omv_conf.get": lambda model: machine["objects"][model],
-                "file.read": lambda path: {"/proc/self/mountinfo": self.mountinfo()}[path],
+                "file.read": lambda path: {"/proc/self/mountinfo": self.mountinfo(), **machine["files"]}[path],
                 "file.directory_exists": lambda path: path in machine["directories"],
                 "file.readdir": lambda path: [".", "..", *machine["directories"][path]],
                 "cmd.run_stdout": self.run,
@@ -60,6 +61,13 @@ class Salt:
         if arguments[0] == "grep":
             assert ignore_retcode, "grep finds nothing on a fresh machine"
             return "\n".join(self.machine["units"])
+        if arguments[0] == "find":
+            return "\n".join(
+                f"{directory}/{name}"
+                for directory, names in self.machine["directories"].items()
+                for name in names
+                if directory.endswith(".mount.upholds")
+            )
         assert arguments[0] == "systemd-escape"
         return subprocess.run(arguments, check=True, capture_output=True, text=True).stdout.strip()
 

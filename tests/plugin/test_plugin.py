@@ -22,6 +22,8 @@ PROJECT = HERE.parents[1]
 OMV = PROJECT / "omv-plugin/usr/share/openmediavault"
 DISK = "/srv/dev-disk-by-uuid-1111-2222"
 OTHER = "/srv/other disk"
+DISK_UNIT = r"srv-dev\x2ddisk\x2dby\x2duuid\x2d1111\x2d2222.mount"
+DISK_TARGET = r"octonas-walls@srv-dev\x2ddisk\x2dby\x2duuid\x2d1111\x2d2222.target"
 
 
 def experiment(code, disk=DISK, **more):
@@ -41,18 +43,41 @@ def experiment(code, disk=DISK, **more):
     }
 
 
-def machine(*experiments, mounts=(DISK, OTHER), up=(), units=(), enabled=()):
+def source(code, name, account, *keys, **more):
+    """One source of the configuration."""
+    return {
+        "uuid": "00000000-0000-4000-8000-000000000000",
+        "id": "11111111-1111-4111-8111-111111111111",
+        "code": code,
+        "source": name,
+        "account": account,
+        "path": f"landing/{name}",
+        "readonly": False,
+        "keys": json.dumps(keys),
+        **more,
+    }
+
+
+def machine(*experiments, mounts=(DISK, OTHER), up=(), units=(), enabled=(), sources=(), accounts=()):
     """A machine with these experiments; `up` are mounted, `units` have a file, `enabled` are wanted by targets."""
     wants = "/etc/systemd/system/{}.wants"
+    targets = ("octonas-walls.target", "multi-user.target", DISK_TARGET)
     return {
         "objects": {
             "conf.service.octonas.experiment": list(experiments),
+            "conf.service.octonas.source": list(sources),
             "conf.system.filesystem.mountpoint": [{"dir": "/"}, {"dir": DISK}, {"dir": OTHER}],
+        },
+        "files": {
+            "/etc/group": "root:x:0:\noctonas-sources:x:990:\nusers:x:100:\n",
+            "/etc/passwd": "root:x:0:0:root:/root:/bin/bash\noctsrc-person:x:1001:100::/home/x:/bin/sh\n"
+            + "".join(f"{name}:x:{uid}:990::/nonexistent:/bin/sh\n" for uid, name in enumerate(accounts, 980)),
         },
         "mounts": ["/", *mounts, *up],
         "directories": {
             **{one["path"]: [] for one in experiments if one["path"].startswith(tuple(mounts))},
-            **({wants.format(t): list(enabled) for t in ("octonas-walls.target", "multi-user.target")} if enabled else {}),
+            **({wants.format(t): list(enabled) for t in targets} if enabled else {}),
+            **({f"/etc/systemd/system/{DISK_UNIT}.upholds": [DISK_TARGET]} if enabled else {}),
         },
         "units": [f"/etc/systemd/system/{unit}" for unit in units],
     }
@@ -76,6 +101,18 @@ MACHINES = {
     "base-missing": machine(LAKE, experiment("sea", disk=OTHER), mounts=[DISK]),
     "directory-missing": machine(LAKE) | {"directories": {}},
     "stale": machine(LAKE, up=[LAKE["path"]], units=[LAKE_UNIT, STALE_UNIT], enabled=[LAKE_UNIT, STALE_UNIT]),
+    "disk-left": machine(up=[LAKE["path"]], units=[LAKE_UNIT], enabled=[LAKE_UNIT]),
+    "sources": machine(
+        LAKE,
+        experiment("shut", readonly=True, sftp=False, rsync=False),
+        sources=[
+            source("lake", "plc", "octsrc-0000000001", "ssh-ed25519 AAAA1 plc", "ssh-ed25519 AAAA2"),
+            source("lake", "cam", "octsrc-0000000002"),
+            source("shut", "plc", "octsrc-0000000003", "ssh-ed25519 AAAA3"),
+            source("gone", "plc", "octsrc-0000000004", "ssh-ed25519 AAAA4"),
+        ],
+        accounts=["octsrc-0000000001", "octsrc-0000000009"],
+    ),
     "half-enabled": machine(LAKE, up=[LAKE["path"]], units=[LAKE_UNIT])
     | {"directories": {LAKE["path"]: [], "/etc/systemd/system/multi-user.target.wants": [LAKE_UNIT]}},
 }
@@ -84,7 +121,13 @@ MACHINES = {
 def states(name):
     """All states of a machine, file by file."""
     salt = Salt(PROJECT / "salt", copy.deepcopy(MACHINES[name]))
-    return {file: salt.states(file) for file in ("10walls.sls", "20jails.sls", "30sshd.sls")}
+    return {file: salt.states(file) for file in ("10walls.sls", "15sources.sls", "20jails.sls", "30sshd.sls")}
+
+
+def unescaped(unit):
+    """The path that a mount unit stands for."""
+    return subprocess.run(["systemd-escape", "--unescape", "--path", unit.removesuffix(".mount")], check=True,
+                          capture_output=True, text=True).stdout.strip()
 
 
 class DataModels(unittest.TestCase):
@@ -159,12 +202,41 @@ class SaltStates(unittest.TestCase):
         self.assertEqual(states("stale")["10walls.sls"]["remove_octonas_wall_1"]["file.absent"]["name"],
                          f"/etc/systemd/system/{STALE_UNIT}")
 
+    def test_the_walls_of_a_disk_come_with_it_and_a_disk_without_experiments_has_no_target(self):
+        walls = states("one")["10walls.sls"]
+        text = walls["configure_octonas_wall_lake"]["file.managed"]["text"]
+        self.assertIn(f"BindsTo={DISK_UNIT}", text)
+        self.assertIn(f"WantedBy=octonas-walls.target multi-user.target {DISK_TARGET}", text)
+        self.assertIn(DISK_TARGET, walls["enable_octonas_walls"]["cmd.run"]["name"])
+        self.assertEqual(walls["start_octonas_disks"]["cmd.run"]["name"], f"systemctl start --no-block '{DISK_TARGET}'")
+        left = states("disk-left")["10walls.sls"]
+        self.assertEqual(left["disable_octonas_disk_1"]["cmd.run"]["name"],
+                         f"systemctl disable --no-reload --quiet '{DISK_TARGET}'")
+
     def test_jails_hold_those_with_a_door_through_ssh_and_a_writer_who_reads_writes(self):
         salt = Salt(PROJECT / "salt", machine())
         both = [experiment("lake", writers="alice", readers="alice,bob"), experiment("quiet", sftp=False, rsync=False)]
-        jails = json.loads(salt.render("files/jails.json.j2", experiments=both))
+        jails = json.loads(salt.render("files/jails.json.j2", experiments=both, sources=[]))
         self.assertEqual(jails["people"], {"alice": {"lake": "write"}, "bob": {"lake": "read"}})
         self.assertEqual(set(jails["experiments"]), {"lake"})
+
+    def test_a_source_has_an_account_its_keys_and_a_jail_that_closes_with_its_experiment(self):
+        there = states("sources")
+        made = there["15sources.sls"]
+        self.assertNotIn("create_octonas_source_octsrc-0000000001", made)
+        self.assertIn("useradd --system --gid octonas-sources", made["create_octonas_source_octsrc-0000000002"]["cmd.run"]["name"])
+        keys = {name: [line for line in made[f"configure_octonas_source_{name}"]["file.managed"]["text"] if "ssh-" in line]
+                for name in [f"octsrc-000000000{n}" for n in range(1, 5)]}
+        self.assertEqual(keys["octsrc-0000000001"], ["restrict ssh-ed25519 AAAA1 plc", "restrict ssh-ed25519 AAAA2"])
+        self.assertEqual(keys["octsrc-0000000002"], [])
+        self.assertEqual(keys["octsrc-0000000004"], [], "its experiment is gone")
+        self.assertIn("remove_octonas_source_octsrc-0000000009", made)
+        self.assertNotIn("remove_octonas_source_octsrc-person", made)
+        jails = json.loads("\n".join(there["20jails.sls"]["configure_octonas_jails"]["file.managed"]["text"]))
+        self.assertEqual({name: jail["readonly"] for name, jail in jails["sources"].items()},
+                         {"octsrc-0000000001": False, "octsrc-0000000002": False, "octsrc-0000000003": True})
+        self.assertEqual(jails["sources"]["octsrc-0000000001"],
+                         {"experiment": "lake", "wall": LAKE["path"], "path": "landing/plc", "readonly": False})
 
     def test_systemd_accepts_the_units(self):
         with tempfile.TemporaryDirectory() as directory:
@@ -175,13 +247,17 @@ class SaltStates(unittest.TestCase):
                         unit.write_text("\n".join(state["file.managed"]["text"]) + "\n")
             for unit in (PROJECT / "debian").glob("octonas.octonas-*"):
                 shutil.copy(unit, Path(directory, unit.name.removeprefix("octonas.")))
+            Path(directory, "octonas-walls@.target").rename(Path(directory, DISK_TARGET))
+            for disk in (DISK_UNIT, r"srv-other\x20disk.mount"):
+                Path(directory, disk).write_text(f"[Mount]\nWhat=/dev/null\nWhere={unescaped(disk)}\n")
             # The program is not installed here; tests/packages verifies the units where it is.
             jails = Path(directory, "octonas-jails.service")
             jails.write_text(jails.read_text().replace("/usr/bin/octonas", "/bin/true"))
             units = sorted(str(path) for path in Path(directory).iterdir())
             done = subprocess.run(["systemd-analyze", "verify", "--man=no", *units], capture_output=True, text=True,
                                   env={**os.environ, "SYSTEMD_UNIT_PATH": f"{directory}:"})
-            ours = [line for line in done.stderr.splitlines() if "octonas" in line]
+            # systemd before 254 does not know UpheldBy=; OpenMediaVault 8 has 257.
+            ours = [line for line in done.stderr.splitlines() if "octonas" in line and "'UpheldBy'" not in line]
             self.assertEqual((ours, done.returncode), ([], 0))
 
 
@@ -259,7 +335,7 @@ class EngineModule(unittest.TestCase):
         self.assertEqual(dirty, {
             "created": "1", "deleted": "1", "closed": "1", "other people": "1", "shared folder and people": "1",
             "shared folder alone": "0", "nothing, in another order": "0", "without what was": "1",
-            "about to be deleted": "0", "another object": "0",
+            "about to be deleted": "0", "a source": "1", "another object": "0",
         })
 
 

@@ -2,7 +2,7 @@
 //!
 //! It runs as the person, in their jail, and lets through `sftp-server` with the modes of the client's requests
 //! rewritten, `rsync --server` with options from a list, and nothing else. With `--source` it serves an acquisition
-//! machine: rsync into `/in`. It links nothing of OctoNAS, so that little can go wrong behind sshd.
+//! machine: SFTP and rsync into `/in`. It links nothing of OctoNAS, so that little can go wrong behind sshd.
 //! What it does and why: docs/reference/gate.md.
 
 mod doors;
@@ -47,14 +47,16 @@ fn serve() -> Result<u8> {
         .unwrap_or_default()
         .into_vec();
     match (request::read(&command)?, role) {
-        (Request::Sftp { .. }, Role::Source) => {
-            Err(Refusal::new("a source delivers by rsync, not by SFTP"))
+        (Request::Sftp { read_only }, Role::Source) => {
+            enter(jail::LANDING)?;
+            journal::write(Severity::Info, "sftp");
+            sftp::serve::serve(read_only, jail::LANDING)
         }
         (Request::Sftp { read_only }, Role::Person) => {
             doors::check(Door::Sftp, Path::new(doors::PATH))?;
             enter(jail::START)?;
             journal::write(Severity::Info, "sftp");
-            sftp::serve::serve(read_only)
+            sftp::serve::serve(read_only, jail::START)
         }
         (Request::Rsync(words), role) => {
             let start = match role {

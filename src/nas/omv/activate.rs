@@ -28,7 +28,7 @@ pub(super) fn modules(kinds: &BTreeSet<Kind>) -> BTreeSet<&'static str> {
     kinds
         .iter()
         .flat_map(|kind| match kind {
-            Kind::Entry | Kind::Mounts => &["octonas"][..],
+            Kind::Entry | Kind::Source | Kind::Mounts => &["octonas"][..],
             Kind::SharedFolder => &["sharedfolders", "systemd"],
             Kind::Privileges => &["sharedfolders", "systemd", "samba"],
             Kind::SmbShare => &["samba", "avahi"],

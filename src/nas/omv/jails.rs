@@ -19,12 +19,12 @@ use crate::sys::dir::{Dir, Made, Permissions};
 use crate::sys::lock;
 use crate::sys::mounts::{self, Mount, unmount_lazily};
 
-pub use wanted::{Access, Bind, Experiment, Wanted, binds};
+pub use wanted::{Access, Bind, Experiment, LANDING, Landing, Wanted, binds};
 
 /// What a sync did.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Synced {
-    /// People who have a jail now.
+    /// People and sources who have a jail now.
     pub people: usize,
     /// Mounts made, changed and taken away.
     pub changes: usize,
@@ -56,12 +56,13 @@ impl Numbers for System {
 }
 
 /// Directories of a jail, with their modes: people list what they have, and see nothing of the others'.
-const DIRECTORIES: &[(&str, u32)] = &[
-    ("usr", 0o755),
-    ("dev", 0o755),
-    ("etc", 0o755),
-    ("experiments", 0o755),
-];
+const DIRECTORIES: &[(&str, u32)] = &[("usr", 0o755), ("dev", 0o755), ("etc", 0o755)];
+
+/// Where a person's experiments are shown.
+const EXPERIMENTS: &str = "experiments";
+
+/// The group of all sources, made by the package.
+const SOURCES: &str = "octonas-sources";
 
 /// Programs are found where a Debian of today has them.
 const LINKS: &[(&str, &str)] = &[
@@ -89,8 +90,8 @@ pub fn sync(root: &Path, wanted: &Path, numbers: &dyn Numbers) -> Result<Synced>
     let mut done = Synced::default();
     let top = Dir::open_absolute(root)?;
 
-    let persons: Vec<(&str, (u32, u32))> = wanted
-        .persons()
+    let guests: Vec<(&str, (u32, u32))> = wanted
+        .guests()
         .filter_map(|person| {
             let account = numbers.account(person);
             if account.is_none() {
@@ -103,7 +104,7 @@ pub fn sync(root: &Path, wanted: &Path, numbers: &dyn Numbers) -> Result<Synced>
         .collect();
     let mut table = mounts::here()?;
     let mut all = Vec::new();
-    for (person, _) in &persons {
+    for (person, _) in &guests {
         for bind in binds(&wanted, root, person) {
             match showable(&bind, &table) {
                 Ok(shown) => all.push((bind, shown)),
@@ -114,15 +115,15 @@ pub fn sync(root: &Path, wanted: &Path, numbers: &dyn Numbers) -> Result<Synced>
 
     done.changes += take_away(root, &table, &all)?;
     table = mounts::here()?;
-    for (person, account) in &persons {
+    for (person, account) in &guests {
         furnish(&top, &wanted, person, *account, numbers)?;
     }
     for (bind, shown) in &all {
         done.changes += usize::from(show(root, &table, bind, shown.as_ref())?);
     }
-    let kept: BTreeSet<&str> = persons.iter().map(|(person, _)| *person).collect();
+    let kept: BTreeSet<&str> = guests.iter().map(|(guest, _)| *guest).collect();
     clear(&top, &kept, &all)?;
-    done.people = persons.len();
+    done.people = guests.len();
     Ok(done)
 }
 
@@ -183,7 +184,20 @@ fn showable(bind: &Bind, table: &[Mount]) -> Result<Option<Mount>, Option<String
         };
     };
     match topmost(table, &bind.source) {
-        Some(mount) if mount.options.contains("nosymfollow") => Ok(Some(mount.clone())),
+        Some(wall) if wall.options.contains("nosymfollow") => {
+            let shown = bind.shown();
+            if !shown.is_dir() {
+                return Err(Some(format!(
+                    "{code}: there is no directory {} in which its source could deliver",
+                    shown.display()
+                )));
+            }
+            let mut mount = wall.clone();
+            if shown != bind.source {
+                mount.root.push(&bind.below);
+            }
+            Ok(Some(mount))
+        }
         Some(_) => Err(Some(format!(
             "{code} is not shown over SFTP and rsync: symbolic links would be followed in {}",
             bind.source.display()
@@ -252,8 +266,15 @@ fn furnish(
             dev.write(name, b"", &Permissions::PUBLIC)?;
         }
     }
-    let experiments = jail.existing("experiments")?;
-    let mut groups = format!("root:x:0:\nusers:x:{gid}:\n");
+    let is_source = wanted.sources.contains_key(person);
+    let (start, team) = if is_source {
+        (LANDING, SOURCES)
+    } else {
+        (EXPERIMENTS, "users")
+    };
+    // Under its mount a landing directory stays empty, and is nobody's to write in.
+    let experiments = passable(&jail, start, 0o755)?;
+    let mut groups = format!("root:x:0:\n{team}:x:{gid}:\n");
     for (code, _, _) in wanted.seen_by(person) {
         experiments.create_dir(code, 0o700)?;
         for group in [format!("exp-{code}-w"), format!("exp-{code}-r")] {
@@ -263,8 +284,7 @@ fn furnish(
         }
     }
     let etc = jail.existing("etc")?;
-    let passwd =
-        format!("root:x:0:0:root:/:/bin/sh\n{person}:x:{uid}:{gid}::/experiments:/bin/sh\n");
+    let passwd = format!("root:x:0:0:root:/:/bin/sh\n{person}:x:{uid}:{gid}::/{start}:/bin/sh\n");
     for (name, text) in [
         ("passwd", passwd),
         ("group", groups),
@@ -290,7 +310,7 @@ fn show(root: &Path, table: &[Mount], bind: &Bind, shown: Option<&Mount>) -> Res
         let staging = root.join(STAGING).join(if is_dir { "dir" } else { "file" });
         // What a killed sync left there.
         unmount_lazily(&staging)?;
-        mounting::bind_staged(&bind.source, &staging, &bind.target, bind.flags)?;
+        mounting::bind_staged(&bind.shown(), &staging, &bind.target, bind.flags)?;
         return Ok(true);
     };
     let mut changed = false;
@@ -316,7 +336,7 @@ fn clear(top: &Dir, kept: &BTreeSet<&str>, all: &[(Bind, Option<Mount>)]) -> Res
             top.try_clone()?.confined().remove_tree(person)?;
             continue;
         }
-        let Some(experiments) = top.existing(person)?.child("experiments")? else {
+        let Some(experiments) = top.existing(person)?.child(EXPERIMENTS)? else {
             continue;
         };
         for code in experiments.entries()? {

@@ -18,6 +18,7 @@ mod sessions;
 mod settings;
 mod smb;
 mod snapshot;
+mod sources;
 mod sshd;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -43,6 +44,7 @@ const KINDS: &[Kind] = &[
     Kind::Group,
     Kind::Directory,
     Kind::Entry,
+    Kind::Source,
     Kind::Mounts,
     Kind::SharedFolder,
     Kind::Privileges,
@@ -158,7 +160,7 @@ impl Omv {
 
     fn apply(&self, modules: &BTreeSet<String>, progress: &dyn Progress) -> Result<()> {
         activate::apply(&self.engined, modules, progress)?;
-        self.snapshot.forget_entries();
+        self.snapshot.forget_own();
         if let Ok(mut dirt) = self.dirt.lock() {
             dirt.ours.retain(|module| !modules.contains(module));
             if let Some(before) = &mut dirt.before {
@@ -210,14 +212,16 @@ impl Nas for Omv {
         found: Option<&Found>,
     ) -> Result<Reference> {
         let key = object.key.as_str();
-        if matches!(object.kind, Kind::Entry | Kind::Mounts)
+        if matches!(object.kind, Kind::Entry | Kind::Source | Kind::Mounts)
             && let Ok(mut touched) = self.touched.lock()
         {
-            touched.insert(key.to_owned());
+            let code = key.split_once('/').map_or(key, |(code, _)| code);
+            touched.insert(code.to_owned());
         }
         self.changing(|| match object.kind {
             Kind::Group => put::group(self, key, attributes, found),
             Kind::Entry => put::entry(self, key, attributes),
+            Kind::Source => sources::put(self, key, attributes),
             Kind::SharedFolder => put::shared_folder(self, key, attributes),
             Kind::Privileges => put::privileges(self, key, attributes, found),
             Kind::SmbShare => smb::share(self, key, attributes),
@@ -236,6 +240,7 @@ impl Nas for Omv {
         self.changing(|| match object.kind {
             Kind::Group => put::delete_group(self, key),
             Kind::Entry => put::delete_entry(self, key),
+            Kind::Source => sources::delete(self, key),
             Kind::Mounts => mounts::delete(self, key),
             Kind::SharedFolder => put::delete_shared_folder(self, key, found),
             Kind::Privileges => put::delete_privileges(self, key, found),
@@ -274,7 +279,10 @@ impl Nas for Omv {
                  cut every SMB session, so it is left to you",
             );
         }
-        if kinds.contains(&Kind::Entry) || kinds.contains(&Kind::Mounts) {
+        if [Kind::Entry, Kind::Source, Kind::Mounts]
+            .iter()
+            .any(|kind| kinds.contains(kind))
+        {
             let touched = self.touched.lock().map(|t| t.clone()).unwrap_or_default();
             for (code, e) in mounts::reconcile(self, &touched)? {
                 // Another experiment's mounts are not ours to mend now: what was done by hand there is only named.

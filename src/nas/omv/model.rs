@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
+use super::sources::Source;
 use crate::object::Attributes;
 
 /// The uuid that means "make a new object" (`OMV_CONFIGOBJECT_NEW_UUID`).
@@ -121,6 +122,8 @@ pub struct Configuration {
     pub bases: Vec<BaseRecord>,
     #[serde(default, deserialize_with = "list_within")]
     pub experiments: Vec<Entry>,
+    #[serde(default, deserialize_with = "list_within")]
+    pub sources: Vec<Source>,
 }
 
 /// `conf.service.octonas.base`.

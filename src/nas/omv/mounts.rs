@@ -2,12 +2,14 @@
 //! remount. Units for them are rendered by the Salt module; what is missing now is mounted at once.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::mount::MsFlags;
 
+use super::jails::LANDING;
 use super::model::Entry;
 use super::mounting::{self, NOSYMFOLLOW, topmost};
+use super::sources::Source;
 use super::{Omv, freeze, jails};
 use crate::error::{Error, Result};
 use crate::object::Attributes;
@@ -22,7 +24,12 @@ const WALL: MsFlags = MsFlags::MS_NOSUID
 const WALL_NAMES: &[&str] = &["nodev", "nosuid", "nosymfollow"];
 
 /// What is mounted of an entry; empty where nothing is.
-pub(super) fn observed(table: &[Mount], jails: &Path, entry: &Entry) -> Attributes {
+pub(super) fn observed(
+    table: &[Mount],
+    jails: &Path,
+    entry: &Entry,
+    sources: &[Source],
+) -> Attributes {
     let mut seen = Attributes::new();
     let own = topmost(table, Path::new(&entry.path));
     if let Some(own) = own {
@@ -49,7 +56,27 @@ pub(super) fn observed(table: &[Mount], jails: &Path, entry: &Entry) -> Attribut
             .to_owned(),
         );
     }
+    for source in of(entry, sources) {
+        let landing = jails.join(&source.account).join(LANDING);
+        let Some(mount) = topmost(table, &landing) else {
+            continue;
+        };
+        let is_ours = own
+            .is_some_and(|o| o.device == mount.device && o.root.join(&source.path) == mount.root);
+        let shown = if is_ours {
+            mode(mount)
+        } else {
+            "another place"
+        };
+        seen.insert(format!("jail:{}", source.account), shown.to_owned());
+    }
     seen
+}
+
+/// The sources of an experiment.
+fn of<'s>(entry: &Entry, sources: &'s [Source]) -> impl Iterator<Item = &'s Source> {
+    let code = entry.code.clone();
+    sources.iter().filter(move |source| source.code == code)
 }
 
 fn mode(mount: &Mount) -> &'static str {
@@ -65,7 +92,7 @@ fn jailed<'p>(jails: &Path, point: &'p Path, code: &str) -> Option<&'p str> {
 }
 
 /// What should be mounted of an entry. Only people who have an account on the system have a jail.
-fn expected(entry: &Entry) -> Attributes {
+fn expected(entry: &Entry, sources: &[Source]) -> Attributes {
     let closed = if entry.readonly { "ro" } else { "rw" };
     let mut all = Attributes::from([
         ("self".to_owned(), closed.to_owned()),
@@ -80,13 +107,21 @@ fn expected(entry: &Entry) -> Attributes {
             }
         }
     }
+    for source in of(entry, sources) {
+        let account = jails::Numbers::account(&jails::System, &source.account);
+        if account.is_some() && Path::new(&entry.path).join(&source.path).is_dir() {
+            let open = if source.readonly { "ro" } else { closed };
+            all.insert(format!("jail:{}", source.account), open.to_owned());
+        }
+    }
     all
 }
 
 /// Mounts what the entry says: renders units and jails where that waits, then makes what is missing.
 pub(super) fn put(omv: &Omv, code: &str) -> Result<()> {
     omv.render()?;
-    let Some(entry) = omv.entries()?.into_iter().find(|e| e.code == code) else {
+    let (entries, sources) = omv.own()?;
+    let Some(entry) = entries.iter().find(|e| e.code == code) else {
         return Err(Error::new(
             "nas.no-entry",
             format!(
@@ -97,15 +132,15 @@ pub(super) fn put(omv: &Omv, code: &str) -> Result<()> {
             "it was taken away (\"revert\" in the panel?): run `octonas experiment apply --mend`",
         ));
     };
-    wall(&omv.settings().jails, &entry)?;
+    wall(&omv.settings().jails, entry)?;
     sync(omv)?;
-    check(&here()?, omv, &entry)
+    check(&here()?, omv, entry, &sources)
 }
 
 /// Makes the mounts of these experiments be as their entries say, as far as their disks are there. Gives what is wrong
 /// with all experiments nevertheless: whose, and how.
 pub(super) fn reconcile(omv: &Omv, touched: &BTreeSet<String>) -> Result<Vec<(String, Error)>> {
-    let entries = omv.entries()?;
+    let (entries, sources) = omv.own()?;
     let mut wrong = Vec::new();
     let ours = entries.iter().filter(|e| touched.contains(&e.code));
     for entry in ours.filter(|e| Path::new(&e.path).is_dir()) {
@@ -116,7 +151,7 @@ pub(super) fn reconcile(omv: &Omv, touched: &BTreeSet<String>) -> Result<Vec<(St
     sync(omv)?;
     let table = here()?;
     for entry in &entries {
-        if let Err(e) = check(&table, omv, entry) {
+        if let Err(e) = check(&table, omv, entry, &sources) {
             wrong.push((entry.code.clone(), e));
         }
     }
@@ -126,10 +161,10 @@ pub(super) fn reconcile(omv: &Omv, touched: &BTreeSet<String>) -> Result<Vec<(St
 /// Checks that everything is mounted as the entries say, changing nothing; gives how many there are.
 pub(super) fn verify(omv: &Omv) -> Result<usize> {
     let table = here()?;
-    let entries = omv.entries()?;
+    let (entries, sources) = omv.own()?;
     entries
         .iter()
-        .try_for_each(|entry| check(&table, omv, entry))?;
+        .try_for_each(|entry| check(&table, omv, entry, &sources))?;
     Ok(entries.len())
 }
 
@@ -179,8 +214,15 @@ fn is_wall(mount: &Mount, path: &Path) -> bool {
 /// itself is then known by its name and by a flag that nobody else uses.
 pub(super) fn delete(omv: &Omv, code: &str) -> Result<()> {
     let jails = &omv.settings().jails;
+    let landings: Vec<PathBuf> = omv
+        .sources()?
+        .iter()
+        .filter(|source| source.code == code)
+        .map(|source| jails.join(&source.account).join(LANDING))
+        .collect();
     for mount in here()?.iter().rev() {
-        let is_jail = jailed(jails, &mount.point, code).is_some();
+        let is_jail =
+            jailed(jails, &mount.point, code).is_some() || landings.contains(&mount.point);
         let is_own = !mount.point.starts_with(jails)
             && mount.options.contains("nosymfollow")
             && mount.point.file_name().is_some_and(|name| name == code)
@@ -192,9 +234,9 @@ pub(super) fn delete(omv: &Omv, code: &str) -> Result<()> {
     Ok(())
 }
 
-fn check(table: &[Mount], omv: &Omv, entry: &Entry) -> Result<()> {
-    let seen = observed(table, &omv.settings().jails, entry);
-    let wanted = expected(entry);
+fn check(table: &[Mount], omv: &Omv, entry: &Entry, sources: &[Source]) -> Result<()> {
+    let seen = observed(table, &omv.settings().jails, entry, sources);
+    let wanted = expected(entry, sources);
     let wrong = wanted
         .keys()
         .chain(seen.keys())
@@ -224,7 +266,21 @@ mod tests {
         4 1 0:40 / /run/octonas/jail rw,nosuid,nodev,noexec - tmpfs octonas rw\n\
         5 4 8:2 /octonas/lake /run/octonas/jail/alice/experiments/lake rw,nosuid,nodev,noexec,nosymfollow - ext4 d rw\n\
         6 4 8:2 /octonas/lake /run/octonas/jail/bob/experiments/lake ro,nosuid,nodev,noexec,nosymfollow - ext4 d rw\n\
-        7 4 8:2 /octonas/pond /run/octonas/jail/bob/experiments/pond ro,nosuid,nodev,noexec,nosymfollow - ext4 d rw\n";
+        7 4 8:2 /octonas/pond /run/octonas/jail/bob/experiments/pond ro,nosuid,nodev,noexec,nosymfollow - ext4 d rw\n\
+        8 4 8:2 /octonas/lake/landing/plc /run/octonas/jail/octsrc-0123456789/in ro,nosuid,nodev,noexec,nosymfollow - ext4 d rw\n";
+
+    fn plc() -> Source {
+        Source {
+            uuid: "u".into(),
+            id: "i".into(),
+            code: "lake".into(),
+            name: "plc".into(),
+            account: "octsrc-0123456789".into(),
+            path: "landing/plc".into(),
+            readonly: true,
+            keys: "[]".into(),
+        }
+    }
 
     fn lake() -> Entry {
         Entry {
@@ -247,10 +303,12 @@ mod tests {
             &parse(TABLE).unwrap(),
             Path::new("/run/octonas/jail"),
             &lake(),
+            &[plc()],
         );
         let expected = [
             ("jail:alice", "rw"),
             ("jail:bob", "ro"),
+            ("jail:octsrc-0123456789", "ro"),
             ("self", "rw"),
             ("self.flags", "nodev,nosuid,nosymfollow"),
         ];
@@ -267,6 +325,7 @@ mod tests {
             &parse(TABLE).unwrap(),
             Path::new("/run/octonas/jail"),
             &entry,
+            &[plc()],
         );
         assert!(seen.is_empty());
     }

@@ -48,7 +48,7 @@ pub(super) fn observe(omv: &Omv) -> Result<Observation> {
         }
     }
 
-    let (disks, folders, entries) = omv.renew()?;
+    let (disks, folders, entries, sources) = omv.renew()?;
     let mut names = BTreeMap::new();
     for folder in folders {
         let path = absolute(&disks, &folder.mntentref, &folder.reldirpath)
@@ -84,6 +84,14 @@ pub(super) fn observe(omv: &Omv) -> Result<Observation> {
         }
     }
 
+    for source in &sources {
+        insert(
+            &mut seen,
+            ObjectId::new(Kind::Source, source.key()),
+            Some(source.uuid.clone()),
+            source.attributes(),
+        );
+    }
     let table = here()?;
     for entry in &entries {
         insert(
@@ -92,7 +100,7 @@ pub(super) fn observe(omv: &Omv) -> Result<Observation> {
             Some(entry.uuid.clone()),
             entry.attributes(),
         );
-        let mounted = mounts::observed(&table, &omv.settings().jails, entry);
+        let mounted = mounts::observed(&table, &omv.settings().jails, entry, &sources);
         if !mounted.is_empty() {
             insert(
                 &mut seen,

@@ -298,7 +298,7 @@ pub(super) fn entry(omv: &Omv, code: &str, attributes: &Attributes) -> Result<Re
 }
 
 fn set_entry(omv: &Omv, entry: &Entry) -> Result<String> {
-    omv.snapshot.forget_entries();
+    omv.snapshot.forget_own();
     let stored: Stored =
         omv.engined()
             .change("Config", "set", json!({"id": Entry::MODEL, "data": entry}))?;
@@ -308,7 +308,7 @@ fn set_entry(omv: &Omv, entry: &Entry) -> Result<String> {
 /// Takes our entry away.
 pub(super) fn delete_entry(omv: &Omv, code: &str) -> Result<()> {
     let engined = omv.engined();
-    omv.snapshot.forget_entries();
+    omv.snapshot.forget_own();
     for entry in entries(engined)?.into_iter().filter(|e| e.code == code) {
         engined.change::<IgnoredAny>(
             "Config",

@@ -7,7 +7,11 @@ use std::sync::Mutex;
 use super::Omv;
 use super::model::{BaseRecord, Configuration, Entry, MountPoint, SharedFolder};
 use super::put;
+use super::sources::Source;
 use crate::error::Result;
+
+/// Mount points, shared folders, entries, sources.
+type Everything = (Vec<MountPoint>, Vec<SharedFolder>, Vec<Entry>, Vec<Source>);
 
 /// What is known.
 #[derive(Default)]
@@ -15,7 +19,7 @@ pub(super) struct Snapshot {
     mount_points: Mutex<Option<Vec<MountPoint>>>,
     folders: Mutex<Option<Vec<SharedFolder>>>,
     bases: Mutex<Option<Vec<BaseRecord>>>,
-    entries: Mutex<Option<Vec<Entry>>>,
+    own: Mutex<Option<(Vec<Entry>, Vec<Source>)>>,
 }
 
 /// What is kept in `place`, or what `read` gives.
@@ -53,9 +57,9 @@ impl Snapshot {
         keep(&self.folders, None);
     }
 
-    /// An entry changed, or a deployment took its time.
-    pub(super) fn forget_entries(&self) {
-        keep(&self.entries, None);
+    /// An entry or a source changed, or a deployment took its time.
+    pub(super) fn forget_own(&self) {
+        keep(&self.own, None);
     }
 }
 
@@ -89,11 +93,24 @@ impl Omv {
 
     /// Our entries.
     pub(super) fn entries(&self) -> Result<Vec<Entry>> {
-        known(&self.snapshot.entries, || put::entries(self.engined()))
+        Ok(self.own()?.0)
     }
 
-    /// Reads everything anew: mount points, shared folders, entries.
-    pub(super) fn renew(&self) -> Result<(Vec<MountPoint>, Vec<SharedFolder>, Vec<Entry>)> {
+    /// The sources of all experiments.
+    pub(super) fn sources(&self) -> Result<Vec<Source>> {
+        Ok(self.own()?.1)
+    }
+
+    /// Our entries and the sources.
+    pub(super) fn own(&self) -> Result<(Vec<Entry>, Vec<Source>)> {
+        known(&self.snapshot.own, || {
+            let configuration = put::configuration(self.engined())?;
+            Ok((configuration.experiments, configuration.sources))
+        })
+    }
+
+    /// Reads everything anew: mount points, shared folders, entries, sources.
+    pub(super) fn renew(&self) -> Result<Everything> {
         let engined = self.engined();
         let mount_points = put::mount_points(engined)?;
         let folders = put::shared_folders(engined)?;
@@ -101,10 +118,8 @@ impl Omv {
         keep(&self.snapshot.mount_points, Some(mount_points.clone()));
         keep(&self.snapshot.folders, Some(folders.clone()));
         keep(&self.snapshot.bases, Some(configuration.bases));
-        keep(
-            &self.snapshot.entries,
-            Some(configuration.experiments.clone()),
-        );
-        Ok((mount_points, folders, configuration.experiments))
+        let own = (configuration.experiments, configuration.sources);
+        keep(&self.snapshot.own, Some(own.clone()));
+        Ok((mount_points, folders, own.0, own.1))
     }
 }

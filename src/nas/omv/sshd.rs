@@ -25,6 +25,15 @@ const CONFINED: &[(&str, &str)] = &[
 /// The group whose members OpenMediaVault lets in with an ordinary shell.
 const SHELL_GROUP: &str = "_ssh";
 
+/// What has to hold for a source besides: its key, which is root's to give, and nothing else lets it in.
+const SOURCE: &[(&str, &str)] = &[
+    ("forcecommand", "/usr/lib/octonas/gate --source"),
+    ("authenticationmethods", "publickey"),
+    ("passwordauthentication", "no"),
+    ("kbdinteractiveauthentication", "no"),
+    ("authorizedkeysfile", "/etc/octonas/keys/%u"),
+];
+
 /// Asks sshd about everybody who has a jail; the first person whom it would not confine is an error.
 pub(super) fn verify(omv: &Omv, progress: &dyn Progress) -> Result<()> {
     let mut people: Vec<String> = omv
@@ -35,6 +44,12 @@ pub(super) fn verify(omv: &Omv, progress: &dyn Progress) -> Result<()> {
         .collect();
     people.sort();
     people.dedup();
+    let sources = omv
+        .sources()?
+        .into_iter()
+        .map(|s| s.account)
+        .collect::<Vec<_>>();
+    people.extend(sources.iter().cloned());
     if people.is_empty() {
         return Ok(());
     }
@@ -60,7 +75,12 @@ pub(super) fn verify(omv: &Omv, progress: &dyn Progress) -> Result<()> {
             .arg(format!("user={person},host=nas,addr=127.0.0.1"))
             .run()
             .map_err(|e| Error::new("nas.sshd", "sshd does not say what it would do").source(e))?;
-        let Some(wrong) = unconfined(&output.text(), &omv.settings().jails, person) else {
+        let Some(wrong) = unconfined(
+            &output.text(),
+            &omv.settings().jails,
+            person,
+            sources.contains(person),
+        ) else {
             continue;
         };
         if has_shell(person) {
@@ -89,7 +109,7 @@ fn has_shell(person: &str) -> bool {
 }
 
 /// The first setting in the output of `sshd -T` that is not as it has to be.
-fn unconfined(text: &str, jails: &Path, person: &str) -> Option<String> {
+fn unconfined(text: &str, jails: &Path, person: &str, is_source: bool) -> Option<String> {
     let settings: BTreeMap<&str, &str> = text
         .lines()
         .filter_map(|line| line.split_once(' '))
@@ -101,8 +121,12 @@ fn unconfined(text: &str, jails: &Path, person: &str) -> Option<String> {
     if !wanted.iter().any(|w| Path::new(chroot) == w) {
         return Some(format!("chrootdirectory is {chroot}"));
     }
+    let special = if is_source { SOURCE } else { &[] };
+    let wanted = |key: &str| special.iter().all(|(name, _)| *name != key);
     CONFINED
         .iter()
+        .filter(|(key, _)| wanted(key))
+        .chain(special)
         .find(|(key, value)| !get(key).eq_ignore_ascii_case(value))
         .map(|(key, _)| format!("{key} is {}", get(key)))
 }
@@ -123,7 +147,7 @@ mod tests {
     #[test]
     fn every_setting_that_is_off_is_named() {
         let jails = Path::new("/run/octonas/jail");
-        assert_eq!(unconfined(&confined(), jails, "alice"), None);
+        assert_eq!(unconfined(&confined(), jails, "alice", false), None);
         for (from, to, named) in [
             (
                 "chrootdirectory /run/octonas/jail/%u",
@@ -143,7 +167,31 @@ mod tests {
             ),
         ] {
             let text = confined().replace(from, to);
-            assert_eq!(unconfined(&text, jails, "alice").as_deref(), Some(named));
+            assert_eq!(
+                unconfined(&text, jails, "alice", false).as_deref(),
+                Some(named)
+            );
         }
+    }
+
+    #[test]
+    fn a_source_needs_its_key_and_gets_its_own_gate() {
+        use std::fmt::Write as _;
+        let jails = Path::new("/run/octonas/jail");
+        let mut text = confined().replace("forcecommand /usr/lib/octonas/gate\n", "");
+        for (key, value) in SOURCE {
+            writeln!(text, "{key} {value}").unwrap();
+        }
+        assert_eq!(unconfined(&text, jails, "octsrc-0123456789", true), None);
+        for (key, _) in SOURCE {
+            let text = text.replace(key, "x");
+            let named = unconfined(&text, jails, "octsrc-0123456789", true).unwrap();
+            assert!(named.starts_with(key), "{named}");
+        }
+        let as_person = unconfined(&confined(), jails, "octsrc-0123456789", true);
+        assert_eq!(
+            as_person.as_deref(),
+            Some("forcecommand is /usr/lib/octonas/gate")
+        );
     }
 }

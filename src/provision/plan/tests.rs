@@ -16,7 +16,16 @@ fn a_group_that_the_nas_forgot_is_still_ours_and_one_that_it_has_anew_is_not() {
     let is_ours = |found: &Found| ours(&id, Some(&made), false, found, "1").is_some();
     assert!(is_ours(&made));
     assert!(is_ours(&group(None, "")));
+    assert!(is_ours(&group(
+        Some("two"),
+        "OctoNAS 0, which had the same code"
+    )));
     assert!(!is_ours(&group(Some("two"), "OctoNAS 1")));
+    assert!(!is_ours(&group(Some("two"), "somebody else's")));
+    let intended = |found: &Found| ours(&id, None, true, found, "1").is_some();
+    assert!(intended(&group(Some("two"), "OctoNAS 0")));
+    assert!(!intended(&group(Some("two"), "somebody else's")));
+    assert!(!intended(&group(None, "")));
     let share = ObjectId::new(Kind::SmbShare, "eco");
     assert!(ours(&share, Some(&made), false, &group(None, ""), "1").is_none());
 }

@@ -7,6 +7,7 @@ LISTS = {
     "conf.system.sharedfolder": "sharedfolders",
     "conf.service.octonas.base": "bases",
     "conf.service.octonas.experiment": "experiments",
+    "conf.service.octonas.source": "sources",
 }
 
 

@@ -13,32 +13,25 @@ use std::thread;
 
 use super::attrs::{Directories, Follow, Malformed};
 use super::frames::Frames;
-use crate::jail::{START, program};
+use crate::jail::program;
 use crate::refusal::{Refusal, Result};
 
 /// The program, in Debian's openssh-sftp-server.
 pub const PROGRAM: &str = "/usr/lib/openssh/sftp-server";
 
-/// sftp-server(8): umask for requests without a mode, start directory, log of every file to AUTH, no links.
-const ARGUMENTS: [&str; 10] = [
-    "-u",
-    "0007",
-    "-d",
-    START,
-    "-f",
-    "AUTH",
-    "-l",
-    "INFO",
-    "-P",
-    "symlink,hardlink",
-];
+/// sftp-server(8): umask for requests without a mode.
+const UMASK: [&str; 2] = ["-u", "0007"];
+/// sftp-server(8): log of every file to AUTH, no links.
+const ARGUMENTS: [&str; 6] = ["-f", "AUTH", "-l", "INFO", "-P", "symlink,hardlink"];
 
 /// The file system as the session sees it: relative paths start where `sftp-server -d` does.
-struct Jail;
+struct Jail {
+    start: &'static str,
+}
 
 impl Directories for Jail {
     fn is_directory(&self, path: &[u8], follow: Follow) -> Option<bool> {
-        let path = Path::new(START).join(OsStr::from_bytes(path));
+        let path = Path::new(self.start).join(OsStr::from_bytes(path));
         let metadata = match follow {
             Follow::Yes => fs::metadata(path),
             Follow::No => fs::symlink_metadata(path),
@@ -47,9 +40,12 @@ impl Directories for Jail {
     }
 }
 
-/// Serves one session (`read_only`: sftp-server's `-R`); returns the exit code of `sftp-server` (128 + signal if it was killed).
-pub fn serve(read_only: bool) -> Result<u8> {
+/// Serves one session from `start` (`read_only`: sftp-server's `-R`); returns the exit code of `sftp-server` (128 + signal
+/// if it was killed).
+pub fn serve(read_only: bool, start: &'static str) -> Result<u8> {
     let mut server = program(PROGRAM)
+        .args(UMASK)
+        .args(["-d", start])
         .args(ARGUMENTS)
         .args(read_only.then_some("-R"))
         .stdin(Stdio::piped())
@@ -61,7 +57,7 @@ pub fn serve(read_only: bool) -> Result<u8> {
     // The thread may wait for the client for ever; the session ends when the server does.
     let (sender, malformed) = mpsc::channel();
     thread::spawn(move || {
-        if let Err(found) = pump(&mut io::stdin().lock(), &mut into_server, &Jail) {
+        if let Err(found) = pump(&mut io::stdin().lock(), &mut into_server, &Jail { start }) {
             let _ = sender.send(found);
         }
         drop(into_server); // only now can the server end, with the reason already sent

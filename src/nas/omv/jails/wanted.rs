@@ -1,7 +1,9 @@
 //! What the jails should be: `jails.json`, written by the Salt module, and the mounts that follow from it. Pure.
+//!
+//! People find their experiments in `experiments/`; a source finds its landing directory in `in`, and nothing else.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use nix::mount::MsFlags;
 use serde::Deserialize;
@@ -19,6 +21,23 @@ pub struct Wanted {
     /// Account → code → `write` or `read`.
     #[serde(default)]
     pub people: BTreeMap<String, BTreeMap<String, Access>>,
+    /// Account → where the source delivers.
+    #[serde(default)]
+    pub sources: BTreeMap<String, Landing>,
+}
+
+/// The landing directory of a source.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Landing {
+    /// The experiment's code.
+    pub experiment: String,
+    /// The experiment's directory, absolute.
+    pub wall: PathBuf,
+    /// The landing directory below it.
+    pub path: PathBuf,
+    /// Nothing can be delivered.
+    #[serde(default)]
+    pub readonly: bool,
 }
 
 /// An experiment that has a door through sshd.
@@ -61,7 +80,11 @@ impl Wanted {
         if wanted.version != 1 {
             return Err(bad(format!("version {} is not known", wanted.version)));
         }
-        let names = wanted.experiments.keys().chain(wanted.people.keys());
+        let names = wanted
+            .experiments
+            .keys()
+            .chain(wanted.people.keys())
+            .chain(wanted.sources.keys());
         for name in names.chain(wanted.people.values().flat_map(|codes| codes.keys())) {
             let plain = name
                 .bytes()
@@ -78,6 +101,23 @@ impl Wanted {
                     .all(|c| !matches!(c, std::path::Component::ParentDir));
             if !plain {
                 return Err(bad(format!("the path of {code} is not absolute")));
+            }
+        }
+        for (account, landing) in &wanted.sources {
+            let plain = |path: &Path| {
+                path.components()
+                    .all(|c| matches!(c, Component::Normal(_) | Component::RootDir))
+            };
+            let below = landing.path.is_relative() && landing.path != Path::new("");
+            if !(landing.wall.is_absolute()
+                && plain(&landing.wall)
+                && below
+                && plain(&landing.path))
+            {
+                return Err(bad(format!("the landing of {account} is in no experiment")));
+            }
+            if wanted.people.contains_key(account) {
+                return Err(bad(format!("{account} is a person and a source")));
             }
         }
         Ok(wanted)
@@ -110,26 +150,55 @@ impl Wanted {
         doors.into_iter().collect()
     }
 
-    /// Everybody who sees anything.
+    /// All people who see anything.
     pub fn persons(&self) -> impl Iterator<Item = &str> {
         self.people
             .keys()
             .map(String::as_str)
             .filter(|person| self.seen_by(person).next().is_some())
     }
+
+    /// Everybody who has a jail: people, then sources.
+    pub fn guests(&self) -> impl Iterator<Item = &str> {
+        self.persons()
+            .chain(self.sources.keys().map(String::as_str))
+    }
 }
 
 /// A mount that should be in a jail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bind {
-    /// What is shown.
+    /// What is shown, or the wall above it.
     pub source: PathBuf,
+    /// What is shown of an experiment: a path below its wall, empty for the whole.
+    pub below: PathBuf,
     /// Where.
     pub target: PathBuf,
     /// How.
     pub flags: MsFlags,
     /// The experiment's code; `None` for what every jail has.
     pub experiment: Option<String>,
+}
+
+impl Bind {
+    /// The directory or file that is shown.
+    pub fn shown(&self) -> PathBuf {
+        if self.below.as_os_str().is_empty() {
+            self.source.clone()
+        } else {
+            self.source.join(&self.below)
+        }
+    }
+}
+
+/// The name of a source's landing directory in its jail.
+pub const LANDING: &str = "in";
+
+/// How an experiment, or a part of it, is shown.
+fn inside(writes: bool) -> MsFlags {
+    let mut flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC | NOSYMFOLLOW;
+    flags.set(MsFlags::MS_RDONLY, !writes);
+    flags
 }
 
 /// What every jail has: source, place, flags. `/dev/log` is journald's own socket, without which not one line of a
@@ -151,32 +220,33 @@ fn fixtures() -> [(&'static str, &'static str, MsFlags); 3] {
     ]
 }
 
-/// All mounts of the jail of `person`.
-pub fn binds(wanted: &Wanted, root: &Path, person: &str) -> Vec<Bind> {
-    let jail = root.join(person);
+/// All mounts of the jail of `guest`, a person or a source.
+pub fn binds(wanted: &Wanted, root: &Path, guest: &str) -> Vec<Bind> {
+    let jail = root.join(guest);
     let fixed = fixtures().into_iter().map(|(source, place, flags)| Bind {
         source: PathBuf::from(source),
+        below: PathBuf::new(),
         target: jail.join(place),
         flags,
         experiment: None,
     });
     let own = wanted
-        .seen_by(person)
+        .seen_by(guest)
         .map(|(code, experiment, writes)| Bind {
             source: experiment.path.clone(),
+            below: PathBuf::new(),
             target: jail.join("experiments").join(code),
-            flags: MsFlags::MS_NOSUID
-                | MsFlags::MS_NODEV
-                | MsFlags::MS_NOEXEC
-                | NOSYMFOLLOW
-                | if writes {
-                    MsFlags::empty()
-                } else {
-                    MsFlags::MS_RDONLY
-                },
+            flags: inside(writes),
             experiment: Some(code.to_owned()),
         });
-    fixed.chain(own).collect()
+    let landing = wanted.sources.get(guest).map(|landing| Bind {
+        source: landing.wall.clone(),
+        below: landing.path.clone(),
+        target: jail.join(LANDING),
+        flags: inside(!landing.readonly),
+        experiment: Some(landing.experiment.clone()),
+    });
+    fixed.chain(own).chain(landing).collect()
 }
 
 #[cfg(test)]
@@ -238,6 +308,32 @@ mod tests {
     }
 
     #[test]
+    fn a_source_sees_its_landing_and_nothing_else() {
+        let text = r#"{"version":1,"sources":{
+            "octsrc-1":{"experiment":"lake","wall":"/srv/d/lake","path":"landing/plc","readonly":false},
+            "octsrc-2":{"experiment":"lake","wall":"/srv/d/lake","path":"landing/cam","readonly":true}}}"#;
+        let wanted = Wanted::parse(text.as_bytes()).unwrap();
+        assert_eq!(
+            wanted.guests().collect::<Vec<_>>(),
+            ["octsrc-1", "octsrc-2"]
+        );
+        for (account, shown, read_only) in [
+            ("octsrc-1", "/srv/d/lake/landing/plc", false),
+            ("octsrc-2", "/srv/d/lake/landing/cam", true),
+        ] {
+            let own: Vec<Bind> = binds(&wanted, Path::new("/j"), account)
+                .into_iter()
+                .filter(|b| b.experiment.is_some())
+                .collect();
+            assert_eq!(own.len(), 1);
+            assert_eq!(own[0].shown(), Path::new(shown));
+            assert_eq!(own[0].target, Path::new("/j").join(account).join("in"));
+            assert_eq!(own[0].flags.contains(MsFlags::MS_RDONLY), read_only);
+            assert!(own[0].flags.contains(NOSYMFOLLOW | MsFlags::MS_NOEXEC));
+        }
+    }
+
+    #[test]
     fn no_name_leaves_the_jail() {
         for text in [
             r#"{"version":1,"people":{"../etc":{}}}"#,
@@ -245,6 +341,12 @@ mod tests {
             r#"{"version":1,"people":{"":{}}}"#,
             r#"{"version":1,"experiments":{"a":{"path":"relative"}}}"#,
             r#"{"version":1,"experiments":{"a":{"path":"/srv/../etc"}}}"#,
+            r#"{"version":1,"sources":{"../x":{"experiment":"a","wall":"/srv/a","path":"landing/b"}}}"#,
+            r#"{"version":1,"sources":{"x":{"experiment":"a","wall":"srv/a","path":"landing/b"}}}"#,
+            r#"{"version":1,"sources":{"x":{"experiment":"a","wall":"/srv/a","path":"/landing/b"}}}"#,
+            r#"{"version":1,"sources":{"x":{"experiment":"a","wall":"/srv/a","path":"landing/../b"}}}"#,
+            r#"{"version":1,"sources":{"x":{"experiment":"a","wall":"/srv/a","path":""}}}"#,
+            r#"{"version":1,"people":{"x":{}},"sources":{"x":{"experiment":"a","wall":"/srv/a","path":"b"}}}"#,
             r#"{"version":2}"#,
             "[]",
         ] {

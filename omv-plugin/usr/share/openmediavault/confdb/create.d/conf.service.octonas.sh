@@ -35,6 +35,18 @@ set -e
 #           <readers>carol</readers>
 #         </item>
 #       </experiments>
+#       <sources>
+#         <item>
+#           <uuid>xxx</uuid>
+#           <id>the id of its experiment</id>
+#           <code>eco-2026</code>
+#           <source>plc-c1</source>
+#           <account>octsrc-0123456789</account>
+#           <path>landing/plc-c1</path>
+#           <readonly>0|1</readonly>
+#           <keys>["ssh-ed25519 AAAA..."]</keys>
+#         </item>
+#       </sources>
 #     </octonas>
 #   </services>
 # </config>
