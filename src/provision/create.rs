@@ -6,7 +6,7 @@ use super::apply::{self, Outcome, Subject};
 use super::operation::Operation;
 use super::plan::{Memory, Plan};
 use super::site::{self, OpenBase, Opened, Site};
-use super::{accounts, base};
+use super::{accounts, base, documents};
 use crate::error::{Error, Passwords, Result};
 use crate::experiment::{self, AbsPath, Definition, ExperimentId, Status, Strictness};
 use crate::nas::{Account, Observation};
@@ -234,6 +234,7 @@ fn settle(
     };
     outcome.passwords = passwords;
     site.note(opened);
+    documents::follow(site, opened);
     Ok(outcome)
 }
 

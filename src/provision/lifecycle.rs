@@ -111,7 +111,10 @@ fn change_status(
         site.note(&opened);
     }
     let outcome = finish(site, &mut opened, false, &operation);
-    operation.end(outcome, |outcome| vec![("digest", outcome.digest.clone())])
+    let detail = |outcome: &Outcome| vec![("digest", outcome.digest.clone())];
+    let outcome = operation.end(outcome, detail)?;
+    super::documents::follow(site, &opened);
+    Ok(outcome)
 }
 
 /// Takes an experiment out of service: nobody reaches it any more. Its data stays, behind a directory that only root

@@ -16,7 +16,7 @@ use crate::report::Progress;
 use crate::store;
 use crate::store::applied::Applied;
 use crate::store::claim::Claim;
-use crate::store::ledger::Ledger;
+use crate::store::ledger::{Event, Ledger, Outcome};
 use crate::store::registry::{Known, Registry};
 use crate::sys::clock;
 use crate::sys::dir::{Dir, Permissions};
@@ -24,7 +24,7 @@ use crate::sys::lock::{self, Lock};
 use crate::sys::underneath::underneath;
 
 /// How long an operation waits for another one on the same NAS before it gives up.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Where an operation runs, for whom, and where it shows itself.
 pub struct Site {
@@ -40,6 +40,8 @@ pub struct Site {
     pub layouts: Layouts,
     /// Templates of documents: built in, or overridden.
     pub documents: Templates,
+    /// What the unit says for every data management plan.
+    pub plans: UnitPlans,
     /// Layouts that were parsed.
     pub parsed: RefCell<BTreeMap<String, Rc<Layout>>>,
     /// How many minutes a delivered file without a checksum must not have changed.
@@ -50,6 +52,15 @@ pub struct Site {
     pub today: Cell<Date>,
     /// The bases, once they were asked for.
     pub known_bases: RefCell<Option<Vec<Base>>>,
+}
+
+/// What the unit says for every data management plan, as text; nothing where it does not.
+#[derive(Debug, Clone, Default)]
+pub struct UnitPlans {
+    /// Answers where an experiment has none: `/etc/octonas/dmp-defaults.yaml`.
+    pub defaults: Option<String>,
+    /// Organisations and repositories: `registry/organisations.yaml` in the templates' directory.
+    pub registry: Option<String>,
 }
 
 /// A base that is there, ours, and open.
@@ -265,6 +276,29 @@ impl Site {
                 "the list of experiments could not be updated: {error}"
             ));
         }
+    }
+
+    /// Writes into the ledger of a base what is one write and needs no beginning.
+    pub fn record(
+        &self,
+        base: &OpenBase,
+        id: &str,
+        operation: &str,
+        outcome: Outcome,
+        detail: &[(&str, String)],
+    ) -> Result<()> {
+        let detail = detail
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.clone()))
+            .collect();
+        Ledger::open(&base.dir)?.append(Event {
+            experiment: id.to_owned(),
+            operation: operation.to_owned(),
+            by: self.caller.clone(),
+            outcome,
+            detail,
+        })?;
+        Ok(())
     }
 }
 
