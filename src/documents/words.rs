@@ -130,9 +130,13 @@ pub fn size(language: Language, bytes: u64) -> String {
 }
 
 /// How long something lasts, in the unit that fits.
-pub fn duration(language: Language, seconds: u64) -> String {
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Whole and small where they are cast.
+pub fn duration(language: Language, seconds: f64) -> String {
     let fr = language == Language::Fr;
-    let (count, unit) = match seconds {
+    if seconds.fract() != 0.0 || !(0.0..1e12).contains(&seconds) {
+        return format!("{}{FIRM}s", decimal(language, seconds));
+    }
+    let (count, unit) = match seconds as u64 {
         s if s >= 86_400 && s.is_multiple_of(86_400) => {
             (s / 86_400, if fr { "jour" } else { "day" })
         }
@@ -372,9 +376,10 @@ mod tests {
         ] {
             assert_eq!(decimal(Fr, value), expected, "{value}");
         }
-        assert_eq!(duration(Fr, 60), "1\u{a0}minute");
-        assert_eq!(duration(Fr, 1800), "30\u{a0}minutes");
-        assert_eq!(duration(En, 172_800), "2\u{a0}days");
+        assert_eq!(duration(Fr, 60.0), "1\u{a0}minute");
+        assert_eq!(duration(Fr, 1800.0), "30\u{a0}minutes");
+        assert_eq!(duration(En, 172_800.0), "2\u{a0}days");
+        assert_eq!(duration(Fr, 0.5), "0,5\u{a0}s");
         assert!(!is_plural(Fr, 0) && is_plural(En, 0) && is_plural(Fr, 2) && !is_plural(En, 1));
     }
 

@@ -25,3 +25,4 @@ pub mod show;
 pub mod site;
 pub mod source;
 pub mod sweep;
+pub mod synckit;
