@@ -1,11 +1,11 @@
 //! Taking in what sources delivered: locks, the status, the ledger around `catalogue::ingest`; and what lies in landings.
 
-use std::cell::Cell;
 use std::time::Duration;
 
 use serde::Serialize;
 
 use super::list;
+use super::operation::Operation;
 use super::site::{self, Opened, Site};
 use crate::catalogue::ingest::{self, Report, Work};
 use crate::catalogue::landing::{Pending, Warning};
@@ -13,7 +13,7 @@ use crate::error::{Error, Exit, Result};
 use crate::experiment::{self, Code, RelPath, SourceId, Status, Strictness};
 use crate::store;
 use crate::store::intake::{Intake, Kept};
-use crate::store::ledger::Outcome;
+use crate::store::ledger::INGEST;
 use crate::sys::lock;
 
 /// How long an ingest waits for another one of the same experiment.
@@ -132,11 +132,8 @@ fn one(site: &Site, opened: &Opened, options: Options) -> Result<Report> {
         still_takes_in(opened)?;
         Ok(held)
     };
-    let has_begun = Cell::new(false);
-    let begin = || {
-        has_begun.set(true);
-        site.record(&opened.base, &name, "ingest", Outcome::Begun, &[])
-    };
+    let operation = Operation::on(site, opened, INGEST)?;
+    let begin = || operation.begin();
     let work = Work {
         base: &opened.base.dir,
         experiment: &opened.dir,
@@ -155,21 +152,7 @@ fn one(site: &Site, opened: &Opened, options: Options) -> Result<Report> {
         return Ok(Report::default());
     }
     let _alone = lock::lock(&site.locks, &format!("ingest-{name}"), PATIENCE)?;
-    let result = ingest::run(&work);
-    if has_begun.get() {
-        let (outcome, detail) = match &result {
-            Ok(report) => (Outcome::Done, detail(report)),
-            Err(error) if error.exit_status() == Exit::Interrupted => {
-                (Outcome::Interrupted, Vec::new())
-            }
-            Err(error) => (Outcome::Failed, vec![("error", error.code().to_owned())]),
-        };
-        let written = site.record(&opened.base, &name, "ingest", outcome, &detail);
-        if result.is_ok() {
-            written?;
-        }
-    }
-    result
+    operation.end(ingest::run(&work), detail)
 }
 
 fn detail(report: &Report) -> Vec<(&'static str, String)> {
