@@ -15,8 +15,8 @@ from nas import Nas
 CODE = "otest-src"
 MEMBERS = {"otalice": "manage", "otcarol": "read"}
 SOURCES = [
-    {"id": "plc", "kind": "linux", "into": "raw/plc", "every": "15min"},
-    {"id": "cam", "kind": "linux", "into": "raw/cam", "every": "15min"},
+    {"id": "plc", "kind": "linux", "into": "raw", "every": "15min"},
+    {"id": "cam", "kind": "linux", "into": "camera", "every": "15min"},
 ]
 
 
@@ -165,7 +165,7 @@ def delivered(site, findings, machines):
     findings.check(done.code != 0, "plc: reads nothing back by rsync", done)
     done = nas.octonas("--json", "ingest", CODE)
     findings.check(done.code == 0, "octonas ingest ends well", done)
-    expected = {"raw/plc/day-1/a.csv": "plc", "raw/plc/c.csv": "plc", "raw/cam/b.csv": "cam"}
+    expected = {"raw/day-1/a.csv": "plc", "raw/c.csv": "plc", "camera/b.csv": "cam"}
     for path in expected:
         findings.check(nas.sh(f"test -s {site.path(CODE)}/{path}").code == 0, f"{path} is in its place", done)
     findings.equal([name for name in names(site, landing(site, plc, "/data")) if name.endswith((".csv", ".part"))],
@@ -174,10 +174,10 @@ def delivered(site, findings, machines):
         seen = {(r["outcome"], r["into"]) for r in machine.receipts()}
         findings.equal(seen, {("received", path) for path, whose in expected.items() if whose == machine.name}, f"{machine.name}: its receipts are")
     look = nas.tree(site.path(CODE))
-    file = look["raw/plc/day-1/a.csv"]
+    file = look["raw/day-1/a.csv"]
     findings.check(file["owner"] == "root", "what was ingested is root's", file)
     client = site.clients["otcarol"]
-    done = client.smb(CODE, ["get raw\\plc\\day-1\\a.csv -"])
+    done = client.smb(CODE, ["get raw\\day-1\\a.csv -"])
     findings.check("1;plc" in done.out, "a member reads it over SMB", done)
     site.in_order(findings, CODE, "after the ingest")
     again = nas.octonas("--json", "ingest", CODE)
@@ -212,7 +212,7 @@ def closed(site, findings, machine):
     findings.check(done.code == 0, f"{CODE}: reopened", done)
     machine.deliver("late.csv", "late\n")
     nas.octonas("ingest", CODE)
-    findings.check(nas.sh(f"test -s {site.path(CODE)}/raw/{machine.name}/late.csv").code == 0, f"{machine.name}: delivers again")
+    findings.check(nas.sh(f"test -s {site.path(CODE)}/raw/late.csv").code == 0, f"{machine.name}: delivers again")
     site.in_order(findings, CODE, "after reopen")
 
 
@@ -253,7 +253,7 @@ def run(site, findings):
         site.in_order(findings, CODE, "after a reboot")
         machines["cam"].deliver("after-reboot.csv", "still here\n")
         site.nas.octonas("ingest", CODE)
-        findings.check(site.nas.sh(f"test -s {site.path(CODE)}/raw/cam/after-reboot.csv").code == 0, "cam: delivers after a reboot")
+        findings.check(site.nas.sh(f"test -s {site.path(CODE)}/camera/after-reboot.csv").code == 0, "cam: delivers after a reboot")
         shut_out(site, findings, machines)
         accounts = [machine.account for machine in machines.values()]
         done = site.nas.octonas("experiment", "remove", CODE, "--delete-data", CODE)

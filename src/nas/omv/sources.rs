@@ -50,7 +50,7 @@ impl Source {
                 "nas.source-key",
                 format!("{bad:?} is not a public key that the source {key} could use"),
             )
-            .hint("one line as ssh-keygen(1) writes it into its .pub file, such as `ssh-ed25519 AAAA… comment`"));
+            .hint("one line as ssh-keygen(1) writes it into its .pub file"));
         }
         Ok(Self {
             uuid,
