@@ -414,6 +414,12 @@ pub struct Logger {
     pub utc_offset: Option<String>,
 }
 
+/// How long looking at a file of `size` bytes may take, in seconds: both sides hold it. A disk that gives less than
+/// ten megabytes a second has other worries.
+pub const fn patience(size: u64) -> u64 {
+    60 + size / 10_000_000
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

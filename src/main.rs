@@ -35,6 +35,9 @@ fn run(cli: &Cli, cwd: &Path) -> Result<Exit> {
             return cli::generate::completion(*shell).map(|()| Exit::Done);
         }
         Command::Generate(command) => return cli::generate::run(command, cwd).map(|()| Exit::Done),
+        Command::Probe(arguments) if arguments.is_file(cwd) => {
+            return cli::probe::file(arguments, cwd, cli.json);
+        }
         Command::Jails(JailsCommand::Sync { root, file }) => {
             for warning in open::jails(root, file)? {
                 report::stderr(&format!("warning: {}", report::printable(&warning)));

@@ -11,7 +11,7 @@ use crate::layout::Layouts;
 use crate::nas::Nas;
 use crate::nas::local::Local;
 use crate::nas::omv::{self, Omv, jails};
-use crate::provision::site::Site;
+use crate::provision::site::{Site, UnitPlans};
 use crate::report::{Hidden, JsonLines, Lines, Progress};
 use crate::settings::{Choice, Settings};
 use crate::sys::dir::Dir;
@@ -111,6 +111,7 @@ pub fn site(
         locks,
         cache,
         layouts: layouts(settings)?,
+        plans: unit_plans(settings)?,
         documents: documents(settings)?,
         parsed: RefCell::default(),
         known_bases: RefCell::default(),
@@ -206,6 +207,37 @@ fn trusted(path: &Path, uid: u32, mode: u32) -> Result<()> {
         format!("{} can be changed by others than root", path.display()),
     )
     .hint("chown root: and chmod go-w it"))
+}
+
+/// What the unit says for every data management plan.
+fn unit_plans(settings: &Settings) -> Result<UnitPlans> {
+    let defaults = settings
+        .dmp_defaults
+        .clone()
+        .unwrap_or_else(|| "/etc/octonas/dmp-defaults.yaml".into());
+    let registry = templates(settings).join("registry/organisations.yaml");
+    Ok(UnitPlans {
+        defaults: own_text(&defaults)?,
+        registry: own_text(&registry)?,
+    })
+}
+
+/// A text of the administrator; `None` where there is none. What others than root may write is not read when we are root.
+fn own_text(path: &Path) -> Result<Option<String>> {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return Ok(None);
+    };
+    if !parent.is_dir() {
+        return Ok(None);
+    }
+    let dir = Dir::open_absolute(parent)?;
+    let Some(bytes) = dir.read(name, LAYOUT_LIMIT)? else {
+        return Ok(None);
+    };
+    if let Some(found) = dir.stat(name)? {
+        trusted(path, found.uid, found.mode)?;
+    }
+    Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
 }
 
 /// Makes the chroots of people match their description.

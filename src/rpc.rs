@@ -11,27 +11,35 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use crate::catalogue::examine::Options;
 use crate::error::{Error, Result};
-use crate::experiment::Code;
+use crate::experiment::{Access, Code};
 use crate::provision::site::Site;
 use crate::provision::{
-    adopt, base, check, create, desired, doctor, ingest, lifecycle, list, show, source,
+    adopt, base, check, create, desired, doctor, ingest, lifecycle, list, probe, show, source,
 };
 
 mod deliveries;
+mod dmp;
+mod texts;
 
 /// The longest request.
 const SIZE_LIMIT: u64 = 4 << 20;
 
 /// The methods, as the web UI calls them.
-pub const METHODS: [&str; 25] = [
+pub const METHODS: &[&str] = &[
     "add-base",
     "adopt-experiment",
+    "answer-dmp",
     "apply-experiment",
+    "build-dmp",
+    "build-documents",
+    "build-synckit",
     "check-base",
     "check-experiments",
     "close-experiment",
     "create-experiment",
+    "diff-dmp",
     "doctor",
     "due-experiments",
     "edit-experiment",
@@ -39,15 +47,21 @@ pub const METHODS: [&str; 25] = [
     "ingest",
     "landing",
     "list-bases",
+    "list-dmp-questions",
+    "list-documents",
     "list-experiments",
     "list-layouts",
     "list-sources",
     "methods",
     "plan-experiment",
+    "probe-experiment",
+    "probe-file",
     "remove-experiment",
     "reopen-experiment",
     "revoke-source",
     "rights",
+    "show-dmp",
+    "show-document",
     "show-experiment",
     "show-layout",
 ];
@@ -222,6 +236,16 @@ struct Adopt {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Examine {
+    code: Code,
+    #[serde(default)]
+    again: bool,
+    #[serde(default)]
+    dry_run: bool,
+}
+
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Folder {
     path: PathBuf,
@@ -330,6 +354,15 @@ fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
                 select.user.as_deref(),
             )?)
         }
+        "probe-file" => value(probe::file(&absolute(&params::<Folder>(given)?.path)?)?),
+        "probe-experiment" => {
+            let examine: Examine = params(given)?;
+            let options = Options {
+                again: examine.again,
+                dry_run: examine.dry_run,
+            };
+            value(probe::experiment(site, &examine.code, options)?)
+        }
         "add-base" => value(base::add(site, &absolute(&params::<Folder>(given)?.path)?)?),
         "check-base" => value(base::check(
             site,
@@ -339,10 +372,12 @@ fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
             let Nothing {} = params(given)?;
             value(base::list(site)?)
         }
+        "build-documents" | "list-documents" | "show-document" => texts::admin(site, method, given),
         "doctor" => {
             let Nothing {} = params(given)?;
             value(doctor::examine(site))
         }
+        _ if dmp::METHODS.contains(&method) => dmp::call(site, method, given),
         _ => deliveries::admin(site, method, given),
     }
 }
@@ -391,13 +426,39 @@ fn user(site: &Site, method: &str, request: &Request) -> Result<Value> {
             visible(site, &code, name)?;
             value(source::list(site, &code)?)
         }
+        "list-documents" | "show-document" => texts::user(site, method, given, name),
         "rights" => {
             let code = required(params::<Select>(given)?.code)?;
             visible(site, &code, name)?;
             value(check::rights(site, &code, Some(name))?)
         }
+        _ if dmp::METHODS.contains(&method) => {
+            let (code, access) = dmp::needs(method, given)?;
+            visible(site, &code, name)?;
+            if access == Access::Manage {
+                manages(site, &code, name)?;
+            }
+            dmp::call(site, method, given)
+        }
         _ => anybody(site, method, given),
     }
+}
+
+/// Fails where a member may not change what their experiment says of itself.
+fn manages(site: &Site, code: &Code, username: &str) -> Result<()> {
+    let opened = site.open(code)?;
+    let manager = opened
+        .definition
+        .members_on(site.today.get())
+        .iter()
+        .any(|(account, access)| account.as_str() == username && *access == Access::Manage);
+    if manager {
+        return Ok(());
+    }
+    Err(Error::new(
+        "rpc.forbidden",
+        format!("only those who manage {code} may do this"),
+    ))
 }
 
 /// Somebody else's experiment answers like one that does not exist.

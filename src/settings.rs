@@ -34,6 +34,8 @@ pub struct Settings {
     pub cache: Option<PathBuf>,
     /// Layouts and documents that replace the built-in ones.
     pub templates: Option<PathBuf>,
+    /// The unit's own answers in data management plans, in another place than `/etc/octonas/dmp-defaults.yaml`.
+    pub dmp_defaults: Option<PathBuf>,
     /// Taking in what sources deliver.
     pub ingest: Ingest,
 }

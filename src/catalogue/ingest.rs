@@ -211,6 +211,7 @@ impl Run<'_> {
                 self.index.forget_refusal(of, path)?;
             }
         }
+        landing.sweep(clock::now())?;
         self.report.pending.extend(look.pending);
         let total = look.ready.len();
         let mut done = 0;
@@ -272,7 +273,7 @@ impl Run<'_> {
             self.settle(item)?;
         }
         self.work.base.sync_everything()?;
-        self.record(&items, recovering)?;
+        self.record(&mut items, recovering)?;
         self.intake.clear()
     }
 }

@@ -4,8 +4,12 @@
 
 mod custody;
 pub mod destination;
+pub mod examine;
 pub mod ingest;
 pub mod landing;
 mod names;
+pub mod probe;
 mod record;
 pub mod survey;
+#[cfg(test)]
+mod tests;

@@ -229,7 +229,8 @@ fn parse(code: &str) -> Result<Code> {
     Code::parse(code)
 }
 
-fn read(desk: &Desk<'_>, file: &Path) -> Result<Vec<u8>> {
+/// The bytes of a file that somebody named; `-` is standard input.
+pub(super) fn read(desk: &Desk<'_>, file: &Path) -> Result<Vec<u8>> {
     if file == Path::new("-") {
         let mut bytes = Vec::new();
         std::io::stdin()

@@ -9,13 +9,17 @@ use crate::provision::site::Site;
 use crate::settings;
 
 pub mod base;
+pub mod dmp;
 pub mod doctor;
+pub mod document;
 pub mod experiment;
 pub mod generate;
 pub mod ingest;
 pub mod layout;
+pub mod probe;
 pub mod rights;
 pub mod source;
+pub mod synckit;
 
 /// Experiments on a NAS: storage, the right people and nobody else, a tree that everyone recognises.
 #[derive(Debug, Parser)]
@@ -70,6 +74,12 @@ pub enum Command {
     /// Named templates of directory trees.
     #[command(subcommand)]
     Layout(layout::Command),
+    /// Data management plans (PGD).
+    #[command(subcommand)]
+    Dmp(dmp::Command),
+    /// README, access guide, data dictionary, citation and licence of an experiment.
+    #[command(subcommand)]
+    Document(document::Command),
     /// The machines that deliver data, and the keys with which they come in.
     #[command(subcommand)]
     Source(source::Command),
@@ -80,8 +90,13 @@ pub enum Command {
         /// The experiment's code.
         code: String,
     },
+    /// Programs that bring the data of acquisition machines here.
+    #[command(subcommand)]
+    Synckit(synckit::Command),
     /// Who can do what, through which door, and why.
     Rights(rights::Arguments),
+    /// What is inside a file, or inside all files of an experiment.
+    Probe(probe::Arguments),
     /// Whether everything that OctoNAS needs is in order.
     Doctor,
     /// One call of the web UI: JSON on standard input, JSON on standard output.
@@ -139,10 +154,14 @@ pub fn run(desk: &Desk<'_>, command: &Command) -> Result<Exit> {
         Command::Experiment(command) => experiment::run(desk, command),
         Command::Base(command) => base::run(desk, command),
         Command::Layout(command) => layout::run(desk, command),
+        Command::Dmp(command) => dmp::run(desk, command),
+        Command::Document(command) => document::run(desk, command),
         Command::Source(command) => source::run(desk, command),
         Command::Ingest(arguments) => ingest::run(desk, arguments),
         Command::Landing { code } => ingest::landing(desk, code),
+        Command::Synckit(command) => synckit::run(desk, command),
         Command::Rights(arguments) => rights::run(desk, arguments),
+        Command::Probe(arguments) => probe::run(desk, arguments),
         Command::Doctor => doctor::run(desk),
         Command::Rpc(_)
         | Command::Jails(_)

@@ -141,6 +141,25 @@ pub fn plain_paragraphs(text: &str) -> String {
     printable_lines(text)
 }
 
+/// Lines of at most so many characters, where words allow it.
+pub fn wrap(text: &str, width: usize) -> String {
+    let mut out = String::with_capacity(text.len() + 8);
+    let mut used = 0;
+    for word in text.split_whitespace() {
+        let length = word.chars().count();
+        if used > 0 && used + 1 + length > width {
+            out.push('\n');
+            used = 0;
+        } else if used > 0 {
+            out.push(' ');
+            used += 1;
+        }
+        out.push_str(word);
+        used += length;
+    }
+    out
+}
+
 /// Text between tags or in a quoted attribute of HTML.
 pub fn html(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 8);

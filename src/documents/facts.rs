@@ -5,9 +5,14 @@
 
 use serde::Serialize;
 
+use super::dictionary::Dictionary;
+use super::reading::Reading;
 use crate::catalogue::survey::Survey;
 use crate::experiment::{self, Access, Definition, Role, SourceKind, Status};
 use crate::layout::{self, Bilingual, DirectoryKind};
+
+/// The most directories of a tree that documents show.
+pub const TREE_MAX: usize = 400;
 
 /// From what facts are gathered.
 pub struct Known<'k> {
@@ -19,6 +24,8 @@ pub struct Known<'k> {
     pub tree: &'k [layout::Directory],
     /// Its data.
     pub survey: &'k Survey,
+    /// The NAS serves doors and enforces rights.
+    pub served: bool,
     /// The day, `2026-11-21`.
     pub today: String,
 }
@@ -56,10 +63,20 @@ pub struct Facts {
     pub doors: Doors,
     /// The template of the tree.
     pub layout: LayoutFacts,
-    /// The tree, parents first.
+    /// The tree, parents first; at most [`TREE_MAX`] directories.
     pub tree: Vec<Branch>,
+    /// A directory in which members write, for examples.
+    pub leaf: Option<String>,
+    /// How many directories are not shown.
+    pub tree_more: usize,
     /// What lies in it.
     pub data: Survey,
+    /// What was declared, beside what was found in the files.
+    pub dictionary: Dictionary,
+    /// How the files are read.
+    pub reading: Reading,
+    /// The NAS serves these doors; an embedded one is a directory.
+    pub served: bool,
     /// The day on which this was gathered; alone, it changes no document.
     pub today: String,
     /// The version of the program.
@@ -115,6 +132,10 @@ pub struct Person {
 pub struct Contact {
     /// As it should appear.
     pub name: String,
+    /// As in [`Person`].
+    pub given: Option<String>,
+    /// As in [`Person`].
+    pub family: String,
     /// The only e-mail addresses that leave.
     pub email: Option<String>,
     /// `https://orcid.org/…`.
@@ -154,7 +175,7 @@ pub struct Source {
 }
 
 /// Something that is declared to be measured.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Variable {
     /// As in the files.
     pub name: String,
@@ -175,6 +196,8 @@ pub struct Variable {
 pub struct LicenceFacts {
     /// SPDX identifier.
     pub spdx: String,
+    /// The Citation File Format 1.2 knows it.
+    pub in_cff: bool,
     /// Its name.
     pub name: Bilingual,
     /// Where its text stands.
@@ -274,7 +297,7 @@ impl Facts {
             }),
             sources: definition.sources.iter().map(source).collect(),
             variables: definition.variables.iter().map(variable).collect(),
-            keywords: definition.keywords.clone(),
+            keywords: keywords(&definition.keywords),
             licence: definition.licence.map(super::licence::facts),
             funding: definition
                 .funding
@@ -294,8 +317,13 @@ impl Facts {
                 title: known.layout.title().clone(),
                 purpose: known.layout.purpose().clone(),
             },
-            tree: known.tree.iter().map(branch).collect(),
+            tree: known.tree.iter().take(TREE_MAX).map(branch).collect(),
+            leaf: leaf(known.tree),
+            tree_more: known.tree.len().saturating_sub(TREE_MAX),
             data: known.survey.clone(),
+            dictionary: Dictionary::default(),
+            reading: Reading::default(),
+            served: known.served,
             today: known.today.clone(),
             octonas: env!("CARGO_PKG_VERSION"),
         }
@@ -346,10 +374,17 @@ fn authors(people: &[Person]) -> Vec<Person> {
             .cloned()
             .collect();
         if !found.is_empty() {
-            return found;
+            return once(found);
         }
     }
-    people.to_vec()
+    once(people.to_vec())
+}
+
+/// Nobody twice: a citation refuses it.
+fn once(mut people: Vec<Person>) -> Vec<Person> {
+    let mut seen = std::collections::BTreeSet::new();
+    people.retain(|person| seen.insert((person.name.clone(), person.orcid.clone())));
+    people
 }
 
 /// Whom to write to: the contacts; otherwise those who answer for the science, without their e-mail.
@@ -360,6 +395,8 @@ fn contacts(people: &[experiment::Person]) -> Vec<Contact> {
             .filter(move |person| person.roles.contains(&role))
             .map(|person| Contact {
                 name: person.name.clone(),
+                given: names(&person.name).0,
+                family: names(&person.name).1,
                 email: person
                     .email
                     .as_ref()
@@ -400,6 +437,16 @@ fn variable(variable: &experiment::Variable) -> Variable {
     }
 }
 
+/// No word twice.
+fn keywords(given: &[String]) -> Vec<String> {
+    let mut seen = std::collections::BTreeSet::new();
+    given
+        .iter()
+        .filter(|word| seen.insert(word.as_str()))
+        .cloned()
+        .collect()
+}
+
 fn doors(definition: &Definition) -> Doors {
     let protocols = &definition.protocols;
     let nfs = !protocols.nfs.is_empty();
@@ -423,6 +470,14 @@ fn branch(directory: &layout::Directory) -> Branch {
         purpose: directory.purpose.clone(),
         naming: directory.naming.clone(),
     }
+}
+
+/// Where members put files: an open leaf, which takes whole trees, before any other.
+fn leaf(tree: &[layout::Directory]) -> Option<String> {
+    tree.iter()
+        .find(|each| each.kind == DirectoryKind::OpenLeaf)
+        .or_else(|| tree.iter().find(|each| each.kind.is_leaf()))
+        .map(|each| each.path.to_string())
 }
 
 /// The end of the experiment and the years after it; unknown while one of the two is.

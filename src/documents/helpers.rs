@@ -8,7 +8,7 @@ use handlebars::{
 use serde_json::Value;
 
 use super::escape::{self, Format};
-use super::words;
+use super::{findings, words};
 use crate::experiment::{Access, Language, Role, SourceKind, Status};
 
 /// A helper that turns its parameters into a value.
@@ -105,6 +105,7 @@ fn whole(value: &Value) -> Result<u64, String> {
 /// Makes the helpers known.
 pub(super) fn register(registry: &mut Handlebars<'_>, language: Language, format: Format) {
     values(registry, language);
+    pieces(registry);
     markup(registry, format);
     registry.register_helper(
         "paragraphs",
@@ -144,11 +145,10 @@ fn values(registry: &mut Handlebars<'_>, l: Language) {
         whole(one(v)?)?
     )
     .into()));
-    gives!(registry, "duration", move |v| Ok(words::duration(
-        l,
-        whole(one(v)?)?
-    )
-    .into()));
+    gives!(registry, "duration", move |v| {
+        let seconds = one(v)?.as_f64().ok_or("its value is no number")?;
+        Ok(words::duration(l, seconds).into())
+    });
     gives!(registry, "plural", move |v| match v {
         [count, singular, plural] => Ok(if words::is_plural(l, whole(count)?) {
             *plural
@@ -192,7 +192,67 @@ fn values(registry: &mut Handlebars<'_>, l: Language) {
     gives!(registry, "what", move |v| Ok(
         words::extension(l, text(v)?).map_or(Value::Null, Into::into)
     ));
+    gives!(registry, "format", move |v| Ok(words::format(l, text(v)?)
+        .map_or_else(
+            || one(v).map(Clone::clone).unwrap_or_default(),
+            Into::into
+        )));
+    gives!(registry, "values", move |v| Ok(words::kind_of_values(
+        l,
+        text(v)?
+    )
+    .map_or_else(
+        || one(v).map(Clone::clone).unwrap_or_default(),
+        Into::into
+    )));
+    gives!(registry, "delimiter", move |v| Ok(words::delimiter(
+        l,
+        text(v)?
+    )
+    .map_or_else(
+        || one(v).map(Clone::clone).unwrap_or_default(),
+        Into::into
+    )));
+    gives!(registry, "point", move |v| Ok(words::point(l, text(v)?)
+        .map_or_else(
+            || one(v).map(Clone::clone).unwrap_or_default(),
+            Into::into
+        )));
+    gives!(registry, "finding", move |v| match v {
+        [Value::String(code), message] => Ok(findings::french(code)
+            .filter(|_| l == Language::Fr)
+            .map_or_else(|| (*message).clone(), Into::into)),
+        _ => Err("takes a code and a message".into()),
+    });
+}
+
+/// Values that are the same in every language.
+fn pieces(registry: &mut Handlebars<'_>) {
     gives!(registry, "upper", |v| Ok(text(v)?.to_uppercase().into()));
+    gives!(registry, "known", |v| Ok((!one(v)?.is_null()).into()));
+    gives!(registry, "last", |v| Ok(text(v)?
+        .rsplit('/')
+        .next()
+        .unwrap_or_default()
+        .into()));
+    gives!(registry, "mail", |v| Ok(
+        format!("mailto:{}", text(v)?).into()
+    ));
+    gives!(registry, "urn", |v| Ok(
+        format!("urn:uuid:{}", text(v)?).into()
+    ));
+    gives!(registry, "share", |v| Ok(
+        format!("\\\\NAS\\{}", text(v)?).into()
+    ));
+    gives!(registry, "concat", |v| Ok(texts(v)?.concat().into()));
+    gives!(registry, "path", |v| Ok(texts(v)?.join("/").into()));
+}
+
+fn texts<'v>(values: &[&'v Value]) -> Result<Vec<&'v str>, String> {
+    values
+        .iter()
+        .map(|value| value.as_str().ok_or_else(|| "a value is no text".into()))
+        .collect()
 }
 
 fn word<T>(text: &str, parse: impl Fn(&str) -> crate::error::Result<T>) -> Result<T, String> {
@@ -214,8 +274,11 @@ fn markup(registry: &mut Handlebars<'_>, format: Format) {
             let label = label.as_str().ok_or("its label is no text")?;
             let address = address.as_str().ok_or("its address is no text")?;
             Ok(match format {
-                Format::Markdown => {
+                Format::Markdown if address.contains(['(', ')']) => {
                     format!("[{}](<{}>)", escape::markdown(label), url(address)?)
+                }
+                Format::Markdown => {
+                    format!("[{}]({})", escape::markdown(label), url(address)?)
                 }
                 _ => format!("{} ({})", format.escape(label), url(address)?),
             })
@@ -224,10 +287,14 @@ fn markup(registry: &mut Handlebars<'_>, format: Format) {
     });
     writes!(registry, "literal", |v| Ok(escape::literal(&scalar(v)?)));
     writes!(registry, "shell", |v| Ok(escape::shell(&scalar(v)?)));
-    writes!(registry, "indent", |v| {
-        let text = escape::plain_paragraphs(text(v)?);
-        Ok(text.lines().collect::<Vec<_>>().join("\n  "))
-    });
+    writes!(registry, "integer", |v| Ok(whole(one(v)?)?.to_string()));
+    writes!(registry, "comment", |v| Ok(escape::literal(text(v)?)
+        .trim_matches('"')
+        .to_owned()));
+    writes!(registry, "wrap", move |v| Ok(escape::wrap(
+        &format.escape(text(v)?),
+        79
+    )));
 }
 
 /// An address that leads where it says: https, http, mail, or a file beside.

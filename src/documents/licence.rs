@@ -60,6 +60,7 @@ pub fn facts(licence: Licence) -> LicenceFacts {
     if let Some(known) = KNOWN.iter().find(|known| known.spdx == licence.as_str()) {
         return LicenceFacts {
             spdx: known.spdx.to_owned(),
+            in_cff: true,
             name: both(known.name),
             url: known.url.to_owned(),
             summary: Some(both(known.summary)),
@@ -68,10 +69,18 @@ pub fn facts(licence: Licence) -> LicenceFacts {
     let name = spdx::license_id(licence.as_str()).map_or(licence.as_str(), |id| id.full_name);
     LicenceFacts {
         spdx: licence.as_str().to_owned(),
+        in_cff: in_cff(licence.as_str()),
         name: both([name, name]),
         url: licence.url(),
         summary: None,
     }
+}
+
+/// True for what the schema of the Citation File Format 1.2 has for sure: its list is SPDX's of 2021, and of the licences
+/// of data it has these. The others are given by their address, which is always right.
+fn in_cff(spdx: &str) -> bool {
+    matches!(spdx, "ODbL-1.0" | "ODC-By-1.0" | "PDDL-1.0")
+        || (spdx.starts_with("CC-BY-") && spdx.ends_with("-4.0"))
 }
 
 #[cfg(test)]

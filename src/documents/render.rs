@@ -19,7 +19,11 @@ pub const TEMPLATE_MAX: u64 = 256 << 10;
 const EDITION: &str = "1";
 
 /// Built-in templates, as `<language>/<name>`; a name that begins with `_` is a part of others.
-const BUILT_IN: &[&[(&str, &str)]] = &[super::BUILT_IN];
+const BUILT_IN: &[&[(&str, &str)]] = &[
+    super::sheets::BUILT_IN,
+    super::dmp::text::BUILT_IN,
+    super::synckit::BUILT_IN,
+];
 
 /// The templates that are in force: the built-in ones, and those of the NAS in their place.
 #[derive(Debug, Clone)]
@@ -135,12 +139,14 @@ impl Templates {
     }
 }
 
-/// SHA-256 over the facts of a document, without the day on which they were gathered: `today` alone changes no text.
+/// SHA-256 over the facts of a document, without the day on which they were gathered (`today`) and without the version
+/// of the program (`octonas`): alone, they change no text.
 pub fn digest_of(facts: &impl Serialize) -> Result<String> {
     let mut value = serde_json::to_value(facts)
         .map_err(|e| Error::new("output.failed", "cannot encode the facts").source(e))?;
     if let Value::Object(map) = &mut value {
         map.remove("today");
+        map.remove("octonas");
     }
     Ok(file::sha256(value.to_string().as_bytes()))
 }

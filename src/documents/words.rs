@@ -80,9 +80,19 @@ pub fn number(language: Language, value: u64) -> String {
     out
 }
 
-/// A decimal number with the language's mark.
+/// A decimal number to six figures with the language's mark.
 pub fn decimal(language: Language, value: f64) -> String {
-    let text = format!("{value}");
+    let magnitude = value.abs();
+    let text = if magnitude != 0.0 && !(1e-4..1e15).contains(&magnitude) {
+        format!("{value:.3e}")
+    } else {
+        let places = (1..=10)
+            .find(|&places| magnitude * 10_f64.powi(places) >= 100_000.0)
+            .unwrap_or(10);
+        let text = format!("{value:.*}", places.unsigned_abs() as usize);
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    };
+    let text = text.replace('-', "\u{2212}");
     match language {
         Language::Fr => text.replace('.', ","),
         Language::En => text,
@@ -120,9 +130,13 @@ pub fn size(language: Language, bytes: u64) -> String {
 }
 
 /// How long something lasts, in the unit that fits.
-pub fn duration(language: Language, seconds: u64) -> String {
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Whole and small where they are cast.
+pub fn duration(language: Language, seconds: f64) -> String {
     let fr = language == Language::Fr;
-    let (count, unit) = match seconds {
+    if seconds.fract() != 0.0 || !(0.0..1e12).contains(&seconds) {
+        return format!("{}{FIRM}s", decimal(language, seconds));
+    }
+    let (count, unit) = match seconds as u64 {
         s if s >= 86_400 && s.is_multiple_of(86_400) => {
             (s / 86_400, if fr { "jour" } else { "day" })
         }
@@ -146,7 +160,7 @@ pub fn is_plural(language: Language, count: u64) -> bool {
 pub fn role(language: Language, role: Role) -> &'static str {
     let (fr, en) = match role {
         Role::PrincipalInvestigator => ("responsable scientifique", "principal investigator"),
-        Role::ProjectLeader => ("chef de projet", "project leader"),
+        Role::ProjectLeader => ("direction du projet", "project leader"),
         Role::DataManager => ("gestionnaire des données", "data manager"),
         Role::DataCollector => ("collecte des données", "data collection"),
         Role::DataCurator => ("curation des données", "data curation"),
@@ -240,6 +254,70 @@ pub fn extension(language: Language, extension: &str) -> Option<&'static str> {
     Some(choose(language, fr, en))
 }
 
+/// What kind of values a column or a variable holds; the type of a dataset's variable keeps its own name.
+pub fn kind_of_values(language: Language, kind: &str) -> Option<&'static str> {
+    let (fr, en) = match kind {
+        "number" => ("nombre décimal", "decimal number"),
+        "integer" => ("nombre entier", "whole number"),
+        "text" => ("texte", "text"),
+        "time" => ("date ou heure", "date or time"),
+        "boolean" => ("oui ou non", "yes or no"),
+        "empty" => ("toujours vide", "always empty"),
+        _ => return None,
+    };
+    Some(choose(language, fr, en))
+}
+
+/// What separates columns.
+pub fn delimiter(language: Language, delimiter: &str) -> Option<&'static str> {
+    let (fr, en) = match delimiter {
+        "," => ("virgule", "comma"),
+        ";" => ("point-virgule", "semicolon"),
+        "\t" => ("tabulation", "tab"),
+        "|" => ("barre verticale", "vertical bar"),
+        " " => ("espace", "space"),
+        _ => return None,
+    };
+    Some(choose(language, fr, en))
+}
+
+/// What separates a number from its fraction.
+pub fn point(language: Language, point: &str) -> Option<&'static str> {
+    let (fr, en) = match point {
+        "." => ("point", "point"),
+        "," => ("virgule", "comma"),
+        _ => return None,
+    };
+    Some(choose(language, fr, en))
+}
+
+/// What the probe calls a format, for people.
+pub fn format(language: Language, format: &str) -> Option<&'static str> {
+    let (fr, en) = match format {
+        "csv" => ("tableau en texte (CSV)", "table as text (CSV)"),
+        "hobo" => ("export d'enregistreur HOBO", "export of a HOBO logger"),
+        "text" => ("texte", "text"),
+        "binary" => (
+            "fichier binaire d'un format inconnu",
+            "binary file of an unknown format",
+        ),
+        "empty" => ("fichier vide", "empty file"),
+        "ole" => (
+            "document Microsoft Office ancien",
+            "old Microsoft Office document",
+        ),
+        "gzip" | "bzip2" | "xz" | "zstd" => ("fichier compressé", "compressed file"),
+        "matlab" => ("données MATLAB", "MATLAB data"),
+        "npy" => ("tableau NumPy", "NumPy array"),
+        "parquet" => ("tableau Parquet", "Parquet table"),
+        "grib" => ("GRIB", "GRIB"),
+        "elf" | "exe" => ("programme", "program"),
+        "ods" | "xlsx" => ("classeur de tableur", "spreadsheet"),
+        other => return extension(language, other),
+    };
+    Some(choose(language, fr, en))
+}
+
 fn choose(language: Language, fr: &'static str, en: &'static str) -> &'static str {
     match language {
         Language::Fr => fr,
@@ -287,10 +365,21 @@ mod tests {
         assert_eq!(size(Fr, 1_536_000_000), "1,54\u{a0}Go");
         assert_eq!(size(En, 999_999), "1\u{a0}MB");
         assert_eq!(size(En, 12_300), "12.3\u{a0}kB");
-        assert_eq!(decimal(Fr, -12.5), "-12,5");
-        assert_eq!(duration(Fr, 60), "1\u{a0}minute");
-        assert_eq!(duration(Fr, 1800), "30\u{a0}minutes");
-        assert_eq!(duration(En, 172_800), "2\u{a0}days");
+        for (value, expected) in [
+            (-12.5, "\u{2212}12,5"),
+            (0.0, "0"),
+            (1.0 / 3.0, "0,333333"),
+            (1013.25, "1013,25"),
+            (123_456.789, "123456,8"),
+            (0.000_12, "0,00012"),
+            (1.5e-7, "1,500e\u{2212}7"),
+        ] {
+            assert_eq!(decimal(Fr, value), expected, "{value}");
+        }
+        assert_eq!(duration(Fr, 60.0), "1\u{a0}minute");
+        assert_eq!(duration(Fr, 1800.0), "30\u{a0}minutes");
+        assert_eq!(duration(En, 172_800.0), "2\u{a0}days");
+        assert_eq!(duration(Fr, 0.5), "0,5\u{a0}s");
         assert!(!is_plural(Fr, 0) && is_plural(En, 0) && is_plural(Fr, 2) && !is_plural(En, 1));
     }
 

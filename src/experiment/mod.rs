@@ -7,14 +7,14 @@ mod edit;
 mod fields;
 mod identifier;
 mod name;
-mod node;
+pub(crate) mod node;
 mod path;
 mod problem;
 mod public_key;
 mod quantity;
 mod read;
 pub(crate) mod text;
-mod write;
+pub(crate) mod write;
 
 pub use choice::{Access, Language, Role, SourceKind, Status};
 pub use definition::{

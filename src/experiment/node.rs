@@ -18,7 +18,7 @@ const NODES_MAX: usize = 50_000;
 
 /// Where something begins, from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Place {
+pub(crate) struct Place {
     pub line: usize,
     pub column: usize,
 }
@@ -48,7 +48,7 @@ impl Place {
 
 /// A value and its place.
 #[derive(Debug, Clone)]
-pub(super) struct Node {
+pub(crate) struct Node {
     pub place: Place,
     pub value: Value,
 }
@@ -81,7 +81,7 @@ impl Node {
 
 /// A key of a mapping, its place, and what belongs to it.
 #[derive(Debug, Clone)]
-pub(super) struct Entry {
+pub(crate) struct Entry {
     pub key: String,
     pub place: Place,
     pub node: Node,
@@ -89,7 +89,7 @@ pub(super) struct Entry {
 
 /// What a node is.
 #[derive(Debug, Clone)]
-pub(super) enum Value {
+pub(crate) enum Value {
     /// Text as written; `plain` without quotes, so that it may be a number, a truth value or nothing.
     Scalar { text: String, plain: bool },
     /// A list.
@@ -116,13 +116,13 @@ impl Value {
 }
 
 /// Parses a file into its one document, and names the keys that were there twice (the first one counts).
-pub(super) fn parse(input: &[u8]) -> Result<(Node, Vec<Problem>), Problems> {
+pub(crate) fn parse(input: &[u8]) -> Result<(Node, Vec<Problem>), Problems> {
     let fail = |place: Place, message: &str, hint: Option<&str>| {
         Problems::one(place.problem("", message, hint.map(str::to_owned)))
     };
     if input.len() > INPUT_MAX {
         let message = format!(
-            "the file has {} bytes; a definition has at most {INPUT_MAX}",
+            "the file has {} bytes; at most {INPUT_MAX} are read",
             input.len()
         );
         return Err(fail(Place::START, &message, None));
@@ -222,7 +222,7 @@ impl<'t> Tree<'t> {
         match refused {
             Some(what) => Err(Problems::one(place.problem(
                 "",
-                format!("{what} has no place in a definition"),
+                format!("{what} has no place here"),
                 Some("write the value itself, in quotes where it begins with such a sign".into()),
             ))),
             None => Ok((event, place)),
@@ -256,7 +256,7 @@ impl<'t> Tree<'t> {
                 _ => {
                     return Err(Problems::one(place.problem(
                         "",
-                        "a second document begins here; a definition is one document",
+                        "a second document begins here; the file is one document",
                         None,
                     )));
                 }
@@ -269,7 +269,7 @@ impl<'t> Tree<'t> {
         if depth > DEPTH_MAX || self.nodes > NODES_MAX {
             return Err(Problems::one(place.problem(
                 "",
-                "the file is nested deeper, or has more values, than a definition can have",
+                "the file is nested deeper, or has more values, than such a file can have",
                 None,
             )));
         }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::error::Error;
 
 /// At most this many problems of one file are kept; the rest is only counted.
-pub(super) const MOST: usize = 100;
+pub(crate) const MOST: usize = 100;
 
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -50,7 +50,7 @@ pub struct Problems {
 
 impl Problems {
     /// A file with one problem.
-    pub(super) fn one(problem: Problem) -> Self {
+    pub(crate) fn one(problem: Problem) -> Self {
         Self {
             problems: vec![problem],
             omitted: 0,

@@ -12,7 +12,7 @@ use super::text::deceives;
 const KEY_MAX: usize = 500;
 
 /// A value as YAML in block style, ending in a line break.
-pub(super) fn yaml(value: &Value) -> String {
+pub(crate) fn yaml(value: &Value) -> String {
     let mut out = String::new();
     if is_block(value) {
         block(&mut out, value, 0);

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::apply::{self, Outcome, Subject};
 use super::plan::{Memory, Plan};
 use super::site::{self, OpenBase, Opened, Site};
-use super::{accounts, base};
+use super::{accounts, base, documents};
 use crate::error::{Error, Exit, Passwords, Result};
 use crate::experiment::{self, AbsPath, Definition, ExperimentId, Status, Strictness};
 use crate::nas::{Account, Observation};
@@ -232,6 +232,7 @@ fn settle(
         )?;
     }
     site.note(opened);
+    documents::follow(site, opened);
     Ok(outcome)
 }
 

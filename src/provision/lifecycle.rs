@@ -103,6 +103,7 @@ fn change_status(
         let detail = [("digest", opened.digest.clone())];
         site.record(&opened.base, &opened.id(), "reopen", Done, &detail)?;
     }
+    super::documents::follow(site, &opened);
     Ok(outcome)
 }
 

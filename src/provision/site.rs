@@ -24,7 +24,7 @@ use crate::sys::lock::{self, Lock};
 use crate::sys::underneath::underneath;
 
 /// How long an operation waits for another one on the same NAS before it gives up.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Where an operation runs, for whom, and where it shows itself.
 pub struct Site {
@@ -40,6 +40,8 @@ pub struct Site {
     pub layouts: Layouts,
     /// Templates of documents: built in, or overridden.
     pub documents: Templates,
+    /// What the unit says for every data management plan.
+    pub plans: UnitPlans,
     /// Layouts that were parsed.
     pub parsed: RefCell<BTreeMap<String, Rc<Layout>>>,
     /// How many minutes a delivered file without a checksum must not have changed.
@@ -50,6 +52,15 @@ pub struct Site {
     pub today: Cell<Date>,
     /// The bases, once they were asked for.
     pub known_bases: RefCell<Option<Vec<Base>>>,
+}
+
+/// What the unit says for every data management plan, as text; nothing where it does not.
+#[derive(Debug, Clone, Default)]
+pub struct UnitPlans {
+    /// Answers where an experiment has none: `/etc/octonas/dmp-defaults.yaml`.
+    pub defaults: Option<String>,
+    /// Organisations and repositories: `registry/organisations.yaml` in the templates' directory.
+    pub registry: Option<String>,
 }
 
 /// A base that is there, ours, and open.

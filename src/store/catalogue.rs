@@ -15,7 +15,7 @@ use crate::experiment::ExperimentId;
 use crate::sys::dir::{Dir, Replace};
 use crate::sys::fault;
 
-const DIRECTORY: &str = "catalogue";
+pub(super) const DIRECTORY: &str = "catalogue";
 
 const STEPS: &[M<'static>] = &[M::up(include_str!("migrations/101-catalogue.sql"))];
 const MIGRATIONS: Migrations<'static> = Migrations::from_slice(STEPS);

@@ -4,10 +4,12 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
+use std::fs::File;
 use std::io::{Read, Write as _};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Child, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -55,6 +57,8 @@ pub enum Program {
     OmvSalt,
     /// The same program again.
     Octonas,
+    /// Looks into one file, which is its standard input.
+    Probe,
     /// For tests of this room.
     #[cfg(test)]
     Test(&'static str),
@@ -74,6 +78,7 @@ impl Program {
             Self::Umount => "/usr/bin/umount",
             Self::OmvSalt => "/usr/sbin/omv-salt",
             Self::Octonas => "/usr/bin/octonas",
+            Self::Probe => probe(),
             #[cfg(test)]
             Self::Test(path) => path,
         }
@@ -96,10 +101,27 @@ impl Program {
             Self::Umount => "command.umount",
             Self::OmvSalt => "command.omv-salt",
             Self::Octonas => "command.octonas",
+            Self::Probe => "command.probe",
             #[cfg(test)]
             Self::Test(_) => "command.test",
         }
     }
+}
+
+/// Where the package puts `octonas-probe`; for a program that runs out of its build directory, the one that was built
+/// with it.
+fn probe() -> &'static str {
+    static PLACE: OnceLock<String> = OnceLock::new();
+    PLACE.get_or_init(|| {
+        let this = std::env::current_exe().unwrap_or_default();
+        let beside = this.with_file_name("octonas-probe");
+        match beside.to_str() {
+            Some(path) if this.parent() != Some("/usr/bin".as_ref()) && beside.is_file() => {
+                path.to_owned()
+            }
+            _ => "/usr/lib/octonas/probe".to_owned(),
+        }
+    })
 }
 
 impl fmt::Display for Program {
@@ -114,6 +136,7 @@ pub struct Command {
     program: Program,
     arguments: Vec<OsString>,
     input: Option<Vec<u8>>,
+    file: Option<Arc<File>>,
     limit: Duration,
 }
 
@@ -122,6 +145,8 @@ pub struct Command {
 pub struct Output {
     /// Exit code; `None` where a signal ended it.
     pub code: Option<i32>,
+    /// The signal that ended it.
+    pub signal: Option<i32>,
     /// Standard output, at most [`OUTPUT_LIMIT`] bytes.
     pub stdout: Vec<u8>,
     /// Standard error, at most [`OUTPUT_LIMIT`] bytes.
@@ -153,6 +178,7 @@ impl Command {
             program,
             arguments: Vec::new(),
             input: None,
+            file: None,
             limit: TIME_LIMIT,
         }
     }
@@ -176,6 +202,13 @@ impl Command {
     #[must_use]
     pub fn input(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.input = Some(bytes.into());
+        self
+    }
+
+    /// An open file that is its standard input: it inherits the descriptor, and needs no path.
+    #[must_use]
+    pub fn file(mut self, file: File) -> Self {
+        self.file = Some(Arc::new(file));
         self
     }
 
@@ -225,6 +258,7 @@ impl Command {
         let (stderr, cut_err) = stderr.recv_timeout(LINGER).unwrap_or_default();
         Ok(Output {
             code: status.code(),
+            signal: status.signal(),
             stdout,
             stderr,
             truncated: cut_out || cut_err,
@@ -234,17 +268,20 @@ impl Command {
     #[allow(clippy::disallowed_methods)] // the one place
     fn spawn(&self) -> Result<Child> {
         let path = self.program.path();
+        let input = match (&self.file, &self.input) {
+            (Some(file), _) => Stdio::from(file.try_clone().map_err(|e| {
+                Error::new("command.failed", format!("cannot hand a file to {path}")).source(e)
+            })?),
+            (None, Some(_)) => Stdio::piped(),
+            (None, None) => Stdio::null(),
+        };
         std::process::Command::new(path)
             .args(&self.arguments)
             .env_clear()
             .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
             .env("LC_ALL", "C.UTF-8")
             .current_dir("/")
-            .stdin(if self.input.is_some() {
-                Stdio::piped()
-            } else {
-                Stdio::null()
-            })
+            .stdin(input)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0)
@@ -348,6 +385,20 @@ mod tests {
         assert!(
             text.contains("LC_ALL=C.UTF-8") && !text.contains("CARGO"),
             "{text}"
+        );
+    }
+
+    #[test]
+    fn an_open_file_is_handed_down_and_the_signal_that_ends_a_program_is_told() {
+        let file = File::open("/proc/self/exe").unwrap();
+        let output = shell("head -c 4; kill -BUS $$")
+            .file(file)
+            .output()
+            .unwrap();
+        assert_eq!(output.stdout, b"\x7fELF");
+        assert_eq!(
+            (output.code, output.signal),
+            (None, Some(Signal::SIGBUS as i32))
         );
     }
 

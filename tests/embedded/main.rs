@@ -20,6 +20,8 @@
 )]
 
 mod damage;
+mod dmp;
+mod documents;
 mod errors;
 #[cfg(feature = "faults")]
 mod faults;
@@ -28,8 +30,10 @@ mod hostile;
 mod landing;
 mod many;
 mod order;
+mod probe;
 mod race;
 mod rpc;
 mod start;
 mod support;
+mod synckit;
 mod together;

@@ -293,12 +293,15 @@ fn a_user_sees_their_own_experiments_whatever_they_ask() {
         "show-layout",
         "list-experiments",
         "show-experiment",
+        "list-documents",
+        "show-document",
         "rights",
         "landing",
         "list-sources",
     ];
     for method in methods(&env) {
-        if open.contains(&method.as_str()) {
+        // Plans are looked at by members, and answered by those who manage: `dmp` tries that.
+        if open.contains(&method.as_str()) || method.contains("dmp") {
             continue;
         }
         for params in [

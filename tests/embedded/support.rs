@@ -182,6 +182,14 @@ impl Ran {
     }
 }
 
+impl Ran {
+    /// A call of the web UI that must have answered with this error.
+    #[track_caller]
+    pub fn failed_rpc(&self, code: &str) {
+        assert_eq!(one_answer(self)["error"]["code"], code, "{self:?}");
+    }
+}
+
 /// Runs it to the end with `input` on standard input.
 pub fn finish(mut command: Command, input: &[u8]) -> Ran {
     if !input.is_empty() {
