@@ -54,19 +54,28 @@ pub struct Landings {
     pub kept: Vec<Kept>,
 }
 
+/// How to take in.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options {
+    /// Only say what would be taken in.
+    pub dry_run: bool,
+    /// Do not look into what was received.
+    pub no_probe: bool,
+}
+
 /// Takes in what the sources of one experiment delivered, or those of all that are active.
-pub fn ingest(site: &Site, code: Option<&Code>, dry_run: bool) -> Result<Vec<Ingested>> {
+pub fn ingest(site: &Site, code: Option<&Code>, options: Options) -> Result<Vec<Ingested>> {
     if let Some(code) = code {
         let opened = site.open(code)?;
         takes_in(&opened)?;
-        let report = one(site, &opened, dry_run)?;
+        let report = one(site, &opened, options)?;
         return Ok(vec![done(code.to_string(), report)]);
     }
     let mut all = Vec::new();
     list::in_service(site, |code, opened| {
         let result = match opened {
             Ok(opened) if takes_in(&opened).is_err() => return,
-            Ok(opened) => one(site, &opened, dry_run),
+            Ok(opened) => one(site, &opened, options),
             Err(error) => Err(error),
         };
         all.push(match result {
@@ -115,7 +124,7 @@ fn takes_in(opened: &Opened) -> Result<()> {
     .hint(hint))
 }
 
-fn one(site: &Site, opened: &Opened, dry_run: bool) -> Result<Report> {
+fn one(site: &Site, opened: &Opened, options: Options) -> Result<Report> {
     let id = opened.identity()?;
     let name = id.to_string();
     let hold = || {
@@ -131,11 +140,12 @@ fn one(site: &Site, opened: &Opened, dry_run: bool) -> Result<Report> {
         id,
         sources: sources(opened),
         stable_minutes: site.stable_minutes,
+        probe: !options.no_probe,
         hold: &hold,
         begin: &begin,
         progress: &*site.progress,
     };
-    if dry_run {
+    if options.dry_run {
         return ingest::look(&work);
     }
     if work.sources.is_empty() && Intake::waiting(&opened.base.dir, &id)? == 0 {
@@ -192,6 +202,7 @@ pub fn landing(site: &Site, code: &Code) -> Result<Landings> {
         id,
         sources: sources(&opened),
         stable_minutes: site.stable_minutes,
+        probe: false,
         hold: &hold,
         begin: &nothing,
         progress: &*site.progress,
