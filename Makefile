@@ -19,6 +19,7 @@ build: ## the programs, optimised, in target/release
 test: ## unit tests, end-to-end tests on the embedded NAS, tests against the double of omv-engined
 	@tests/need test
 	$(CARGO) test --locked --features faults
+	tests/synckit/run -q
 
 check: ## formatting, lints, architecture, and the plugin's files
 	@tests/need check
@@ -43,6 +44,7 @@ test-long: ## fuzzing and long races
 
 bench: ## start-up, create, list, check: ratios and counts
 	tests/bench/run
+	tests/bench/synckit
 
 deb: ## the Debian packages, in dist/
 	@tests/need deb

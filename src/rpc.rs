@@ -34,6 +34,7 @@ pub const METHODS: &[&str] = &[
     "apply-experiment",
     "build-dmp",
     "build-documents",
+    "build-synckit",
     "check-base",
     "check-experiments",
     "close-experiment",

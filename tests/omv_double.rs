@@ -519,6 +519,56 @@ fn closing_is_true_for_everybody_even_for_who_has_a_file_open() {
 }
 
 #[test]
+fn a_source_finds_its_landing_and_nothing_else_and_closing_ends_its_upload() {
+    in_namespace(
+        "a_source_finds_its_landing_and_nothing_else_and_closing_ends_its_upload",
+        || {
+            let double = Double::start();
+            let path = double.directory("lake");
+            for name in ["landing/plc/data", "landing/cam/data", "raw"] {
+                std::fs::create_dir_all(path.join(name)).unwrap();
+            }
+            let nas = double.connect();
+            put_all(&nas, &lake(&path));
+            // An account that every Debian has stands for the one that the Salt module makes.
+            let plc = ObjectId::new(Kind::Source, "lake/plc");
+            let wanted = attributes(&[
+                ("id", "id-1"),
+                ("account", "uucp"),
+                ("path", "landing/plc"),
+                ("read-only", "false"),
+                (
+                    "key:1",
+                    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKn8m0mYbX9p1o1VtqU2i3n4o5p6q7r8s9t0u1v2w3x4 plc",
+                ),
+            ]);
+            let reference = nas.put(&plc, &wanted, None).unwrap();
+            let mounts = ObjectId::new(Kind::Mounts, "lake");
+            nas.put(&mounts, &Attributes::new(), None).unwrap();
+            let seen = nas.observe().unwrap();
+            assert_eq!(seen.objects[&plc].attributes, wanted);
+            assert_eq!(seen.objects[&plc].reference, reference);
+            assert_eq!(seen.objects[&mounts].attributes["jail:uucp"], "rw");
+
+            let jail = double.jails().join("uucp");
+            let landing = jail.join("in");
+            std::fs::write(landing.join("data/a"), "x").unwrap();
+            assert!(path.join("landing/plc/data/a").exists());
+            assert!(!jail.join("experiments").exists() && !jail.join("etc/octonas-doors").exists());
+            let mut upload = engined::writer(&landing.join("data/open"), false);
+            assert_eq!(nas.freeze(&path, true).unwrap(), []);
+            assert!(!upload.wait().unwrap().success());
+            assert!(std::fs::write(landing.join("data/b"), "x").is_err());
+
+            nas.delete(&plc, &seen.objects[&plc]).unwrap();
+            nas.put(&mounts, &Attributes::new(), None).unwrap();
+            assert!(!jail.exists());
+            assert!(!nas.observe().unwrap().objects.contains_key(&plc));
+        },
+    );
+}
+
+#[test]
 fn an_entry_that_says_closed_closes_and_opens_again_for_writers_alone() {
     in_namespace(
         "an_entry_that_says_closed_closes_and_opens_again_for_writers_alone",

@@ -80,7 +80,7 @@ impl Run<'_> {
     }
 
     /// Makes a file ours alone, and hashes it. One that is busy, or not what it seemed, goes back.
-    pub fn examine(&mut self, item: &mut Item) -> Result<()> {
+    pub fn check(&mut self, item: &mut Item) -> Result<()> {
         if !item.held || item.decision.is_some() {
             return Ok(());
         }
@@ -96,11 +96,15 @@ impl Run<'_> {
             }
             Err(error) => return Err(error),
         };
+        // Another name of it may be a file that is none of ours: its rights are not touched.
+        if node.metadata()?.links != 1 {
+            return self.put_back(item, "linked", "it has other names: deliver a copy");
+        }
         if has_writer(&node)? {
             return self.put_back(item, "in-use", "a program still has it open for writing");
         }
         secure(&node)?;
-        // Whoever opened it in the last moment; nobody can any more.
+        // Whoever opened or linked it in the last moment; nobody can any more.
         if has_writer(&node)? {
             return self.put_back(item, "in-use", "a program still has it open for writing");
         }
@@ -232,9 +236,9 @@ impl Run<'_> {
             .move_to(&decision.delivery, &dir, name)?
         {
             Moved::Done => {}
+            // The directory was taken away under us.
             Moved::Missing => {
-                item.held = false;
-                return Ok(());
+                return self.put_back(item, "no-destination", "its directory went away");
             }
             // Somebody was quicker: decide again.
             Moved::Taken => {
@@ -280,7 +284,9 @@ impl Run<'_> {
             return Ok(());
         };
         let parent = self.way_back(take)?;
-        if let (Some(parent), Some(node)) = (&parent, self.open_quietly(&take.delivery)?) {
+        if let (Some(parent), Some(node)) = (&parent, self.open_quietly(&take.delivery)?)
+            && node.metadata()?.links == 1
+        {
             restore(&node, take, parent)?;
         }
         let (_, name) = landing::split(&take.path);
@@ -288,8 +294,8 @@ impl Run<'_> {
             Some(parent) => self.intake.incoming.move_to(&take.delivery, parent, name)?,
             None => Moved::Taken,
         };
-        if moved == Moved::Taken {
-            // A newer file has its name: this one is kept for people.
+        if moved != Moved::Done {
+            // A newer file has its name, or its directory went away in this moment: it is kept for people.
             return self.intake.keep(&kept(take, "superseded"));
         }
         self.report.pending.push(Pending {
@@ -321,7 +327,9 @@ impl Run<'_> {
         for name in above.split('/').filter(|name| !name.is_empty()) {
             let made = match dir.create_dir(name, 0o770) {
                 Ok(made) => made,
-                Err(error) if landing::is_odd(&error) => return Ok(None),
+                Err(error) if landing::is_odd(&error) || error.code() == "path.missing" => {
+                    return Ok(None);
+                }
                 Err(error) => return Err(error),
             };
             let Some(below) = landing::below(&dir, name)? else {

@@ -17,6 +17,9 @@ use crate::sys::walk::Walk;
 
 /// The most files that one look takes; the next one sees the rest.
 pub const LIMIT: usize = 200_000;
+/// For how many seconds a directory is empty before it is taken away, and how many go at once.
+const EMPTY_FOR: i64 = 86_400;
+const SWEEP_LIMIT: usize = 1000;
 /// The directory of an experiment that holds the landings.
 pub const LANDING: &str = "landing";
 /// The largest checksum file.
@@ -287,6 +290,31 @@ impl Landing {
             Err(error) if is_odd(&error) => Expected::Nonsense,
             Err(error) => return Err(error),
         })
+    }
+
+    /// Takes away directories that have been empty for a day: a tree of dates would grow for ever.
+    pub fn sweep(&self, now: Timestamp) -> Result<()> {
+        for top in [Some(&self.data), self.sums.as_ref()].into_iter().flatten() {
+            let mut old = Vec::new();
+            for found in Walk::new(top)?.flatten() {
+                let is_old = age(&found.metadata, now) > EMPTY_FOR;
+                if found.metadata.kind == FileKind::Directory && is_old && old.len() < SWEEP_LIMIT {
+                    old.push(found.path);
+                }
+            }
+            // What is below comes first.
+            for path in old.iter().rev() {
+                let above = path.parent().unwrap_or(Path::new(""));
+                let Some(name) = path.file_name() else {
+                    continue;
+                };
+                // Filled or moved meanwhile: then it is not ours to take away.
+                if let Ok(Some(dir)) = top.open(above) {
+                    let _ = dir.remove_dir(name);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Takes the checksum of a file away: it was compared.

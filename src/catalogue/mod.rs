@@ -11,3 +11,5 @@ mod names;
 pub mod probe;
 mod record;
 pub mod survey;
+#[cfg(test)]
+mod tests;

@@ -23,16 +23,20 @@ struct Written {
 
 impl Run<'_> {
     /// Writes everything that is to be written of a batch; what a killed run wrote already is left out.
-    pub fn record(&mut self, items: &[Item], recovering: bool) -> Result<()> {
-        let decided: Vec<(&Take, &Decision)> = items
-            .iter()
-            .filter_map(|item| Some((&item.take, item.verdict()?)))
-            .collect();
+    pub fn record(&mut self, items: &mut [Item], recovering: bool) -> Result<()> {
         let written = if recovering {
             self.written(items)?
         } else {
             Written::default()
         };
+        // Its line stands, so it was in its place; a member has moved it since.
+        for item in items.iter_mut() {
+            item.held |= item.decision.is_some() && written.marked.contains(&item.take.delivery);
+        }
+        let decided: Vec<(&Take, &Decision)> = items
+            .iter()
+            .filter_map(|item| Some((&item.take, item.verdict()?)))
+            .collect();
         let now = clock::now_text();
         self.mark(&decided, &written, &now)?;
         fault::point("ingest.marked")?;
@@ -176,6 +180,7 @@ impl Run<'_> {
             }
             match decision.verdict {
                 Verdict::Received => {
+                    self.received.push(decision.into.clone());
                     self.report.received += 1;
                     self.report.bytes += take.size;
                 }

@@ -19,6 +19,7 @@ pub mod layout;
 pub mod probe;
 pub mod rights;
 pub mod source;
+pub mod synckit;
 
 /// Experiments on a NAS: storage, the right people and nobody else, a tree that everyone recognises.
 #[derive(Debug, Parser)]
@@ -89,6 +90,9 @@ pub enum Command {
         /// The experiment's code.
         code: String,
     },
+    /// Programs that bring the data of acquisition machines here.
+    #[command(subcommand)]
+    Synckit(synckit::Command),
     /// Who can do what, through which door, and why.
     Rights(rights::Arguments),
     /// What is inside a file, or inside all files of an experiment.
@@ -155,6 +159,7 @@ pub fn run(desk: &Desk<'_>, command: &Command) -> Result<Exit> {
         Command::Source(command) => source::run(desk, command),
         Command::Ingest(arguments) => ingest::run(desk, arguments),
         Command::Landing { code } => ingest::landing(desk, code),
+        Command::Synckit(command) => synckit::run(desk, command),
         Command::Rights(arguments) => rights::run(desk, arguments),
         Command::Probe(arguments) => probe::run(desk, arguments),
         Command::Doctor => doctor::run(desk),

@@ -78,8 +78,18 @@ fn leads_on(address: &str) -> bool {
         || (!address.contains(':') && !address.starts_with('/') && !address.starts_with('\\'))
 }
 
-/// A table may be wider than the page: it scrolls by itself.
+/// The longest code that is kept on one line, in characters: a unit, a name.
+const WHOLE: usize = 24;
+
+/// A table may be wider than the page: it scrolls by itself. Short code is not broken.
 fn scroll(event: Event<'_>) -> impl Iterator<Item = Event<'_>> {
+    let event = match event {
+        Event::Code(text) if text.chars().count() <= WHOLE => {
+            let text = escape::html(&text);
+            Event::InlineHtml(format!("<code class=\"whole\">{text}</code>").into())
+        }
+        other => other,
+    };
     let (before, after) = match &event {
         Event::Start(Tag::Table(_)) => (Some("<div class=\"table\">\n"), None),
         Event::End(TagEnd::Table) => (None, Some("</div>\n")),

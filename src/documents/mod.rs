@@ -13,5 +13,6 @@ mod licence;
 pub mod reading;
 pub mod render;
 pub mod sheets;
+pub mod synckit;
 pub mod units;
 pub mod words;

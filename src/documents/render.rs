@@ -19,7 +19,11 @@ pub const TEMPLATE_MAX: u64 = 256 << 10;
 const EDITION: &str = "1";
 
 /// Built-in templates, as `<language>/<name>`; a name that begins with `_` is a part of others.
-const BUILT_IN: &[&[(&str, &str)]] = &[super::sheets::BUILT_IN, super::dmp::text::BUILT_IN];
+const BUILT_IN: &[&[(&str, &str)]] = &[
+    super::sheets::BUILT_IN,
+    super::dmp::text::BUILT_IN,
+    super::synckit::BUILT_IN,
+];
 
 /// The templates that are in force: the built-in ones, and those of the NAS in their place.
 #[derive(Debug, Clone)]

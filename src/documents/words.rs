@@ -144,6 +144,16 @@ pub fn duration(language: Language, seconds: u64) -> String {
     format!("{}{FIRM}{unit}{mark}", number(language, count))
 }
 
+/// The same for a number of seconds that may have a fraction.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Whole and small where it is cast.
+pub fn period(language: Language, seconds: f64) -> String {
+    if seconds.fract() == 0.0 && (0.0..1e12).contains(&seconds) {
+        duration(language, seconds as u64)
+    } else {
+        format!("{}{FIRM}s", decimal(language, seconds))
+    }
+}
+
 /// True where a noun after this number is in the plural: from two on in French, everything but one in English.
 pub fn is_plural(language: Language, count: u64) -> bool {
     match language {
@@ -375,6 +385,7 @@ mod tests {
         assert_eq!(duration(Fr, 60), "1\u{a0}minute");
         assert_eq!(duration(Fr, 1800), "30\u{a0}minutes");
         assert_eq!(duration(En, 172_800), "2\u{a0}days");
+        assert_eq!(period(Fr, 0.5), "0,5\u{a0}s");
         assert!(!is_plural(Fr, 0) && is_plural(En, 0) && is_plural(Fr, 2) && !is_plural(En, 1));
     }
 

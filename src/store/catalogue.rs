@@ -15,7 +15,7 @@ use crate::experiment::ExperimentId;
 use crate::sys::dir::{Dir, Replace};
 use crate::sys::fault;
 
-const DIRECTORY: &str = "catalogue";
+pub(super) const DIRECTORY: &str = "catalogue";
 
 const STEPS: &[M<'static>] = &[M::up(include_str!("migrations/101-catalogue.sql"))];
 const MIGRATIONS: Migrations<'static> = Migrations::from_slice(STEPS);
@@ -236,6 +236,16 @@ impl Catalogue {
             })
             .map(drop)
             .map_err(|e| failed("write", e))
+    }
+
+    /// The same for many files; all or none.
+    pub fn set_all_probed(&self, all: &[(String, Probed)]) -> Result<()> {
+        let begin = || self.connection.unchecked_transaction();
+        let transaction = begin().map_err(|e| failed("write", e))?;
+        for (path, probed) in all {
+            self.set_probed(path, probed)?;
+        }
+        transaction.commit().map_err(|e| failed("write", e))
     }
 
     /// How many files and bytes there are of every format, the most bytes first.

@@ -12,8 +12,8 @@ use crate::error::{Error, Result};
 use crate::experiment::ExperimentId;
 use crate::sys::dir::Dir;
 
-const INCOMING: &str = "incoming";
-const REFUSED: &str = "refused";
+pub(super) const INCOMING: &str = "incoming";
+pub(super) const REFUSED: &str = "refused";
 const JOURNAL: &str = "journal.jsonl";
 const LIST: &str = "refused.jsonl";
 const LIMIT: u64 = 64 << 20;

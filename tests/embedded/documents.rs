@@ -262,7 +262,7 @@ fn hostile_words_go_through_every_document_as_words() {
         + &format!(
             "description: {quoted}\nkeywords: [{quoted}]\nfacility: {{ name: {quoted}, platform: {quoted} }}\n\
              funding: [{{ funder: {quoted}, grant: {quoted} }}]\n\
-             variables: [{{ name: {quoted}, label: {quoted}, unit: {quoted}, sensor: {quoted}, description: {quoted} }}]\n"
+             variables: [{{ name: {quoted}, label: {quoted}, unit: '<b>|`', sensor: {quoted}, description: {quoted} }}]\n"
         );
     env.create(&text).ok();
     let file = "raw/<script>alert(4)</script> | \"; import os; `x` ](javascript:5) é.csv"

@@ -504,6 +504,27 @@ fn a_source_comes_in_by_key_until_it_is_revoked() {
 }
 
 #[test]
+fn what_was_refused_goes_with_the_data_and_the_baseline_stays() {
+    let field = Field::new();
+    field.deliver("plc", "a.csv", "a");
+    field.deliver("plc", "wrong", "abc");
+    field.sum("plc", "wrong", "abd");
+    field.ingest();
+    field
+        .env
+        .run(&["experiment", "remove", "eco", "--delete-data", "eco"])
+        .ok();
+    for room in ["incoming", "refused", "catalogue"] {
+        assert_eq!(
+            names(&field.env.at(&format!(".octonas/{room}"))),
+            Vec::<String>::new(),
+            "{room}"
+        );
+    }
+    assert_eq!(field.baseline().len(), 1);
+}
+
+#[test]
 fn an_index_that_was_lost_comes_back_from_the_baseline() {
     let field = Field::new();
     field.deliver("plc", "a.csv", "a");

@@ -35,4 +35,5 @@ mod race;
 mod rpc;
 mod start;
 mod support;
+mod synckit;
 mod together;

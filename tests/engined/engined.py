@@ -506,7 +506,14 @@ class Engined:
             self.state["mounted"] = list(wanted)
         if not self.options.jails:
             return
-        jails = {"version": 1, "experiments": {}, "people": {}}
+        jails = {"version": 1, "experiments": {}, "people": {}, "sources": {}}
+        walls = {entry["code"]: entry for entry in entries}
+        for source in self.state["sources"]:
+            wall = walls.get(source["code"])
+            if wall:
+                jails["sources"][source["account"]] = {
+                    "experiment": source["code"], "wall": wall["path"], "path": source["path"],
+                    "readonly": source["readonly"] or wall["readonly"]}
         for entry in entries:
             if not (entry["sftp"] or entry["rsync"]):
                 continue

@@ -114,7 +114,7 @@ MODELS = {
         "rsync": (bool, False), "writers": (str, ""), "readers": (str, "")},
     "conf.service.octonas.source": {
         "uuid": (str, None), "id": (str, ""), "code": (str, ""), "source": (str, ""), "account": (str, ""),
-        "path": (str, ""), "readonly": (bool, False), "keys": (str, "[]")},
+        "path": (str, ""), "readonly": (bool, False), "keys": (str, "")},
     "conf.service.octonas.base": {
         "uuid": (str, None), "mntentref": (str, ""), "reldirpath": (str, "")},
 }

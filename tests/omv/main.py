@@ -12,6 +12,7 @@ import lasting
 import matrix
 import packages
 import sessions
+import sources
 import testbed
 from findings import Findings
 from nas import Gone, Nas, RpcError
@@ -28,6 +29,7 @@ def parts():
         "crashes": crashes.run,
         "kill": crashes.kill,
         "disk": disk.run,
+        "sources": sources.run,
         "reboot": lasting.reboot,
         "upgrade": packages.again,
         "purge": packages.go,

@@ -33,7 +33,6 @@ class Salt:
         self.environment.filters["json"] = lambda value, sort_keys=True, indent=None: json.dumps(
             value, sort_keys=sort_keys, indent=indent
         )
-        self.environment.filters["load_json"] = json.loads
         self.environment.globals.update(
             pillar=HEADERS,
             tpldir="omv/deploy/octonas",

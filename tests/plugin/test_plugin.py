@@ -53,7 +53,7 @@ def source(code, name, account, *keys, **more):
         "account": account,
         "path": f"landing/{name}",
         "readonly": False,
-        "keys": json.dumps(keys),
+        "keys": "\n".join(keys),
         **more,
     }
 

@@ -46,12 +46,14 @@ fn close_inherited() {
 }
 
 fn limits(size: u64, seconds: u64) -> Result<(), String> {
-    let set = |resource, limit| {
-        setrlimit(resource, limit, limit).map_err(|e| format!("{resource:?}: {e}"))
-    };
-    set(Resource::RLIMIT_CPU, seconds)?;
-    set(Resource::RLIMIT_AS, size.saturating_add(MEMORY))?;
-    set(Resource::RLIMIT_CORE, 0)
+    for (resource, limit) in [
+        (Resource::RLIMIT_CPU, seconds),
+        (Resource::RLIMIT_AS, size.saturating_add(MEMORY)),
+        (Resource::RLIMIT_CORE, 0),
+    ] {
+        setrlimit(resource, limit, limit).map_err(|e| format!("{resource:?}: {e}"))?;
+    }
+    Ok(())
 }
 
 /// From root to nobody; an ordinary user stays who they are.

@@ -285,11 +285,11 @@ fn furnish(
     }
     let etc = jail.existing("etc")?;
     let passwd = format!("root:x:0:0:root:/:/bin/sh\n{person}:x:{uid}:{gid}::/{start}:/bin/sh\n");
-    for (name, text) in [
-        ("passwd", passwd),
-        ("group", groups),
-        ("octonas-doors", wanted.doors(person)),
-    ] {
+    let mut files = vec![("passwd", passwd), ("group", groups)];
+    if !is_source {
+        files.push(("octonas-doors", wanted.doors(person)));
+    }
+    for (name, text) in files {
         if etc.read(name, 1 << 20)?.as_deref() != Some(text.as_bytes()) {
             etc.write(name, text.as_bytes(), &Permissions::PUBLIC)?;
         }

@@ -278,7 +278,7 @@ mod tests {
             account: "octsrc-0123456789".into(),
             path: "landing/plc".into(),
             readonly: true,
-            keys: "[]".into(),
+            keys: String::new(),
         }
     }
 

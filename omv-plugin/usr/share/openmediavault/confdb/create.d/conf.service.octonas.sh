@@ -44,7 +44,7 @@ set -e
 #           <account>octsrc-0123456789</account>
 #           <path>landing/plc-c1</path>
 #           <readonly>0|1</readonly>
-#           <keys>["ssh-ed25519 AAAA..."]</keys>
+#           <keys>lines of authorized_keys</keys>
 #         </item>
 #       </sources>
 #     </octonas>
