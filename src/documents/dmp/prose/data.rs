@@ -45,10 +45,7 @@ pub(super) fn produced(say: &Say<'_>) -> Vec<Block> {
             vec![
                 source.id.clone(),
                 cell(source.description.as_ref()),
-                words::duration(
-                    say.l,
-                    f64::from(u32::try_from(source.every).unwrap_or(u32::MAX)),
-                ),
+                words::duration(say.l, source.every),
                 source.into.clone(),
             ]
         });
