@@ -80,7 +80,7 @@ impl Run<'_> {
     }
 
     /// Makes a file ours alone, and hashes it. One that is busy, or not what it seemed, goes back.
-    pub fn examine(&mut self, item: &mut Item) -> Result<()> {
+    pub fn check(&mut self, item: &mut Item) -> Result<()> {
         if !item.held || item.decision.is_some() {
             return Ok(());
         }

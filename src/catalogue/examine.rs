@@ -124,6 +124,50 @@ pub fn examine(
     Ok(examined)
 }
 
+/// Looks into these files of an experiment, unless somebody did already.
+pub fn these(
+    experiment: &Dir,
+    paths: &[String],
+    catalogue: &Catalogue,
+    progress: &dyn Progress,
+) -> Result<Examined> {
+    let mut examined = Examined::default();
+    for paths in paths.chunks(BATCH) {
+        let mut batch = Vec::new();
+        for path in paths {
+            match waiting(experiment, path) {
+                Ok(Some(waiting)) if known(catalogue, path, &waiting.metadata)?.is_none() => {
+                    batch.push(waiting);
+                }
+                Ok(Some(_)) => examined.unchanged += 1,
+                // A member moved it, or something else is there now.
+                Ok(None) | Err(_) => examined.skipped += 1,
+            }
+        }
+        look(&mut batch, catalogue, &mut examined, progress)?;
+    }
+    examined.files.sort_by(|a, b| a.path.cmp(&b.path));
+    examined.files.truncate(LISTED);
+    Ok(examined)
+}
+
+fn waiting(experiment: &Dir, path: &str) -> Result<Option<Waiting>> {
+    let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
+    let Some(node) = experiment
+        .open(above)?
+        .map_or(Ok(None), |dir| dir.node_at(name))?
+    else {
+        return Ok(None);
+    };
+    let metadata = node.metadata()?;
+    let is_file = metadata.kind == FileKind::File;
+    Ok(is_file.then(|| Waiting {
+        path: path.to_owned(),
+        node,
+        metadata,
+    }))
+}
+
 /// What the index has of a file as it is now.
 fn known(catalogue: &Catalogue, path: &str, metadata: &Metadata) -> Result<Option<Contents>> {
     let probed = catalogue.get(path)?.and_then(|row| row.probed);
@@ -167,6 +211,7 @@ fn look(
     });
     let mut done = done.into_inner().unwrap_or_default();
     done.sort_by_key(|(index, _)| *index);
+    let mut found = Vec::new();
     for (index, contents) in done {
         let contents = contents?;
         let one = &waiting[index];
@@ -175,10 +220,11 @@ fn look(
             mtime_ns: nanoseconds(&one.metadata),
             contents: serde_json::to_string(&contents).unwrap_or_default(),
         };
-        catalogue.set_probed(&one.path, &probed)?;
+        found.push((one.path.clone(), probed));
         examined.probed += 1;
         examined.count(&one.path, &contents);
     }
+    catalogue.set_all_probed(&found)?;
     let number = usize::try_from(examined.probed).unwrap_or_default();
     progress.step(number, 0, "files looked into");
     Ok(())

@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::custody::Item;
+use super::examine::{self, Examined};
 use super::landing::{self, Candidate, Landing, Pending, Terms, Warning};
 use crate::error::Result;
 use crate::experiment::{ExperimentId, RelPath, SourceId};
@@ -21,6 +22,7 @@ use crate::report::Progress;
 use crate::store::baseline::Baseline;
 use crate::store::catalogue::{Catalogue, FileRow};
 use crate::store::intake::{Intake, Take};
+use crate::sys::command::Program;
 use crate::sys::dir::Dir;
 use crate::sys::lock::Lock;
 use crate::sys::{clock, process};
@@ -42,6 +44,8 @@ pub struct Work<'a> {
     pub sources: Vec<(SourceId, RelPath)>,
     /// How many minutes a file without a checksum must not have changed.
     pub stable_minutes: u32,
+    /// Look into what was received, once all of it has its receipt.
+    pub probe: bool,
     /// Takes the lock under which files are moved into the experiment, and fails where it may not be written any more.
     pub hold: &'a dyn Fn() -> Result<Lock>,
     /// Called once, before anything is moved.
@@ -67,6 +71,8 @@ pub struct Report {
     pub warnings: Vec<Warning>,
     /// Sources whose landing is not there.
     pub missing: Vec<String>,
+    /// What was found inside of what was received; `None` where nobody looked.
+    pub examined: Option<Examined>,
     /// True where there is more than one run takes.
     pub more: bool,
 }
@@ -88,6 +94,8 @@ pub(super) struct Run<'a> {
     pub report: Report,
     /// Files of landings that were refused before, by source and path.
     pub refused: BTreeSet<(String, String)>,
+    /// What is new in its place, below the experiment.
+    pub received: Vec<String>,
     begun: bool,
 }
 
@@ -138,6 +146,7 @@ pub fn run(work: &Work<'_>) -> Result<Report> {
             ..Report::default()
         },
         refused: BTreeSet::new(),
+        received: Vec::new(),
         begun: false,
     };
     // What a killed run was putting together.
@@ -162,6 +171,7 @@ pub fn run(work: &Work<'_>) -> Result<Report> {
     for source in sources {
         run.source(&source, &refusals)?;
     }
+    run.look_inside();
     Ok(run.report)
 }
 
@@ -189,6 +199,20 @@ fn rebuild(run: &mut Run<'_>) -> Result<()> {
 }
 
 impl Run<'_> {
+    /// Looks into what was received. That this fails takes nothing back: `octonas probe` does it again.
+    fn look_inside(&mut self) {
+        if !self.work.probe || self.received.is_empty() || !Program::Probe.is_installed() {
+            return;
+        }
+        let (work, index) = (self.work, &self.index);
+        match examine::these(work.experiment, &self.received, index, work.progress) {
+            Ok(examined) => self.report.examined = Some(examined),
+            Err(error) => work.progress.warn(&format!(
+                "what was received could not be looked into: {error}"
+            )),
+        }
+    }
+
     fn source(
         &mut self,
         source: &str,
@@ -246,7 +270,7 @@ impl Run<'_> {
         }
         for item in &mut items {
             process::check_interrupted()?;
-            self.examine(item)?;
+            self.check(item)?;
         }
         let _lock = match (self.work.hold)() {
             Ok(lock) => lock,

@@ -180,6 +180,7 @@ impl Run<'_> {
             }
             match decision.verdict {
                 Verdict::Received => {
+                    self.received.push(decision.into.clone());
                     self.report.received += 1;
                     self.report.bytes += take.size;
                 }

@@ -75,6 +75,7 @@ impl Field {
                 RelPath::parse("raw").unwrap(),
             )],
             stable_minutes: 0,
+            probe: false,
             hold: &hold,
             begin: &begin,
             progress: &Hidden,

@@ -4,9 +4,10 @@ use std::fmt::Write as _;
 
 use super::Desk;
 use crate::catalogue::landing::{Pending, Warning};
+use crate::content::Severity;
 use crate::error::{Exit, Result};
 use crate::experiment::Code;
-use crate::provision::ingest::{self, Ingested, Landings};
+use crate::provision::ingest::{self, Ingested, Landings, Options};
 use crate::report;
 
 /// Arguments of `octonas ingest`.
@@ -21,12 +22,22 @@ pub struct Arguments {
     /// Only say what would be taken in.
     #[arg(long)]
     pub dry_run: bool,
+    /// Do not look into what was received.
+    #[arg(long)]
+    pub no_probe: bool,
 }
 
 /// Takes in what sources delivered.
 pub fn run(desk: &Desk<'_>, arguments: &Arguments) -> Result<Exit> {
     let code = arguments.code.as_deref().map(Code::parse).transpose()?;
-    let all = ingest::ingest(desk.site, code.as_ref(), arguments.dry_run)?;
+    let all = ingest::ingest(
+        desk.site,
+        code.as_ref(),
+        Options {
+            dry_run: arguments.dry_run,
+            no_probe: arguments.no_probe,
+        },
+    )?;
     if desk.json {
         report::json(&all)?;
     } else {
@@ -64,8 +75,8 @@ fn ingested(one: &Ingested, dry_run: bool, always: bool) -> String {
         let _ = writeln!(out, "{}: skipped: {}", one.code, report::printable(reason));
         return out;
     }
-    let report = &one.report;
-    if report.changed() || always {
+    let did = &one.report;
+    if did.changed() || always {
         let verb = if dry_run {
             "would be received"
         } else {
@@ -74,12 +85,12 @@ fn ingested(one: &Ingested, dry_run: bool, always: bool) -> String {
         let _ = write!(
             out,
             "{}: {} files ({} bytes) {verb}",
-            one.code, report.received, report.bytes
+            one.code, did.received, did.bytes
         );
         for (count, what) in [
-            (report.again, "received again"),
-            (report.refused, "refused"),
-            (report.pending.len() as u64, "pending"),
+            (did.again, "received again"),
+            (did.refused, "refused"),
+            (did.pending.len() as u64, "pending"),
         ] {
             if count > 0 {
                 let _ = write!(out, ", {count} {what}");
@@ -87,8 +98,23 @@ fn ingested(one: &Ingested, dry_run: bool, always: bool) -> String {
         }
         out.push('\n');
     }
-    missing(&report.missing, &mut out);
-    warnings(&report.warnings, &mut out);
+    missing(&did.missing, &mut out);
+    warnings(&did.warnings, &mut out);
+    for noted in did.examined.iter().flat_map(|examined| &examined.files) {
+        for finding in noted
+            .findings
+            .iter()
+            .filter(|f| f.severity > Severity::Note)
+        {
+            let _ = writeln!(
+                out,
+                "warning: {}: {} [{}]",
+                report::printable(&noted.path),
+                report::printable(&finding.message),
+                report::printable(&finding.code)
+            );
+        }
+    }
     out
 }
 

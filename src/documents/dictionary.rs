@@ -1,14 +1,20 @@
 //! The data dictionary: what is declared to be measured, beside what was found in the files, and where the two disagree.
 //! Pure: the definition's variables and the probe's findings in, rows for a template out.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde::Serialize;
 
 use super::facts::{Facts, Variable};
-use super::units;
 use crate::catalogue::survey::{Extent, Series};
-use crate::content::{Column, Contents, Finding, Image, Kind, Logger, TimeColumn};
+use crate::content::{Column, Contents, Finding, Image, Logger, TimeColumn};
+
+mod conflict;
+mod named;
+
+pub use conflict::Conflict;
+use conflict::clashes;
+use named::{Named, declaration, declared_as, is_time, named};
 
 /// The most columns of a table, or variables of a dataset, that are shown.
 pub const COLUMNS_MAX: usize = 200;
@@ -163,61 +169,6 @@ pub struct Unseen {
     pub extent: Extent,
 }
 
-/// What disagrees.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(tag = "conflict", rename_all = "kebab-case")]
-pub enum Conflict {
-    /// A file gives another unit than the declaration.
-    Unit {
-        /// The variable.
-        variable: String,
-        /// What is declared.
-        declared: String,
-        /// What the file says.
-        found: String,
-        /// Where.
-        pattern: String,
-    },
-    /// Files of one series give a column different units, or some have it and some do not.
-    Differs {
-        /// The column.
-        variable: String,
-        /// Where.
-        pattern: String,
-        /// One file.
-        one: String,
-        /// What it says: a unit, `—` for none, nothing where the column is missing.
-        here: Option<String>,
-        /// Another file.
-        other: String,
-        /// What that one says.
-        there: Option<String>,
-    },
-    /// The name is written differently from the declaration (case of letters).
-    Spelling {
-        /// The variable.
-        variable: String,
-        /// In the file.
-        found: String,
-        /// Where.
-        pattern: String,
-    },
-    /// Declared, and in no file that was looked at.
-    Absent {
-        /// The variable.
-        variable: String,
-    },
-    /// In files, and not declared.
-    Undeclared {
-        /// The column.
-        variable: String,
-        /// Its unit.
-        unit: Option<String>,
-        /// Where.
-        pattern: String,
-    },
-}
-
 /// Compares. `looked` holds every series of the survey; one without files was not looked at.
 pub fn compare(variables: &[Variable], looked: &[Looked]) -> Dictionary {
     let mut dictionary = Dictionary::default();
@@ -248,90 +199,6 @@ pub fn compare(variables: &[Variable], looked: &[Looked]) -> Dictionary {
     }
     dictionary.conflicts = conflicts.into_iter().collect();
     dictionary
-}
-
-/// Every named thing of a file: name, unit, standard name, smallest and largest value, and whether it is a coordinate.
-struct Named<'c> {
-    name: &'c str,
-    unit: Option<&'c str>,
-    standard_name: Option<&'c str>,
-    min: Option<f64>,
-    max: Option<f64>,
-    role: &'static str,
-}
-
-fn named(contents: &Contents) -> Vec<Named<'_>> {
-    let mut all = Vec::new();
-    if let Some(table) = &contents.table {
-        let time = table.time.as_ref();
-        all.extend(table.columns.iter().map(|column| Named {
-            name: &column.name,
-            unit: column.unit.as_deref(),
-            standard_name: None,
-            min: column.min,
-            max: column.max,
-            role: if is_time(column, time) { "time" } else { "" },
-        }));
-    }
-    if let Some(dataset) = &contents.dataset {
-        let dimensions: BTreeSet<&str> = dataset
-            .dimensions
-            .iter()
-            .map(|dimension| dimension.name.as_str())
-            .collect();
-        all.extend(dataset.variables.iter().map(|variable| {
-            let units = variable.units.as_deref();
-            let is_time = units.is_some_and(|units| units.contains(" since "));
-            let is_coordinate = dimensions.contains(variable.name.as_str())
-                || matches!(
-                    variable.standard_name.as_deref(),
-                    Some("latitude" | "longitude" | "time" | "altitude")
-                )
-                || variable.name.ends_with("_bnds")
-                || variable.name.ends_with("_bounds");
-            Named {
-                name: &variable.name,
-                unit: units,
-                standard_name: variable.standard_name.as_deref(),
-                min: None,
-                max: None,
-                role: match (is_time, is_coordinate) {
-                    (true, _) => "time",
-                    (_, true) => "coordinate",
-                    _ => "",
-                },
-            }
-        }));
-    }
-    all
-}
-
-fn is_time(column: &Column, time: Option<&TimeColumn>) -> bool {
-    let named = time.is_some_and(|time| time.column.split(" + ").any(|name| name == column.name));
-    named || column.kind == Kind::Time
-}
-
-/// The declaration of a name, exact first, then whatever the case of letters.
-fn declaration<'v>(variables: &'v [Variable], name: &str) -> Option<&'v Variable> {
-    variables
-        .iter()
-        .find(|variable| variable.name == name)
-        .or_else(|| {
-            let folded = name.to_lowercase();
-            variables
-                .iter()
-                .find(|variable| variable.name.to_lowercase() == folded)
-        })
-}
-
-/// The declaration of something in a file: by its name; in a dataset also by its standard name.
-fn declared_as<'v>(variables: &'v [Variable], found: &Named<'_>) -> Option<&'v Variable> {
-    declaration(variables, found.name).or_else(|| {
-        let standard = found.standard_name?;
-        variables
-            .iter()
-            .find(|variable| variable.standard_name.as_deref() == Some(standard))
-    })
 }
 
 fn describe(variables: &[Variable], looked: &Looked, sample: &str, first: &Contents) -> Described {
@@ -491,88 +358,6 @@ fn declared(variable: &Variable, looked: &[Looked], any: bool) -> Declared {
         series: series.into_iter().collect(),
         min,
         max,
-    }
-}
-
-/// Where the files of a series disagree with the declaration, or with each other.
-fn clashes(
-    variables: &[Variable],
-    looked: &Looked,
-    described: &Described,
-    conflicts: &mut BTreeSet<Conflict>,
-) {
-    let pattern = &described.pattern;
-    for (_, contents) in &looked.files {
-        for found in named(contents).into_iter().take(COLUMNS_MAX) {
-            if !found.role.is_empty() {
-                continue;
-            }
-            let Some(variable) = declared_as(variables, &found) else {
-                conflicts.insert(Conflict::Undeclared {
-                    variable: found.name.to_owned(),
-                    unit: found.unit.map(str::to_owned),
-                    pattern: pattern.clone(),
-                });
-                continue;
-            };
-            if variable.name != found.name
-                && variable.name.to_lowercase() == found.name.to_lowercase()
-            {
-                conflicts.insert(Conflict::Spelling {
-                    variable: variable.name.clone(),
-                    found: found.name.to_owned(),
-                    pattern: pattern.clone(),
-                });
-            }
-            if let (Some(declared), Some(unit)) = (variable.unit.as_deref(), found.unit)
-                && !units::same(declared, unit)
-            {
-                conflicts.insert(Conflict::Unit {
-                    variable: variable.name.clone(),
-                    declared: declared.to_owned(),
-                    found: unit.to_owned(),
-                    pattern: pattern.clone(),
-                });
-            }
-        }
-    }
-    differences(looked, pattern, conflicts);
-}
-
-/// Every file of a series against the first.
-fn differences(looked: &Looked, pattern: &str, conflicts: &mut BTreeSet<Conflict>) {
-    let Some(((one, first), others)) = looked.files.split_first() else {
-        return;
-    };
-    let units = |contents: &Contents| -> BTreeMap<String, Option<String>> {
-        named(contents)
-            .into_iter()
-            .take(COLUMNS_MAX)
-            .map(|found| (found.name.to_owned(), found.unit.map(str::to_owned)))
-            .collect()
-    };
-    let here = units(first);
-    let shown = |unit: &Option<String>| unit.clone().unwrap_or_else(|| "—".to_owned());
-    for (other, contents) in others {
-        let there = units(contents);
-        let names: BTreeSet<&String> = here.keys().chain(there.keys()).collect();
-        for name in names {
-            let differs = match (here.get(name), there.get(name)) {
-                (Some(Some(a)), Some(Some(b))) => !units::same(a, b),
-                (Some(a), Some(b)) => a.is_some() != b.is_some(),
-                _ => true,
-            };
-            if differs {
-                conflicts.insert(Conflict::Differs {
-                    variable: name.clone(),
-                    pattern: pattern.to_owned(),
-                    one: one.clone(),
-                    here: here.get(name).map(shown),
-                    other: other.clone(),
-                    there: there.get(name).map(shown),
-                });
-            }
-        }
     }
 }
 

@@ -13,6 +13,6 @@ mod licence;
 pub mod reading;
 pub mod render;
 pub mod sheets;
-pub mod units;
 pub mod synckit;
+pub mod units;
 pub mod words;

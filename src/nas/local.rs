@@ -245,7 +245,7 @@ impl Nas for Local {
         }])
     }
 
-    fn add_base(&self, path: &Path) -> Result<()> {
+    fn may_hold(&self, path: &Path) -> Result<()> {
         if path == self.base {
             return Ok(());
         }
@@ -258,6 +258,10 @@ impl Nas for Local {
             ),
         )
         .hint("name another directory with --nas local:DIR"))
+    }
+
+    fn add_base(&self, path: &Path) -> Result<()> {
+        self.may_hold(path)
     }
 
     fn observe(&self) -> Result<Observation> {

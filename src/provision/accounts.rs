@@ -90,16 +90,14 @@ pub fn warn_of_shells(site: &Site, definition: &Definition, observation: &Observ
     }
 }
 
-/// Creates the accounts that are missing, and enters their initial passwords into `passwords` as it goes. True where
-/// there were any.
+/// Creates the accounts that are missing, and enters their initial passwords into `passwords` as it goes.
 pub fn create(
     site: &Site,
     definition: &Definition,
     observation: &Observation,
     passwords: &mut Passwords,
-) -> Result<bool> {
-    let missing = missing(definition, observation, site.today.get());
-    for person in &missing {
+) -> Result<()> {
+    for person in missing(definition, observation, site.today.get()) {
         let Some(account) = &person.account else {
             continue;
         };
@@ -112,5 +110,5 @@ pub fn create(
             passwords.insert(account.to_string(), password);
         }
     }
-    Ok(!missing.is_empty())
+    Ok(())
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::apply::{self, Outcome, Subject};
+use super::operation::Operation;
 use super::plan::Memory;
 use super::site::{self, OpenBase, Opened, Site};
 use super::sweep;
@@ -16,7 +17,6 @@ use crate::nas::Observation;
 use crate::object::{Found, Kind, ObjectId};
 use crate::store;
 use crate::store::claim::Claim;
-use crate::store::ledger;
 use crate::store::tombstone::Tombstone;
 use crate::sys::dir::Permissions;
 use crate::sys::fault;
@@ -102,26 +102,29 @@ pub fn adopt(site: &Site, dir: &Path, options: &Options) -> Result<Adoption> {
     if foreign_base {
         take(site, &opened.base)?;
     }
-    begin(site, &mut opened, &before, settled, &map)?;
-    let outcome = apply::converge(site, &mut opened, false, None)?;
-    Tombstone::clear(&opened.base.dir, &opened.identity()?)?;
-    let granted: Vec<&str> = map
-        .iter()
-        .filter(|line| line.granted)
-        .map(|line| line.account.as_str())
-        .collect();
-    let detail = [("code", code.to_string()), ("granted", granted.join(","))];
-    site.record(
-        &opened.base,
-        &opened.id(),
-        "adopt",
-        ledger::Outcome::Done,
-        &detail,
-    )?;
+    let operation = Operation::on(site, &opened, "adopt")?;
+    operation.begin()?;
+    let outcome = begin(site, &mut opened, &before, settled).and_then(|()| {
+        let outcome = apply::converge(site, &mut opened, false, None, &operation)?;
+        Tombstone::clear(&opened.base.dir, &opened.identity()?)?;
+        Ok(outcome)
+    });
+    let outcome = operation.end(outcome, |_| {
+        vec![
+            ("accounts", names(&map, |_| true)),
+            ("granted", names(&map, |line| line.granted)),
+        ]
+    })?;
     site.note(&opened);
     // The last line of all: while it stands, the adoption is not finished.
     opened.metadata.remove_file(BEFORE)?;
     Ok(Adoption { map, outcome })
+}
+
+fn names(map: &[Mapped], which: impl Fn(&Mapped) -> bool) -> String {
+    let accounts = map.iter().filter(|line| which(line));
+    let accounts: Vec<&str> = accounts.map(|line| line.account.as_str()).collect();
+    accounts.join(",")
 }
 
 fn definition_before(opened: &Opened) -> Result<Option<Definition>> {
@@ -200,25 +203,7 @@ fn rehearse(
 
 /// From here on the same command goes on where it stopped. Until the last line, a foreign experiment counts as foreign:
 /// nothing but this command touches it.
-fn begin(
-    site: &Site,
-    opened: &mut Opened,
-    before: &Definition,
-    settled: Definition,
-    map: &[Mapped],
-) -> Result<()> {
-    let accounts: Vec<&str> = map.iter().map(|line| line.account.as_str()).collect();
-    let detail = [
-        ("code", before.code.to_string()),
-        ("accounts", accounts.join(",")),
-    ];
-    site.record(
-        &opened.base,
-        &opened.id(),
-        "adopt",
-        ledger::Outcome::Begun,
-        &detail,
-    )?;
+fn begin(site: &Site, opened: &mut Opened, before: &Definition, settled: Definition) -> Result<()> {
     opened
         .metadata
         .write(BEFORE, before.to_yaml()?.as_bytes(), &Permissions::PRIVATE)?;
@@ -329,11 +314,14 @@ fn reach(site: &Site, path: &Path, options: &Options) -> Result<(OpenBase, bool)
 fn take(site: &Site, base: &OpenBase) -> Result<()> {
     let identity = site.nas.identity();
     let path = base.path.display();
-    Claim::take_over(&base.dir, &identity.id, &identity.name)?;
-    site.nas.add_base(&base.path)?;
+    let about = ("path", path.to_string());
+    let operation = Operation::new(site, base, "", "take-over", about)?;
+    operation.begin()?;
+    let taken = Claim::take_over(&base.dir, &identity.id, &identity.name)
+        .and_then(|_| site.nas.add_base(&base.path));
+    operation.end(taken, |()| Vec::new())?;
     site.known_bases.take();
     site.progress
         .note(&format!("{path} is now served by {}", identity.name));
-    let detail = [("path", path.to_string())];
-    site.record(base, "", "take-over", ledger::Outcome::Done, &detail)
+    Ok(())
 }

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::accounts;
 use super::desired::{self, Wish};
+use super::operation::Operation;
 use super::plan::{self, Action, Drift, Memory, Plan, Step, Terms};
 use super::site::{Opened, Site};
 use super::{frame, observe, presence, sweep};
@@ -236,6 +237,7 @@ pub fn converge(
     opened: &mut Opened,
     mend: bool,
     seen: Option<Observation>,
+    operation: &Operation<'_>,
 ) -> Result<Outcome> {
     let mut outcome = Outcome::of(opened);
     opened.show_definition()?;
@@ -246,7 +248,11 @@ pub fn converge(
     if !opened.applied.objects.contains_key(&server) {
         opened.applied.done(&server, &Found::default())?;
     }
-    let mut seen = seen.filter(|_| opened.applied.intents.is_empty());
+    let nothing_begun = opened.applied.intents.is_empty();
+    let mut seen = seen.filter(|_| nothing_begun);
+    if !nothing_begun {
+        operation.begin()?;
+    }
     for _ in 0..ROUNDS {
         finish_what_was_begun(site, opened)?;
         let observation = match seen.take() {
@@ -275,6 +281,7 @@ pub fn converge(
             site.progress.note(effect);
         }
         merge(&mut outcome.interruption, interruption);
+        operation.begin()?;
         round(site, opened, &observation, &look, &mut outcome)?;
     }
     Err(Error::new(

@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::apply;
-use super::list;
 use super::plan::{Conflict, Drift, Step};
 use super::rights::{self, Basis, Rights};
 use super::site::{self, Opened, Site};
 use super::sweep::{self, Finding};
+use super::{list, operation};
 use crate::error::Result;
 use crate::experiment::Code;
 use crate::layout::DirectoryKind;
@@ -31,6 +31,9 @@ pub struct Report {
     pub conflicts: Vec<Conflict>,
     /// What members narrowed, and what is where it should not be.
     pub findings: Vec<Finding>,
+    /// The operation that was begun last and did not end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unended: Option<String>,
     /// Why it could not be looked at.
     pub error: Option<String>,
 }
@@ -42,6 +45,7 @@ impl Report {
             && self.drift.is_empty()
             && self.conflicts.is_empty()
             && self.findings.is_empty()
+            && self.unended.is_none()
             && self.error.is_none()
     }
 }
@@ -53,39 +57,64 @@ pub fn check(site: &Site, code: Option<&Code>) -> Result<Vec<Report>> {
         let opened = site.open(code)?;
         site::in_service(&opened)?;
         let observation = site.nas.observe()?;
-        reports.push(look_at(site, code.to_string(), Ok(opened), &observation));
+        let unended = operation::unended(site, &opened.base)?;
+        let look = Looker {
+            site,
+            observation,
+            unended,
+        };
+        reports.push(look.at(code.to_string(), Ok(opened)));
         return Ok(reports);
     }
+    let mut unended = BTreeMap::new();
+    for base in site.bases()? {
+        if let Ok(open) = site.base(&base.path) {
+            unended.extend(operation::unended(site, &open)?);
+        }
+    }
     let observation = site.nas.observe()?;
-    list::in_service(site, |code, opened| {
-        reports.push(look_at(site, code, opened, &observation));
-    })?;
+    let look = Looker {
+        site,
+        observation,
+        unended,
+    };
+    list::in_service(site, |code, opened| reports.push(look.at(code, opened)))?;
     Ok(reports)
 }
 
-fn look_at(site: &Site, code: String, opened: Result<Opened>, observation: &Observation) -> Report {
-    opened
-        .and_then(|opened| report(site, &opened, observation))
-        .unwrap_or_else(|error| Report {
-            code,
-            status: "unavailable".into(),
-            error: Some(error.to_string()),
-            ..Report::default()
-        })
+/// What is known before any experiment is looked at.
+struct Looker<'a> {
+    site: &'a Site,
+    observation: Observation,
+    unended: BTreeMap<String, String>,
 }
 
-fn report(site: &Site, opened: &Opened, observation: &Observation) -> Result<Report> {
-    let look = apply::look(site, opened, observation, false)?;
-    let findings = sweep::find(site, opened, &look, observation)?;
-    Ok(Report {
-        code: opened.definition.code.to_string(),
-        status: opened.definition.status.to_string(),
-        pending: look.plan.steps,
-        drift: look.plan.drift,
-        conflicts: look.plan.conflicts,
-        findings,
-        error: None,
-    })
+impl Looker<'_> {
+    fn at(&self, code: String, opened: Result<Opened>) -> Report {
+        opened
+            .and_then(|opened| self.report(&opened))
+            .unwrap_or_else(|error| Report {
+                code,
+                status: "unavailable".into(),
+                error: Some(error.to_string()),
+                ..Report::default()
+            })
+    }
+
+    fn report(&self, opened: &Opened) -> Result<Report> {
+        let look = apply::look(self.site, opened, &self.observation, false)?;
+        let findings = sweep::find(self.site, opened, &look, &self.observation)?;
+        Ok(Report {
+            code: opened.definition.code.to_string(),
+            status: opened.definition.status.to_string(),
+            pending: look.plan.steps,
+            drift: look.plan.drift,
+            conflicts: look.plan.conflicts,
+            findings,
+            unended: self.unended.get(&opened.id()).cloned(),
+            error: None,
+        })
+    }
 }
 
 /// Effective rights in one experiment, from what is observed now.

@@ -3,18 +3,22 @@
 use std::collections::BTreeSet;
 
 use super::apply::{self, Outcome, Subject};
+use super::operation::Operation;
 use super::plan::{Memory, Plan};
 use super::site::{self, OpenBase, Opened, Site};
 use super::{accounts, base, documents};
-use crate::error::{Error, Exit, Passwords, Result};
+use crate::error::{Error, Passwords, Result};
 use crate::experiment::{self, AbsPath, Definition, ExperimentId, Status, Strictness};
 use crate::nas::{Account, Observation};
 use crate::object::Found;
+use crate::store;
 use crate::store::applied::Applied;
 use crate::store::tombstone::Tombstone;
-use crate::store::{self, ledger};
 use crate::sys::dir::Permissions;
 use crate::sys::fault;
+
+/// The operation's name in the ledger.
+const CREATE: &str = "create";
 
 /// How to create or edit.
 #[derive(Debug, Clone, Copy, Default)]
@@ -52,7 +56,8 @@ pub fn create(site: &Site, text: &[u8], options: Options) -> Result<Outcome> {
         if !options.create_accounts {
             accounts_are_there(site, &opened.definition, &seen)?;
         }
-        return settle(site, &mut opened, options, "create", seen);
+        let operation = Operation::on(site, &opened, CREATE)?;
+        return settle(site, &mut opened, options, seen, &operation);
     }
     if base.dir.stat(definition.code.as_str())?.is_some() {
         return Err(Error::new(
@@ -93,8 +98,11 @@ pub fn create(site: &Site, text: &[u8], options: Options) -> Result<Outcome> {
             ..Outcome::default()
         });
     }
-    let mut opened = lay_down(site, base, &definition, &id)?;
-    settle(site, &mut opened, options, "create", seen)
+    let about = ("code", definition.code.to_string());
+    let operation = Operation::new(site, &base, &id.to_string(), CREATE, about)?;
+    operation.begin()?;
+    let mut opened = operation.end_failed(lay_down(site, base, &definition, &id))?;
+    settle(site, &mut opened, options, seen, &operation)
 }
 
 /// Everything that can be refused is refused before anything is written. Gives what would be done.
@@ -175,10 +183,16 @@ fn make(
     options: Options,
     passwords: &mut Passwords,
     seen: Observation,
+    operation: &Operation<'_>,
 ) -> Result<Outcome> {
-    let made =
-        options.create_accounts && accounts::create(site, &opened.definition, &seen, passwords)?;
-    apply::converge(site, opened, false, (!made).then_some(seen))
+    let definition = &opened.definition;
+    let made = options.create_accounts
+        && !accounts::missing(definition, &seen, site.today.get()).is_empty();
+    if made {
+        operation.begin()?;
+        accounts::create(site, definition, &seen, passwords)?;
+    }
+    apply::converge(site, opened, false, (!made).then_some(seen), operation)
 }
 
 /// Whoever is to be let in has an account of their own.
@@ -198,39 +212,27 @@ fn settle(
     site: &Site,
     opened: &mut Opened,
     options: Options,
-    operation: &str,
     seen: Observation,
+    operation: &Operation<'_>,
 ) -> Result<Outcome> {
     if options.dry_run {
         return apply::preview(site, opened, &seen);
     }
     site.note(opened);
     let mut passwords = Passwords::default();
-    let mut outcome = match make(site, opened, options, &mut passwords, seen) {
+    let made = make(site, opened, options, &mut passwords, seen, operation);
+    let detail = |outcome: &Outcome| {
+        vec![
+            ("digest", outcome.digest.clone()),
+            ("steps", outcome.steps.len().to_string()),
+        ]
+    };
+    // Passwords exist nowhere else: they are shown even when what follows fails.
+    let mut outcome = match operation.end(made, detail) {
         Ok(outcome) => outcome,
-        Err(error) => {
-            let detail = [("error", error.code().to_owned())];
-            let how = ended(&error);
-            site.record(&opened.base, &opened.id(), operation, how, &detail)?;
-            // They exist nowhere else: they are shown even when what follows fails.
-            return Err(error.passwords(passwords));
-        }
+        Err(error) => return Err(error.passwords(passwords)),
     };
     outcome.passwords = passwords;
-    if outcome.changed() {
-        let detail = [
-            ("code", outcome.code.clone()),
-            ("digest", opened.digest.clone()),
-            ("steps", outcome.steps.len().to_string()),
-        ];
-        site.record(
-            &opened.base,
-            &opened.id(),
-            operation,
-            ledger::Outcome::Done,
-            &detail,
-        )?;
-    }
     site.note(opened);
     documents::follow(site, opened);
     Ok(outcome)
@@ -365,17 +367,11 @@ pub fn edit(site: &Site, text: &[u8], from: Option<&str>, options: Options) -> R
     apply::admissible(&look)?;
     accounts_are_there(site, &opened.definition, &observation)?;
     accounts::warn_of_shells(site, &opened.definition, &observation);
+    let operation = Operation::on(site, &opened, "edit")?;
     if !options.dry_run && before != opened.definition {
-        opened.save()?;
-        fault::point("edit.saved")?;
+        operation.begin()?;
+        let saved = opened.save().and_then(|()| fault::point("edit.saved"));
+        operation.end_failed(saved)?;
     }
-    settle(site, &mut opened, options, "edit", seen)
-}
-
-fn ended(error: &Error) -> ledger::Outcome {
-    if error.exit_status() == Exit::Interrupted {
-        ledger::Outcome::Interrupted
-    } else {
-        ledger::Outcome::Failed
-    }
+    settle(site, &mut opened, options, seen, &operation)
 }

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use super::base;
 use super::site::Site;
+use super::{base, operation};
 use crate::sys::clock;
 
 /// One thing that was looked at.
@@ -82,6 +82,7 @@ pub fn examine(site: &Site) -> Vec<Finding> {
         })),
         Err(error) => findings.push(finding("bases", Err(error.to_string()))),
     }
+    findings.extend(unended(site));
     findings.push(finding(
         "list",
         site.registry()
@@ -90,4 +91,25 @@ pub fn examine(site: &Site) -> Vec<Finding> {
             .map_err(|error| error.to_string()),
     ));
     findings
+}
+
+/// Operations that were killed. A base that cannot be reached is named already.
+fn unended(site: &Site) -> Vec<Finding> {
+    let bases = site.bases().unwrap_or_default();
+    let open = bases.iter().filter_map(|base| site.base(&base.path).ok());
+    let mut killed = Vec::new();
+    for base in open {
+        match operation::unended(site, &base) {
+            Ok(found) => killed.extend(found.into_values()),
+            Err(error) => killed.push(error.to_string()),
+        }
+    }
+    if killed.is_empty() {
+        let text = "every one that was begun has ended".to_owned();
+        return vec![finding("operations", Ok(text))];
+    }
+    let findings = killed.into_iter();
+    findings
+        .map(|text| finding("operations", Err(text)))
+        .collect()
 }

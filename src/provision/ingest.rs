@@ -1,11 +1,11 @@
 //! Taking in what sources delivered: locks, the status, the ledger around `catalogue::ingest`; and what lies in landings.
 
-use std::cell::Cell;
 use std::time::Duration;
 
 use serde::Serialize;
 
 use super::list;
+use super::operation::Operation;
 use super::site::{self, Opened, Site};
 use crate::catalogue::ingest::{self, Report, Work};
 use crate::catalogue::landing::{Pending, Warning};
@@ -13,7 +13,7 @@ use crate::error::{Error, Exit, Result};
 use crate::experiment::{self, Code, RelPath, SourceId, Status, Strictness};
 use crate::store;
 use crate::store::intake::{Intake, Kept};
-use crate::store::ledger::Outcome;
+use crate::store::ledger::INGEST;
 use crate::sys::lock;
 
 /// How long an ingest waits for another one of the same experiment.
@@ -54,19 +54,28 @@ pub struct Landings {
     pub kept: Vec<Kept>,
 }
 
+/// How to take in.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options {
+    /// Only say what would be taken in.
+    pub dry_run: bool,
+    /// Do not look into what was received.
+    pub no_probe: bool,
+}
+
 /// Takes in what the sources of one experiment delivered, or those of all that are active.
-pub fn ingest(site: &Site, code: Option<&Code>, dry_run: bool) -> Result<Vec<Ingested>> {
+pub fn ingest(site: &Site, code: Option<&Code>, options: Options) -> Result<Vec<Ingested>> {
     if let Some(code) = code {
         let opened = site.open(code)?;
         takes_in(&opened)?;
-        let report = one(site, &opened, dry_run)?;
+        let report = one(site, &opened, options)?;
         return Ok(vec![done(code.to_string(), report)]);
     }
     let mut all = Vec::new();
     list::in_service(site, |code, opened| {
         let result = match opened {
             Ok(opened) if takes_in(&opened).is_err() => return,
-            Ok(opened) => one(site, &opened, dry_run),
+            Ok(opened) => one(site, &opened, options),
             Err(error) => Err(error),
         };
         all.push(match result {
@@ -115,7 +124,7 @@ fn takes_in(opened: &Opened) -> Result<()> {
     .hint(hint))
 }
 
-fn one(site: &Site, opened: &Opened, dry_run: bool) -> Result<Report> {
+fn one(site: &Site, opened: &Opened, options: Options) -> Result<Report> {
     let id = opened.identity()?;
     let name = id.to_string();
     let hold = || {
@@ -123,43 +132,27 @@ fn one(site: &Site, opened: &Opened, dry_run: bool) -> Result<Report> {
         still_takes_in(opened)?;
         Ok(held)
     };
-    let has_begun = Cell::new(false);
-    let begin = || {
-        has_begun.set(true);
-        site.record(&opened.base, &name, "ingest", Outcome::Begun, &[])
-    };
+    let operation = Operation::on(site, opened, INGEST)?;
+    let begin = || operation.begin();
     let work = Work {
         base: &opened.base.dir,
         experiment: &opened.dir,
         id,
         sources: sources(opened),
         stable_minutes: site.stable_minutes,
+        probe: !options.no_probe,
         hold: &hold,
         begin: &begin,
         progress: &*site.progress,
     };
-    if dry_run {
+    if options.dry_run {
         return ingest::look(&work);
     }
     if work.sources.is_empty() && Intake::waiting(&opened.base.dir, &id)? == 0 {
         return Ok(Report::default());
     }
     let _alone = lock::lock(&site.locks, &format!("ingest-{name}"), PATIENCE)?;
-    let result = ingest::run(&work);
-    if has_begun.get() {
-        let (outcome, detail) = match &result {
-            Ok(report) => (Outcome::Done, detail(report)),
-            Err(error) if error.exit_status() == Exit::Interrupted => {
-                (Outcome::Interrupted, Vec::new())
-            }
-            Err(error) => (Outcome::Failed, vec![("error", error.code().to_owned())]),
-        };
-        let written = site.record(&opened.base, &name, "ingest", outcome, &detail);
-        if result.is_ok() {
-            written?;
-        }
-    }
-    result
+    operation.end(ingest::run(&work), detail)
 }
 
 fn detail(report: &Report) -> Vec<(&'static str, String)> {
@@ -209,6 +202,7 @@ pub fn landing(site: &Site, code: &Code) -> Result<Landings> {
         id,
         sources: sources(&opened),
         stable_minutes: site.stable_minutes,
+        probe: false,
         hold: &hold,
         begin: &nothing,
         progress: &*site.progress,

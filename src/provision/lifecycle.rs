@@ -2,15 +2,19 @@
 
 use super::apply::{self, Outcome};
 use super::frame;
-use super::site::{self, Opened, Site};
+use super::operation::Operation;
+use super::site::{self, OpenBase, Opened, Site};
 use crate::error::{Error, Result};
 use crate::experiment::{Code, ExperimentId, Status};
 use crate::object::Kind;
 use crate::store;
-use crate::store::ledger::Outcome::Done;
 use crate::store::tombstone::Tombstone;
 use crate::store::trash;
 use crate::sys::fault;
+
+/// Names of operations in the ledger.
+const CLOSE: &str = "close";
+const REMOVE: &str = "remove";
 
 /// Makes the NAS match the definition. `mend` also sets right what was changed by hand.
 pub fn apply(site: &Site, code: &Code, mend: bool) -> Result<Outcome> {
@@ -18,35 +22,40 @@ pub fn apply(site: &Site, code: &Code, mend: bool) -> Result<Outcome> {
     let mut opened = site.open(code)?;
     site::in_service(&opened)?;
     let _lock = site.lock_experiment(&opened.id())?;
+    let operation = Operation::on(site, &opened, "apply")?;
     if mend && !opened.applied.intents.contains_key(&super::sweep::intent()) {
         // What members narrowed is looked through again, whether or not anything else drifted.
+        operation.begin()?;
         opened
             .applied
             .intend(&super::sweep::intent(), &crate::object::Attributes::new())?;
     }
-    let outcome = finish(site, &mut opened, mend)?;
-    if outcome.changed() {
-        let detail = [
+    let outcome = finish(site, &mut opened, mend, &operation);
+    operation.end(outcome, |outcome| {
+        vec![
             ("mend", mend.to_string()),
             ("steps", outcome.steps.len().to_string()),
             ("repaired", outcome.repaired.to_string()),
-        ];
-        site.record(&opened.base, &opened.id(), "apply", Done, &detail)?;
-    }
-    Ok(outcome)
+        ]
+    })
 }
 
 /// Converges; an experiment that is `closing` becomes `closed` when that is true.
-fn finish(site: &Site, opened: &mut Opened, mend: bool) -> Result<Outcome> {
-    let mut outcome = apply::converge(site, opened, mend, None)?;
+fn finish(
+    site: &Site,
+    opened: &mut Opened,
+    mend: bool,
+    operation: &Operation<'_>,
+) -> Result<Outcome> {
+    let mut outcome = apply::converge(site, opened, mend, None, operation)?;
     if opened.definition.status == Status::Closing {
+        operation.begin()?;
         super::presence::confirm_closed(site, opened)?;
         opened.definition.status = Status::Closed;
         opened.save()?;
         outcome.status = opened.definition.status.to_string();
         outcome.digest.clone_from(&opened.digest);
-        let detail = [("digest", opened.digest.clone())];
-        site.record(&opened.base, &opened.id(), "close", Done, &detail)?;
+        operation.also_done(CLOSE, vec![("digest", opened.digest.clone())])?;
     }
     site.note(opened);
     Ok(outcome)
@@ -54,7 +63,7 @@ fn finish(site: &Site, opened: &mut Opened, mend: bool) -> Result<Outcome> {
 
 /// Makes an experiment read-only for everybody. Its status is `closing` until that is true.
 pub fn close(site: &Site, code: &Code, dry_run: bool) -> Result<Outcome> {
-    change_status(site, code, dry_run, |status| match status {
+    change_status(site, code, dry_run, CLOSE, |status| match status {
         Status::Closed | Status::Archived => Ok(None),
         Status::Draft => Err("it is a draft: no door of it is open yet"),
         _ => Ok(Some(Status::Closing)),
@@ -63,7 +72,7 @@ pub fn close(site: &Site, code: &Code, dry_run: bool) -> Result<Outcome> {
 
 /// Opens a closed experiment again, as its definition says: readers stay readers.
 pub fn reopen(site: &Site, code: &Code, dry_run: bool) -> Result<Outcome> {
-    change_status(site, code, dry_run, |status| match status {
+    change_status(site, code, dry_run, "reopen", |status| match status {
         Status::Active => Ok(None),
         Status::Closing | Status::Closed => Ok(Some(Status::Active)),
         Status::Draft => Err("it is a draft: open it by an edit of its status to active"),
@@ -75,6 +84,7 @@ fn change_status(
     site: &Site,
     code: &Code,
     dry_run: bool,
+    name: &'static str,
     next: impl Fn(Status) -> std::result::Result<Option<Status>, &'static str>,
 ) -> Result<Outcome> {
     let _nas = site.lock_nas()?;
@@ -93,16 +103,16 @@ fn change_status(
     if dry_run {
         return apply::preview(site, &opened, &site.nas.observe()?);
     }
+    let operation = Operation::on(site, &opened, name)?;
     if wanted.is_some() {
-        opened.save()?;
-        fault::point("status.saved")?;
+        operation.begin()?;
+        let saved = opened.save().and_then(|()| fault::point("status.saved"));
+        operation.end_failed(saved)?;
         site.note(&opened);
     }
-    let outcome = finish(site, &mut opened, false)?;
-    if wanted == Some(Status::Active) {
-        let detail = [("digest", opened.digest.clone())];
-        site.record(&opened.base, &opened.id(), "reopen", Done, &detail)?;
-    }
+    let outcome = finish(site, &mut opened, false, &operation);
+    let detail = |outcome: &Outcome| vec![("digest", outcome.digest.clone())];
+    let outcome = operation.end(outcome, detail)?;
     super::documents::follow(site, &opened);
     Ok(outcome)
 }
@@ -141,28 +151,38 @@ pub fn remove(
         forget_directories(&mut opened, true)?;
         return apply::preview(site, &opened, &site.nas.observe()?);
     }
+    let operation = Operation::on(site, &opened, REMOVE)?;
+    if !removed_before || delete_data.is_some() {
+        operation.begin()?;
+    }
+    let detail = vec![("delete-data", delete_data.is_some().to_string())];
+    let outcome = take_out(site, &mut opened, delete_data.is_some(), status, &operation);
+    operation.end(outcome, |_| detail)
+}
+
+/// A tombstone first; then the doors, and perhaps the data.
+fn take_out(
+    site: &Site,
+    opened: &mut Opened,
+    delete_data: bool,
+    before: Status,
+    operation: &Operation<'_>,
+) -> Result<Outcome> {
     if Tombstone::read(&opened.base.dir, &opened.identity()?)?.is_none() {
-        let mut stone = tombstone(site, &opened, false)?;
-        stone.status = Some(status.to_string());
+        let mut stone = tombstone(site, opened, false)?;
+        stone.status = Some(before.to_string());
         stone.write(&opened.base.dir)?;
     }
     fault::point("remove.tombstone")?;
-    if !removed_before {
+    if before != Status::Removed {
         opened.save()?;
     }
-    frame::seal(&opened)?;
-    forget_directories(&mut opened, false)?;
-    let outcome = apply::converge(site, &mut opened, false, None)?;
-    site.note(&opened);
-    if !removed_before || outcome.changed() || delete_data.is_some() {
-        let detail = [
-            ("code", code.to_string()),
-            ("delete-data", delete_data.is_some().to_string()),
-        ];
-        site.record(&opened.base, &opened.id(), "remove", Done, &detail)?;
-    }
-    if delete_data.is_some() {
-        delete(site, &opened)?;
+    frame::seal(opened)?;
+    forget_directories(opened, false)?;
+    let outcome = apply::converge(site, opened, false, None, operation)?;
+    site.note(opened);
+    if delete_data {
+        delete(site, opened)?;
     }
     Ok(outcome)
 }
@@ -237,6 +257,7 @@ fn deleted(site: &Site, code: &Code, dry_run: bool) -> Result<Option<Outcome>> {
         if !dry_run {
             store::remove_unfinished(&open.dir)?;
             site.forget(&tombstone.id);
+            end_deletion(site, &open, &tombstone.id, code.as_str())?;
         }
         return Ok(Some(Outcome {
             code: code.to_string(),
@@ -249,6 +270,13 @@ fn deleted(site: &Site, code: &Code, dry_run: bool) -> Result<Option<Outcome>> {
     Ok(None)
 }
 
+/// The ledger says of a deletion that was cut short that it is done.
+fn end_deletion(site: &Site, base: &OpenBase, id: &str, code: &str) -> Result<()> {
+    let about = ("code", code.to_owned());
+    let detail = vec![("delete-data", true.to_string())];
+    Operation::new(site, base, id, REMOVE, about)?.end(Ok(()), |()| detail)
+}
+
 /// Deletions that a crash cut short.
 fn finish_deletions(site: &Site) -> Result<()> {
     for base in site.bases()? {
@@ -257,20 +285,22 @@ fn finish_deletions(site: &Site) -> Result<()> {
         };
         for id in trash::waiting(&open.dir)? {
             let known = ExperimentId::parse(&id).ok();
-            if let Some(known) = &known
-                && let Some(mut tombstone) = Tombstone::read(&open.dir, known)?
-                && !tombstone.data_deleted
-            {
-                tombstone.data_deleted = true;
-                tombstone.write(&open.dir)?;
+            let mut stone = match &known {
+                Some(known) => Tombstone::read(&open.dir, known)?,
+                None => None,
+            };
+            if let Some(stone) = stone.as_mut().filter(|stone| !stone.data_deleted) {
+                stone.data_deleted = true;
+                stone.write(&open.dir)?;
             }
             if let Err(error) = trash::empty(&open.dir, &id) {
                 site.progress
                     .warn(&format!("data that waits to be deleted stays: {error}"));
                 continue;
             }
-            let Some(id) = known else { continue };
-            site.forget(&id.to_string());
+            site.forget(&id);
+            let code = stone.map(|stone| stone.code).unwrap_or_default();
+            end_deletion(site, &open, &id, &code)?;
         }
     }
     Ok(())

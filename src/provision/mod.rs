@@ -17,6 +17,7 @@ pub mod ingest;
 pub mod lifecycle;
 pub mod list;
 pub mod observe;
+pub mod operation;
 pub mod plan;
 pub mod presence;
 pub mod probe;

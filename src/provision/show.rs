@@ -10,7 +10,7 @@ use super::desired::{self, Right};
 use super::plan::Plan;
 use super::site::{self, Site};
 use crate::error::Result;
-use crate::experiment::{Code, Definition, Language, LayoutName};
+use crate::experiment::{Code, Definition, Language, LayoutName, Status};
 use crate::layout::{Bilingual, DirectoryKind, Layouts, Origin};
 use crate::nas::Identity;
 use crate::report::printable;
@@ -60,7 +60,11 @@ pub fn show(site: &Site, code: &Code) -> Result<Shown> {
             kind: directory.kind,
         })
         .collect();
-    let members = desired::members(definition, site.today.get())
+    let members = match definition.status {
+        Status::Removed => BTreeMap::new(),
+        _ => desired::members(definition, site.today.get()),
+    };
+    let members = members
         .into_iter()
         .map(|(account, right)| {
             (
@@ -142,6 +146,7 @@ pub fn text(shown: &Shown) -> String {
         let access = match &person.account {
             Some(account) => match shown.members.get(account.as_str()) {
                 Some(right) => format!("{account}: {right}"),
+                None if definition.status == Status::Removed => format!("{account}: no access"),
                 None => format!("{account}: access ended"),
             },
             None => "no access".to_owned(),

@@ -278,7 +278,7 @@ impl Site {
         }
     }
 
-    /// Writes an operation into the ledger of a base.
+    /// Writes into the ledger of a base what is one write and needs no beginning.
     pub fn record(
         &self,
         base: &OpenBase,

@@ -6,12 +6,12 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::apply::{self, Outcome};
+use super::operation::Operation;
 use super::site::{self, Opened, Site};
 use crate::error::{Error, Result};
 use crate::experiment::{Code, PublicKey, SourceId, Status, source_account};
 use crate::store;
 use crate::store::catalogue::{Catalogue, Delivered};
-use crate::store::ledger;
 use crate::store::source_keys::{self, Enrolled, SourceKeys};
 use crate::sys::{clock, fault};
 
@@ -184,7 +184,7 @@ fn change(
     code: &Code,
     source: &SourceId,
     dry_run: bool,
-    operation: &str,
+    name: &'static str,
     fingerprint: Option<String>,
     edit: impl FnOnce(&mut SourceKeys) -> Result<usize>,
 ) -> Result<Change> {
@@ -216,28 +216,42 @@ fn change(
     if dry_run {
         return Ok(result);
     }
+    let operation = Operation::on(site, &opened, name)?;
     if changed > 0 {
+        operation.begin()?;
+    }
+    let detail = vec![
+        ("source", source.to_string()),
+        (
+            "fingerprint",
+            result.fingerprint.clone().unwrap_or_default(),
+        ),
+        ("keys", result.keys.to_string()),
+    ];
+    let done = put(site, &mut opened, source, &keys, changed > 0, &operation);
+    result.outcome = operation.end(done, |_| detail)?;
+    Ok(result)
+}
+
+/// Writes the keys, and makes the NAS follow; whoever is shut out is out.
+fn put(
+    site: &Site,
+    opened: &mut Opened,
+    source: &SourceId,
+    keys: &SourceKeys,
+    changed: bool,
+    operation: &Operation<'_>,
+) -> Result<Outcome> {
+    if changed {
         keys.write(&opened.metadata)?;
         fault::point("keys.written")?;
     }
     store::show(&opened.metadata, source_keys::FILE)?;
-    result.outcome = apply::converge(site, &mut opened, false, None)?;
-    if operation == "revoke" {
-        end_sessions(site, &opened, source)?;
+    let outcome = apply::converge(site, opened, false, None, operation)?;
+    if operation.name() == "revoke" {
+        end_sessions(site, opened, source)?;
     }
-    if changed > 0 || result.outcome.changed() {
-        let detail = [
-            ("source", source.to_string()),
-            (
-                "fingerprint",
-                result.fingerprint.clone().unwrap_or_default(),
-            ),
-            ("keys", result.keys.to_string()),
-        ];
-        let done = ledger::Outcome::Done;
-        site.record(&opened.base, &opened.id(), operation, done, &detail)?;
-    }
-    Ok(result)
+    Ok(outcome)
 }
 
 /// A key that is gone must not go on in a session that it opened.

@@ -6,7 +6,6 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use super::site::{self, Site};
-use crate::documents::render::Templates;
 use crate::documents::synckit::{self, Kit, Order, Way};
 use crate::error::{Error, Result};
 use crate::experiment::{Code, SourceId};
@@ -104,7 +103,7 @@ pub fn build(
         way: &way,
         watch: &options.watch,
     };
-    let kit = synckit::build(&order, &Templates::default())?;
+    let kit = synckit::build(&order, &site.documents)?;
     let mut written = None;
     if !options.dry_run
         && let Some(target) = target

@@ -19,7 +19,18 @@ struct Take {
     #[serde(default)]
     all: bool,
     #[serde(default)]
+    no_probe: bool,
+    #[serde(default)]
     dry_run: bool,
+}
+
+impl Take {
+    fn options(&self) -> ingest::Options {
+        ingest::Options {
+            dry_run: self.dry_run,
+            no_probe: self.no_probe,
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -81,7 +92,7 @@ pub(super) fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
                     Error::new("rpc.params", "either `code` or `all` is needed").field("code")
                 );
             }
-            value(ingest::ingest(site, take.code.as_ref(), take.dry_run)?)
+            value(ingest::ingest(site, take.code.as_ref(), take.options())?)
         }
         "build-synckit" => {
             let kit: Kit = params(given)?;

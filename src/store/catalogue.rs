@@ -238,6 +238,16 @@ impl Catalogue {
             .map_err(|e| failed("write", e))
     }
 
+    /// The same for many files; all or none.
+    pub fn set_all_probed(&self, all: &[(String, Probed)]) -> Result<()> {
+        let begin = || self.connection.unchecked_transaction();
+        let transaction = begin().map_err(|e| failed("write", e))?;
+        for (path, probed) in all {
+            self.set_probed(path, probed)?;
+        }
+        transaction.commit().map_err(|e| failed("write", e))
+    }
+
     /// How many files and bytes there are of every format, the most bytes first.
     pub fn formats(&self) -> Result<Vec<FormatCount>> {
         let read = || -> rusqlite::Result<Vec<FormatCount>> {

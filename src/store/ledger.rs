@@ -28,6 +28,9 @@ const TAIL: u64 = 128 << 10;
 /// How long one writer waits for another.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Taking files in: it runs beside the other operations of an experiment, under a lock of its own.
+pub const INGEST: &str = "ingest";
+
 /// How an operation ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -56,6 +59,12 @@ pub struct Event {
     /// Anything else, without secrets.
     #[serde(default)]
     pub detail: BTreeMap<String, String>,
+}
+
+impl Event {
+    fn is_ingest(&self) -> bool {
+        self.operation == INGEST
+    }
 }
 
 /// A line of the ledger.
@@ -231,6 +240,42 @@ impl Ledger {
         Ok(newest)
     }
 
+    /// The newest entry of an experiment (of its ingest, or of everything else), if it is among the last ones of this month or the one before: enough to know
+    /// whether what was done last was ended.
+    pub fn last_of(&self, experiment: &str, is_ingest: bool) -> Result<Option<Entry>> {
+        for name in self.segments()?.iter().rev().take(2) {
+            let Some(tail) = self.dir.read_tail(name, TAIL)? else {
+                continue;
+            };
+            let entry = tail
+                .bytes
+                .rsplit(|&byte| byte == b'\n')
+                .filter_map(|line| serde_json::from_slice::<Entry>(line).ok())
+                .find(|entry| {
+                    entry.event.experiment == experiment && entry.event.is_ingest() == is_ingest
+                });
+            if entry.is_some() {
+                return Ok(entry);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Operations that were begun, and of whose experiment nothing was written since: they run now, or were killed.
+    pub fn unended(&self) -> Result<Vec<Entry>> {
+        let mut open = BTreeMap::new();
+        self.read(|entry| {
+            let experiment = (entry.event.experiment.clone(), entry.event.is_ingest());
+            if entry.event.outcome == Outcome::Begun {
+                open.insert(experiment, entry);
+            } else {
+                open.remove(&experiment);
+            }
+            true
+        })?;
+        Ok(open.into_values().collect())
+    }
+
     /// Checks every line against the one before. What is wrong is data.
     pub fn verify(&self) -> Result<Verified> {
         let mut result = Verified {
@@ -380,6 +425,34 @@ mod tests {
             })
             .unwrap();
         assert_eq!(numbers, [1, 2]);
+    }
+
+    #[test]
+    fn what_was_begun_is_unended_until_its_experiment_has_another_line() {
+        let (_temp, ledger) = ledger();
+        let of = |experiment: &str, outcome| Event {
+            experiment: experiment.into(),
+            outcome,
+            ..event("edit")
+        };
+        let unended = || {
+            let names = ledger.unended().unwrap().into_iter();
+            names.map(|e| e.event.experiment).collect::<Vec<_>>()
+        };
+        for (experiment, outcome, expected) in [
+            ("a", Outcome::Begun, &["a"][..]),
+            ("b", Outcome::Begun, &["a", "b"]),
+            ("a", Outcome::Failed, &["b"]),
+            ("a", Outcome::Begun, &["a", "b"]),
+            ("b", Outcome::Done, &["a"]),
+            ("a", Outcome::Interrupted, &[]),
+        ] {
+            ledger.append(of(experiment, outcome)).unwrap();
+            assert_eq!(unended(), expected, "{experiment} {outcome:?}");
+            let last = ledger.last_of(experiment, false).unwrap().unwrap();
+            assert_eq!(last.event.outcome, outcome);
+        }
+        assert!(ledger.last_of("a", true).unwrap().is_none());
     }
 
     #[test]

@@ -58,6 +58,15 @@ pub fn lock(dir: &Dir, name: &str, wait: Duration) -> Result<Lock> {
     }
 }
 
+/// True while somebody holds the lock `name`.
+pub fn is_held(dir: &Dir, name: &str) -> Result<bool> {
+    match lock(dir, name, Duration::ZERO) {
+        Ok(_) => Ok(false),
+        Err(error) if error.exit_status() == Exit::Locked => Ok(true),
+        Err(error) => Err(error),
+    }
+}
+
 /// Who wrote their number into a lock, for people.
 fn holder(file: &mut File) -> String {
     let mut text = String::new();

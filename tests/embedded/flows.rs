@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
-use crate::support::{Ran, TestEnv, definition, exact, names, untouched};
+use crate::support::{Ran, TestEnv, definition, exact, finish, names, untouched};
 
 /// A run as text: what was typed, what came out, how it ended.
 fn shown(env: &TestEnv, arguments: &[&str], ran: &Ran) -> String {
@@ -380,4 +380,31 @@ fn the_examples_become_experiments() {
         check.stdout.contains("in order") && !check.stdout.contains("not in order"),
         "{check:?}"
     );
+}
+
+#[test]
+fn an_operation_that_was_killed_is_named_until_it_is_done() {
+    let env = TestEnv::with_experiment();
+    let mut killed = env.command(&["experiment", "close", "eco"]);
+    killed.env("OCTONAS_FAULT", "kill:status.saved:1");
+    assert_eq!(finish(killed, b"").exit, None);
+    let check = env.run(&["experiment", "check", "eco"]);
+    assert_eq!(check.exit, Some(3), "{check:?}");
+    assert!(check.stdout.contains("close of eco by "), "{check:?}");
+    assert!(check.stdout.contains("did not end"), "{check:?}");
+    env.run(&["experiment", "close", "eco"]).ok();
+    env.run(&["experiment", "check"]).ok();
+}
+
+#[test]
+fn nobody_is_shown_to_have_access_to_what_was_removed() {
+    let env = TestEnv::with_experiment();
+    env.run(&["experiment", "remove", "eco"]).ok();
+    let shown = env.run(&["experiment", "show", "eco"]).ok();
+    assert!(shown.stdout.contains("(ada: no access)"), "{shown:?}");
+    for right in [": write", ": read", "access ended"] {
+        assert!(!shown.stdout.contains(right), "{shown:?}");
+    }
+    let json = env.json(&["experiment", "show", "eco"]);
+    assert_eq!(json["members"], serde_json::json!({}));
 }

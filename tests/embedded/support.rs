@@ -149,6 +149,19 @@ impl TestEnv {
         self.neutral(&out)
     }
 
+    /// The newest line of the ledger: operation and outcome.
+    pub fn last_event(&self) -> Option<(String, String)> {
+        let dir = self.at(".octonas/ledger");
+        let segments = names(&dir).into_iter().rev();
+        let mut segments = segments.filter(|name| name.ends_with(".jsonl"));
+        let text = fs::read_to_string(dir.join(segments.next()?)).unwrap();
+        let whole = text.split_inclusive('\n');
+        let last = whole.filter(|line| line.ends_with('\n')).last()?;
+        let entry: Value = serde_json::from_str(last).unwrap();
+        let word = |key: &str| entry[key].as_str().unwrap().to_owned();
+        Some((word("operation"), word("outcome")))
+    }
+
     /// What staging, the trash and scratch directories still hold: nothing, when all is done.
     pub fn leftovers(&self) -> Vec<String> {
         let mut left = names(&self.at(".octonas/staging"));

@@ -188,6 +188,9 @@ pub(super) fn check(desk: &Desk<'_>, code: Option<&str>) -> Result<Exit> {
         if let Some(error) = &each.error {
             let _ = writeln!(out, "  {}", report::printable_lines(error));
         }
+        if let Some(unended) = &each.unended {
+            let _ = writeln!(out, "  {}", report::printable(unended));
+        }
         for step in &each.pending {
             let _ = writeln!(
                 out,

@@ -1,5 +1,5 @@
 use super::*;
-use crate::content::{self, Format};
+use crate::content::{self, Format, Kind};
 
 fn variable(name: &str, unit: &str, standard_name: Option<&str>) -> Variable {
     Variable {
