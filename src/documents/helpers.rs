@@ -147,7 +147,7 @@ fn values(registry: &mut Handlebars<'_>, l: Language) {
     .into()));
     gives!(registry, "duration", move |v| {
         let seconds = one(v)?.as_f64().ok_or("its value is no number")?;
-        Ok(words::period(l, seconds).into())
+        Ok(words::duration(l, seconds).into())
     });
     gives!(registry, "plural", move |v| match v {
         [count, singular, plural] => Ok(if words::is_plural(l, whole(count)?) {

@@ -2,8 +2,12 @@
 
 import hashlib
 import json
+import os
 import pathlib
 import re
+import shutil
+import signal
+import subprocess
 import tempfile
 import time
 import urllib.error
@@ -185,6 +189,75 @@ def delivered(site, findings, machines):
     findings.equal(len(plc.receipts()), 2, "receipts of plc are still")
 
 
+def by_kit(site, findings, machine):
+    """The sync kit that the NAS builds: enrolled, cut off in the middle of a file, run again, ingested, run once more."""
+    nas, home = site.nas, machine.home / "kit"
+    watched = machine.home / "watched"
+    (watched / "sub").mkdir(parents=True)
+    home.mkdir()
+    (watched / "small.csv").write_text("t;v\n1;2\n")
+    (watched / "sub" / "été %.csv").write_text("t;v\n")
+    with open(watched / "big.bin", "wb") as out:
+        for number in range(24):
+            out.write(hashlib.sha256(bytes([number])).digest() * (1 << 15))
+    hour_ago = time.time() - 3600
+    for file in watched.rglob("*.*"):
+        os.utime(file, (hour_ago, hour_ago))
+    done = nas.octonas("synckit", "build", CODE, machine.name, "--zip", "/root/otest-kit.zip", "--host", nas.address, "--port", nas.port,
+                       "--watch", str(watched))
+    if not findings.check(done.code == 0, f"{machine.name}: the NAS builds its kit", done):
+        return
+    Nas.local(["scp", "-q", *nas.options, f"{nas.host}:/root/otest-kit.zip", str(home / "kit.zip")])
+    nas.must("rm /root/otest-kit.zip")
+    shutil.unpack_archive(home / "kit.zip", home)
+    program = next(home.rglob("octonas_sync.py"))
+    env = {**os.environ, "OCTONAS_SYNC_HOME": str(home / "home"), "LC_ALL": "C.UTF-8"}
+
+    def kit(*words, timeout=300):
+        return Nas.local(["python3", "-B", str(program), *words], env=env, timeout=timeout)
+
+    done = kit("enrol")
+    line = next((line for line in done.out.splitlines() if line.startswith("ssh-")), "")
+    enrolled = nas.octonas("source", "enrol", CODE, machine.name, "--key", "-", input=line + "\n")
+    findings.check(enrolled.code == 0, f"{machine.name}: the key that the kit made is enrolled", f"{done} {enrolled}")
+    done = kit("self-test")
+    findings.check(done.code == 0, f"{machine.name}: the kit's self-test is good", done)
+    config = program.with_name("kit.json")
+    text = json.loads(config.read_text())
+    config.write_text(json.dumps({**text, "rate_limit_kib": 4096}))
+    cut = subprocess.Popen(["python3", "-B", str(program), "run"], env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                           stderr=subprocess.DEVNULL, start_new_session=True)
+    for _ in range(100):
+        time.sleep(0.2)
+        if nas.sh(f"test -s {landing(site, machine, '/data')}/big.bin.part").code == 0 or cut.poll() is not None:
+            break
+    findings.check(cut.poll() is None, f"{machine.name}: the kit is cut off in the middle of a file")
+    os.killpg(cut.pid, signal.SIGKILL)
+    cut.wait()
+    findings.check("big.bin" not in names(site, landing(site, machine, "/data")), f"{machine.name}: half a file has no name")
+    config.write_text(json.dumps(text))
+    began = time.monotonic()
+    done = kit("run")
+    findings.check(done.code == 0, f"{machine.name}: run again, the kit delivers, in {time.monotonic() - began:.1f} s", done)
+    done = nas.octonas("--json", "ingest", CODE)
+    findings.check(done.code == 0, "what the kit brought is ingested", done)
+    for file in (path for path in watched.rglob("*.*") if path.is_file()):
+        place = f"{site.path(CODE)}/raw/{file.relative_to(watched)}"
+        seen = nas.run("sha256sum", place).out.split(" ")[0]
+        findings.equal(seen.lstrip("\\"), hashlib.sha256(file.read_bytes()).hexdigest(), f"{file.name} is in its place, whole")
+    done = kit("run", "--json")
+    findings.check(done.code == 0 and not nas.must(f"find {landing(site, machine, '/data')} -name '*.csv' -o -name '*.bin'").strip(),
+                   f"{machine.name}: what has a receipt is not sent again", done)
+    (watched / "small.csv").write_text("changed afterwards\n")
+    os.utime(watched / "small.csv", (hour_ago + 60, hour_ago + 60))
+    kit("run")
+    nas.octonas("ingest", CODE)
+    done = kit("run")
+    findings.check(done.code == 3 and nas.must(f"cat {site.path(CODE)}/raw/small.csv") == "t;v\n1;2\n",
+                   f"{machine.name}: a file that changed after it was received overwrites nothing, and is reported", done)
+    site.in_order(findings, CODE, "after the kit's deliveries")
+
+
 def kept(site, findings, machine):
     """What a source cannot undo."""
     before = machine.receipts()
@@ -247,6 +320,7 @@ def run(site, findings):
             return
         confined(site, findings, machines["plc"], machines["cam"])
         delivered(site, findings, machines)
+        by_kit(site, findings, machines["plc"])
         kept(site, findings, machines["plc"])
         closed(site, findings, machines["plc"])
         site.nas.reboot()
