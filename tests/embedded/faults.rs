@@ -124,7 +124,7 @@ const OPERATIONS: &[Operation] = &[
             fs::write(env.at("eco/raw/taken.csv"), "another").unwrap();
             fs::write(env.at("eco/raw/again.csv"), "again.csv").unwrap();
         },
-        arguments: |_| words("ingest eco"),
+        arguments: |_| words("ingest eco --no-probe"),
         input: nothing,
     },
     Operation {
