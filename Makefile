@@ -3,7 +3,7 @@
 CARGO = cargo
 HOST =
 
-.PHONY: help demo build test check fmt test-host test-omv test-long bench deb man clean
+.PHONY: help demo build test check fmt test-dmp test-host test-omv test-long bench deb man clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
@@ -27,6 +27,10 @@ check: ## formatting, lints, architecture, and the plugin's files
 	$(CARGO) clippy --locked --all-targets --features faults -- -D warnings
 	$(CARGO) test --locked --features faults --test architecture
 	tests/plugin/check
+
+test-dmp: ## data management plans before other people's validators (madmpy from PyPI)
+	$(CARGO) build --locked
+	tests/dmp/run
 
 test-host: ## the wall by real clients, on a Debian 13 booted in a container (root)
 	tests/host/run

@@ -1,5 +1,6 @@
 //! `octonas probe FILE` and `octonas probe CODE`
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::Desk;
@@ -89,15 +90,16 @@ fn summary(examined: &Examined, dry_run: bool) -> String {
     } else {
         "looked into"
     };
-    out.push_str(&format!(
-        "{} files {verb}, {} unchanged, {} skipped; {} errors, {} warnings, {} notes\n",
+    let _ = writeln!(
+        out,
+        "{} files {verb}, {} unchanged, {} skipped; {} errors, {} warnings, {} notes",
         examined.probed,
         examined.unchanged,
         examined.skipped,
         examined.errors,
         examined.warnings,
         examined.notes
-    ));
+    );
     for file in &examined.files {
         out.push_str(&report::printable(&file.path));
         out.push('\n');
@@ -246,7 +248,7 @@ fn columns(contents: &Contents) -> String {
                 format!("{} = {}{grows}", report::printable(&d.name), d.length)
             })
             .collect();
-        out.push_str(&format!("dimensions: {}\n", dimensions.join(", ")));
+        let _ = writeln!(out, "dimensions: {}", dimensions.join(", "));
         out.push_str(&report::table(&rows));
         let attributes: Vec<Vec<String>> = dataset
             .attributes

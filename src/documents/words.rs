@@ -129,8 +129,8 @@ pub fn size(language: Language, bytes: u64) -> String {
     format!("{figures}{FIRM}{}", units.get(unit).unwrap_or(&""))
 }
 
-/// How long something lasts, in the unit that fits.
-pub fn duration(language: Language, seconds: u64) -> String {
+/// A whole number of seconds in the unit that fits.
+fn whole(language: Language, seconds: u64) -> String {
     let fr = language == Language::Fr;
     let (count, unit) = match seconds {
         s if s >= 86_400 && s.is_multiple_of(86_400) => {
@@ -144,11 +144,11 @@ pub fn duration(language: Language, seconds: u64) -> String {
     format!("{}{FIRM}{unit}{mark}", number(language, count))
 }
 
-/// The same for a number of seconds that may have a fraction.
+/// How long something lasts, in the unit that fits.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Whole and small where it is cast.
-pub fn period(language: Language, seconds: f64) -> String {
+pub fn duration(language: Language, seconds: f64) -> String {
     if seconds.fract() == 0.0 && (0.0..1e12).contains(&seconds) {
-        duration(language, seconds as u64)
+        whole(language, seconds as u64)
     } else {
         format!("{}{FIRM}s", decimal(language, seconds))
     }
@@ -382,10 +382,10 @@ mod tests {
         ] {
             assert_eq!(decimal(Fr, value), expected, "{value}");
         }
-        assert_eq!(duration(Fr, 60), "1\u{a0}minute");
-        assert_eq!(duration(Fr, 1800), "30\u{a0}minutes");
-        assert_eq!(duration(En, 172_800), "2\u{a0}days");
-        assert_eq!(period(Fr, 0.5), "0,5\u{a0}s");
+        assert_eq!(duration(Fr, 60.0), "1\u{a0}minute");
+        assert_eq!(duration(Fr, 1800.0), "30\u{a0}minutes");
+        assert_eq!(duration(En, 172_800.0), "2\u{a0}days");
+        assert_eq!(duration(Fr, 0.5), "0,5\u{a0}s");
         assert!(!is_plural(Fr, 0) && is_plural(En, 0) && is_plural(Fr, 2) && !is_plural(En, 1));
     }
 

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::documents;
+use super::documents::{self, Probing};
 use super::site::{self, Opened, Site};
 use crate::documents::dmp::answers::Answers;
 use crate::documents::dmp::facts::{Facts, Known};
@@ -153,7 +153,7 @@ fn unit(site: &Site) -> Result<Answers> {
 fn current(site: &Site, opened: &Opened) -> Result<Plan> {
     let registry = Registry::read(site.plans.registry.as_deref())?;
     let (answers, _) = keep::answers(&opened.metadata)?;
-    let public = documents::facts(site, opened)?;
+    let public = documents::facts(site, opened, Probing::Never)?;
     let received = Baseline::existing(&opened.base.dir, &opened.identity()?)?
         .map_or(Ok(0), |baseline| baseline.last())?;
     let mut present = Vec::new();

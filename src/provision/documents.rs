@@ -53,19 +53,15 @@ pub struct Shown {
 
 /// Whether files that nobody has looked into yet are looked into now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Probing {
+pub enum Probing {
     /// What is known has to do.
     Never,
     /// At most so long.
     Within(Duration),
 }
 
-/// What documents may say of an experiment. Its files are walked; what is inside them is told as far as it is known.
-pub fn facts(site: &Site, opened: &Opened) -> Result<Facts> {
-    gather(site, opened, Probing::Never)
-}
-
-fn gather(site: &Site, opened: &Opened, probing: Probing) -> Result<Facts> {
+/// What documents may say of an experiment. Its files are walked.
+pub fn facts(site: &Site, opened: &Opened, probing: Probing) -> Result<Facts> {
     let definition = &opened.definition;
     let layout = site.layout(definition)?;
     let tree = layout.expand(definition)?;
@@ -240,7 +236,7 @@ pub fn list_of(site: &Site, code: &Code) -> Result<Documents> {
 }
 
 fn look(site: &Site, opened: &Opened) -> Result<Documents> {
-    let facts = facts(site, opened)?;
+    let facts = facts(site, opened, Probing::Never)?;
     let press = Press::new(&site.documents, &facts, opened.definition.language)?;
     Ok(documents(opened, press.look(&opened.metadata)?))
 }
@@ -248,7 +244,7 @@ fn look(site: &Site, opened: &Opened) -> Result<Documents> {
 /// Writes them; whoever calls holds the lock of the experiment.
 fn print(site: &Site, opened: &Opened, probing: Probing) -> Result<Documents> {
     opened.metadata.remove_unfinished()?;
-    let facts = gather(site, opened, probing)?;
+    let facts = facts(site, opened, probing)?;
     let mut press = Press::new(&site.documents, &facts, opened.definition.language)?;
     let outcomes = press.print(&opened.metadata)?;
     for outcome in &outcomes {

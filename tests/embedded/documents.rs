@@ -243,7 +243,8 @@ fn probed(env: &TestEnv, path: &str, contents: &Contents) {
 }
 
 /// Words that mean something to a browser, a Markdown reader, a YAML reader or a program.
-const HOSTILE: &str = "</title><script>alert(1)</script><img src=x onerror=alert(2)> | a | [x](javascript:alert(3)) `code` *b* {{x}} {% y %} <!-- z --> &lt; \" ' \\ : # - é 😀";
+const HOSTILE: &str =
+    "</title><script>x(1)</script>|a|[x](javascript:y) `b` *c* {{d}} <!-- &lt; \" ' \\ : # -";
 
 #[test]
 fn hostile_words_go_through_every_document_as_words() {

@@ -20,6 +20,8 @@ fn codes_in_source() -> BTreeSet<String> {
             || place.starts_with("bin/")
             || place.contains("tests")
             || place == "sys/fault.rs"
+            // Words for what a probe finds: docs/reference/probe.md has those.
+            || place == "documents/findings.rs"
         {
             continue;
         }
@@ -87,9 +89,9 @@ fn is_code(word: &str) -> bool {
     plain(room) && plain(what) && !file && !point
 }
 
-/// The first column of the tables.
-fn codes_on_page() -> BTreeSet<String> {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reference/errors.md");
+/// The first column of the tables of a page.
+fn codes_on(page: &str) -> BTreeSet<String> {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join(page);
     fs::read_to_string(page)
         .unwrap()
         .lines()
@@ -104,12 +106,50 @@ fn codes_on_page() -> BTreeSet<String> {
 
 #[test]
 fn the_page_of_errors_lists_every_code_and_no_other() {
-    let (source, page) = (codes_in_source(), codes_on_page());
-    let missing: Vec<_> = source.difference(&page).collect();
+    let (source, page) = (codes_in_source(), codes_on("docs/reference/errors.md"));
+    // What is found in files stands on a page of its own.
+    let found = codes_on("docs/reference/probe.md");
+    let missing: Vec<_> = source
+        .difference(&page)
+        .filter(|code| !found.contains(*code))
+        .collect();
     let gone: Vec<_> = page.difference(&source).collect();
     assert!(source.len() > 100, "{}", source.len());
     assert!(
         missing.is_empty() && gone.is_empty(),
         "missing on the page: {missing:?}\nno longer in the source: {gone:?}"
     );
+}
+
+#[test]
+fn the_page_of_the_probe_lists_every_finding_and_no_other() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/bin/octonas-probe");
+    let rooms = ["csv", "file", "hdf5", "image", "netcdf", "text", "time"];
+    let mut source = BTreeSet::new();
+    for entry in walkdir::WalkDir::new(&root) {
+        let entry = entry.unwrap();
+        let name = entry.file_name().to_string_lossy();
+        if !name.ends_with(".rs") || name == "tests.rs" {
+            continue;
+        }
+        let text = fs::read_to_string(entry.path()).unwrap();
+        let program = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
+        // A quotation mark may be a letter of the program, so no pairs are counted.
+        for word in program.split('"') {
+            let known = |(room, what): (&str, &str)| {
+                rooms.contains(&room)
+                    && what.len() > 1
+                    && what.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')
+            };
+            if word.split_once('.').is_some_and(known) {
+                source.insert(word.to_owned());
+            }
+        }
+    }
+    // What the parent finds.
+    source.insert("file.shrank".to_owned());
+    let mut page = codes_on("docs/reference/probe.md");
+    page.retain(|code| rooms.contains(&code.split('.').next().unwrap_or_default()));
+    assert!(source.len() > 30, "{source:?}");
+    assert_eq!(source, page);
 }

@@ -429,11 +429,9 @@ fn only_an_active_experiment_takes_anything_in() {
 fn a_source_that_is_taken_out_keeps_its_landing_until_it_is_empty() {
     let field = Field::new();
     field.deliver("cam", "late.jpg", "x");
-    let without: String = with_sources("eco")
-        .lines()
-        .filter(|line| !line.contains("id: cam"))
-        .map(|l| format!("{l}\n"))
-        .collect();
+    let with = with_sources("eco");
+    let cam = with.lines().find(|line| line.contains("id: cam")).unwrap();
+    let without = with.replace(&format!("{cam}\n"), "");
     field.env.edit(&without).ok();
     assert_eq!(
         field.content("landing/cam/data/late.jpg").as_deref(),

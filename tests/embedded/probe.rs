@@ -39,13 +39,13 @@ fn codes(contents: &Value) -> Vec<String> {
     findings.iter().map(code).collect()
 }
 
-/// A classic NetCDF file (CDF-1) with the dimension x = 4 and the variable `int x(x)`, as its format has it.
+/// A classic `NetCDF` file (CDF-1) with the dimension x = 4 and the variable `int x(x)`, as its format has it.
 fn classic() -> Vec<u8> {
     let mut bytes = b"CDF\x01".to_vec();
     let words = |bytes: &mut Vec<u8>, words: &[u32]| {
-        words
-            .iter()
-            .for_each(|word| bytes.extend(word.to_be_bytes()));
+        for word in words {
+            bytes.extend(word.to_be_bytes());
+        }
     };
     // No records; one dimension named "x" of length 4; no attributes; one variable named "x".
     words(&mut bytes, &[0, 10, 1, 1]);

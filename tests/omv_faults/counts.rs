@@ -71,11 +71,11 @@ fn operations_cost_what_they_cost() {
     });
 }
 
-const CREATE: Cost = (33, 123, 5, 1);
+const CREATE: Cost = (33, 151, 5, 1);
 const AGAIN: Cost = (7, 0, 0, 0);
-const EDIT: Cost = (17, 25, 1, 0);
-const CLOSE: Cost = (16, 10, 1, 0);
-const REOPEN: Cost = (16, 8, 1, 0);
+const EDIT: Cost = (17, 35, 1, 0);
+const CLOSE: Cost = (16, 38, 1, 0);
+const REOPEN: Cost = (16, 36, 1, 0);
 const REMOVE: Cost = (29, 42, 7, 1);
 
 #[test]

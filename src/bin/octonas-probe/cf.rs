@@ -110,6 +110,7 @@ fn number(year: i128, month: i128, day: i128, gregorian: bool) -> i128 {
 }
 
 /// The other way round.
+#[allow(clippy::many_single_char_names)] // as in the source
 fn date(number: i128, gregorian: bool) -> (i128, i128, i128) {
     let (b, c) = if gregorian {
         let a = number + 32_044;

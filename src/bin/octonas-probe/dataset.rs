@@ -263,7 +263,13 @@ fn take(variable: &Var<'_>, path: &str, found: &mut Found) {
             _ => 1,
         };
         if rank > coverage.rank && variable.dimensions().len() <= 1 {
-            cover(variable, units, attribute("calendar"), rank, coverage);
+            cover(
+                variable,
+                units,
+                attribute("calendar").as_deref(),
+                rank,
+                coverage,
+            );
         }
     }
     dataset.variables.push(Variable {
@@ -285,7 +291,7 @@ fn take(variable: &Var<'_>, path: &str, found: &mut Found) {
 fn cover(
     variable: &Var<'_>,
     units: &str,
-    calendar: Option<String>,
+    calendar: Option<&str>,
     rank: u8,
     coverage: &mut Coverage,
 ) {
@@ -293,7 +299,7 @@ fn cover(
     if length == 0 {
         return;
     }
-    let Some(decoder) = Units::parse(units, calendar.as_deref().unwrap_or_default()) else {
+    let Some(decoder) = Units::parse(units, calendar.unwrap_or_default()) else {
         coverage.undecoded.get_or_insert_with(|| cut(units, 80));
         return;
     };

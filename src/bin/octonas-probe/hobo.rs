@@ -140,6 +140,7 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::format_push_string)]
     fn an_english_export_with_serial_numbers_and_an_offset() {
         let mut text = String::from(
             "\u{feff}\"Plot Title: Lake north 2 m\"\n\"#\",\"Date Time, GMT+02:00\",\"Temp, °C (LGR S/N: 10117166, SEN S/N: 10117166, LBL: water)\",\"Intensity, Lux (LGR S/N: 10117166, SEN S/N: 10117166)\",\"Coupler Detached (LGR S/N: 10117166)\"\n",

@@ -65,10 +65,10 @@ fn tags(data: &[u8]) -> (Option<String>, Option<String>) {
             _ => None,
         }
     };
-    let date = text(Tag::DateTimeOriginal)
+    let when = text(Tag::DateTimeOriginal)
         .or_else(|| text(Tag::DateTimeDigitized))
         .or_else(|| text(Tag::DateTime));
-    let taken = date.and_then(|date| instant(&date, text(Tag::OffsetTimeOriginal).as_deref()));
+    let taken = when.and_then(|when| instant(&when, text(Tag::OffsetTimeOriginal).as_deref()));
     let camera = match (text(Tag::Make), text(Tag::Model)) {
         (Some(make), Some(model)) if model.starts_with(&make) => Some(model),
         (Some(make), Some(model)) => Some(format!("{make} {model}")),

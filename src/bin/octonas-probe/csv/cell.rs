@@ -116,7 +116,7 @@ fn odd(text: &[u8]) -> Option<Number> {
     // Digits since the last separator of thousands, and which byte that was (1 for any blank).
     let (mut run, mut group) = (0, 0_u8);
     let last = |sign: u8| text.iter().rposition(|b| *b == sign);
-    let several = |sign: u8| text.iter().filter(|b| **b == sign).count() > 1;
+    let several = |sign: u8| last(sign) != text.iter().position(|b| *b == sign);
     while at < text.len() {
         let byte = text[at];
         let wide = blank(&text[at..]);

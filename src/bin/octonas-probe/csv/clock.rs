@@ -274,21 +274,15 @@ impl Clock {
             return Some(told);
         };
         let days_only = self.shape.is_some_and(|s| s.clock == 0) && !self.numbered;
-        let zone = if matches!(self.place, Place::Epoch(..)) {
-            Some(0)
-        } else if self.offset_varies && self.offsets {
-            Some(0)
-        } else {
-            self.first_offset
-        };
+        let in_utc = matches!(self.place, Place::Epoch(..)) || self.offset_varies && self.offsets;
+        let zone = if in_utc { Some(0) } else { self.first_offset };
         // A series with offsets is kept in UTC; one whose offset stands elsewhere, as it is written.
         let shift = if self.offsets { zone.unwrap_or(0) } else { 0 };
         let zone = zone.or(offset);
-        if self.shape.is_none_or(|s| s.order != Order::None) || self.numbered {
-            if let Some((first, last)) = series.ends() {
-                let text = |instant: i64| iso(instant + i64::from(shift) * 60_000, days_only, zone);
-                (told.first, told.last) = (Some(text(first)), Some(text(last)));
-            }
+        let dated = self.shape.is_none_or(|s| s.order != Order::None) || self.numbered;
+        if dated && let Some((first, last)) = series.ends() {
+            let text = |instant: i64| iso(instant + i64::from(shift) * 60_000, days_only, zone);
+            (told.first, told.last) = (Some(text(first)), Some(text(last)));
         }
         let rhythm = series.rhythm();
         #[allow(clippy::cast_precision_loss)]

@@ -252,11 +252,12 @@ fn table_findings(
     }
     let mut seen: Vec<&str> = names.iter().map(|(name, _)| name.as_str()).collect();
     seen.sort_unstable();
-    if let Some(twice) = seen.windows(2).find(|pair| pair[0] == pair[1]) {
+    let mut pairs = seen.iter().zip(seen.iter().skip(1));
+    if let Some((twice, _)) = pairs.find(|(one, next)| one == next) {
         contents.find(
             Severity::Warning,
             "csv.duplicate-name",
-            format!("several columns are named {}", twice[0]),
+            format!("several columns are named {twice}"),
         );
     }
 }

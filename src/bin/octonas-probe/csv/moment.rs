@@ -104,6 +104,34 @@ impl Cursor<'_> {
     }
 }
 
+/// Names of months.
+const NAMES: [(&str, i32); 24] = [
+    ("january", 1),
+    ("february", 2),
+    ("march", 3),
+    ("april", 4),
+    ("may", 5),
+    ("june", 6),
+    ("july", 7),
+    ("august", 8),
+    ("september", 9),
+    ("october", 10),
+    ("november", 11),
+    ("december", 12),
+    ("janvier", 1),
+    ("fevrier", 2),
+    ("mars", 3),
+    ("avril", 4),
+    ("mai", 5),
+    ("juin", 6),
+    ("juillet", 7),
+    ("aout", 8),
+    ("septembre", 9),
+    ("octobre", 10),
+    ("novembre", 11),
+    ("decembre", 12),
+];
+
 /// The month that a word names: English and French, whole or cut, whatever the encoding of the accents.
 fn month(word: &[u8]) -> Option<i32> {
     let plain: Vec<u8> = word
@@ -118,32 +146,6 @@ fn month(word: &[u8]) -> Option<i32> {
     if plain.len() < 3 || plain.len() > 9 {
         return None;
     }
-    const NAMES: [(&str, i32); 24] = [
-        ("january", 1),
-        ("february", 2),
-        ("march", 3),
-        ("april", 4),
-        ("may", 5),
-        ("june", 6),
-        ("july", 7),
-        ("august", 8),
-        ("september", 9),
-        ("october", 10),
-        ("november", 11),
-        ("december", 12),
-        ("janvier", 1),
-        ("fevrier", 2),
-        ("mars", 3),
-        ("avril", 4),
-        ("mai", 5),
-        ("juin", 6),
-        ("juillet", 7),
-        ("aout", 8),
-        ("septembre", 9),
-        ("octobre", 10),
-        ("novembre", 11),
-        ("decembre", 12),
-    ];
     let mut found = None;
     for (name, number) in NAMES {
         if name.as_bytes().starts_with(&plain) {
@@ -302,8 +304,7 @@ fn joint(cursor: &mut Cursor<'_>) -> Option<u8> {
         b' ' | b',' => {
             cursor.skip(b", ");
         }
-        b'Z' => return Some(0),
-        b'+' => return Some(0),
+        b'Z' | b'+' => return Some(0),
         _ => return None,
     }
     Some(first)
@@ -463,7 +464,7 @@ pub fn civil(days: i64) -> (i64, i64, i64) {
 
 impl Shape {
     /// How it is written, in the letters of strftime(3). `day_first` decides where both are possible.
-    pub fn format(&self, day_first: bool, year_first: bool) -> String {
+    pub fn format(self, day_first: bool, year_first: bool) -> String {
         let between = char::from(self.between);
         let three = |a: &str, b: &str, c: &str| format!("%{a}{between}%{b}{between}%{c}");
         let mut out = match self.order {
@@ -490,12 +491,16 @@ impl Shape {
             char::from(self.colon).to_string()
         };
         let hour = if self.twelve { "%I" } else { "%H" };
-        match self.clock {
-            0 => {}
-            1 => out.push_str(&format!("{hour}{colon}")),
-            2 => out.push_str(&format!("{hour}{colon}%M")),
-            _ if self.colon == b'h' => out.push_str(&format!("{hour}h%M:%S")),
-            _ => out.push_str(&format!("{hour}{colon}%M{colon}%S")),
+        let minutes = match self.clock {
+            0 => "",
+            1 => colon.as_str(),
+            2 => &format!("{colon}%M"),
+            _ if self.colon == b'h' => "h%M:%S",
+            _ => &format!("{colon}%M{colon}%S"),
+        };
+        if self.clock > 0 {
+            out.push_str(hour);
+            out.push_str(minutes);
         }
         if self.fraction {
             out.push_str(".%f");

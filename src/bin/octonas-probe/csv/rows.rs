@@ -173,7 +173,9 @@ impl<'a> Rows<'a> {
             let ends = next.is_none_or(|byte| byte == self.delimiter || byte == self.newline);
             if ends || before_end {
                 let cell = &self.data[start..at];
-                self.line += cell.iter().filter(|b| **b == self.newline).count() as u64;
+                self.line += cell
+                    .iter()
+                    .fold(0, |lines, b| lines + u64::from(*b == self.newline));
                 self.at = at + if before_end && !ends { 2 } else { 1 };
                 return Some(cell);
             }

@@ -1,5 +1,7 @@
 //! Whole tables: what is told of them.
 
+#![allow(clippy::format_push_string)]
+
 use octonas::content::{Contents, DayFirst, Format, Kind, Table};
 
 use super::super::text;

@@ -45,7 +45,10 @@ pub(super) fn produced(say: &Say<'_>) -> Vec<Block> {
             vec![
                 source.id.clone(),
                 cell(source.description.as_ref()),
-                words::duration(say.l, source.every),
+                words::duration(
+                    say.l,
+                    f64::from(u32::try_from(source.every).unwrap_or(u32::MAX)),
+                ),
                 source.into.clone(),
             ]
         });
