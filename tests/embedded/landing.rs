@@ -64,8 +64,11 @@ impl Field {
         finish(self.command(arguments), b"")
     }
 
+    /// Without looking into what was received, which is a process for every file.
     pub fn ingest(&self) -> Value {
-        let ran = self.run(&["--json", "--quiet", "ingest", "eco"]).ok();
+        let ran = self
+            .run(&["--json", "--quiet", "ingest", "eco", "--no-probe"])
+            .ok();
         serde_json::from_str::<Value>(&ran.stdout).unwrap()[0].take()
     }
 
