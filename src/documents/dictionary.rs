@@ -339,9 +339,7 @@ fn declared(variable: &Variable, looked: &[Looked], any: bool) -> Declared {
     for each in looked {
         for (_, contents) in &each.files {
             for found in named(contents) {
-                if !declared_as(std::slice::from_ref(variable), &found)
-                    .is_some_and(|declared| declared.name == variable.name)
-                {
+                if declared_as(std::slice::from_ref(variable), &found).is_none() {
                     continue;
                 }
                 series.insert(each.series.pattern.clone());

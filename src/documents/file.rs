@@ -139,7 +139,7 @@ pub fn put(dir: &Dir, name: &str, body: &str, comment: Comment, made: &Made) -> 
 /// Moves what a person wrote beside: `README.fr.md` becomes `README.fr.by-hand-2026-11-21T0550.md`.
 fn keep(dir: &Dir, name: &str) -> Result<String> {
     let (stem, end) = name.rsplit_once('.').unwrap_or((name, "txt"));
-    let now: String = clock::now_text().replace(':', "").replace('Z', "");
+    let now: String = clock::now_text().replace([':', 'Z'], "");
     for number in 1.. {
         let again = if number > 1 {
             format!("-{number}")
@@ -210,7 +210,7 @@ mod tests {
                 panic!("it was overwritten");
             };
             assert!(
-                beside.starts_with("A.by-hand-") && beside.ends_with(".cff"),
+                beside.starts_with("A.by-hand-") && beside.strip_suffix(".cff").is_some(),
                 "{beside}"
             );
             assert_eq!(&read(&dir, &beside), text);

@@ -47,12 +47,12 @@ impl<F: Fn(&[&Value]) -> Result<String, String>> HelperDef for Writes<F> {
 }
 
 /// The signature is named here, so that closures get it.
-fn gives<F: Fn(&[&Value]) -> Result<Value, String>>(name: &'static str, f: F) -> Box<Gives<F>> {
-    Box::new(Gives(name, f))
+fn gives<F: Fn(&[&Value]) -> Result<Value, String>>(name: &'static str, f: F) -> Gives<F> {
+    Gives(name, f)
 }
 
-fn writes<F: Fn(&[&Value]) -> Result<String, String>>(name: &'static str, f: F) -> Box<Writes<F>> {
-    Box::new(Writes(name, f))
+fn writes<F: Fn(&[&Value]) -> Result<String, String>>(name: &'static str, f: F) -> Writes<F> {
+    Writes(name, f)
 }
 
 /// The parameters; one that leads nowhere is an error.
@@ -109,26 +109,26 @@ pub(super) fn register(registry: &mut Handlebars<'_>, language: Language, format
     markup(registry, format);
     registry.register_helper(
         "paragraphs",
-        writes("paragraphs", move |v| {
+        Box::new(writes("paragraphs", move |v| {
             let text = text(v)?;
             Ok(match format {
                 Format::Markdown => escape::markdown_paragraphs(text),
                 Format::Text => escape::plain_paragraphs(text),
                 Format::Yaml => escape::yaml(text),
             })
-        }),
+        })),
     );
 }
 
 macro_rules! gives {
     ($registry:ident, $name:literal, $body:expr) => {
-        $registry.register_helper($name, gives($name, $body))
+        $registry.register_helper($name, Box::new(gives($name, $body)))
     };
 }
 
 macro_rules! writes {
     ($registry:ident, $name:literal, $body:expr) => {
-        $registry.register_helper($name, writes($name, $body))
+        $registry.register_helper($name, Box::new(writes($name, $body)))
     };
 }
 
@@ -194,28 +194,22 @@ fn values(registry: &mut Handlebars<'_>, l: Language) {
     ));
     gives!(registry, "format", move |v| Ok(words::format(l, text(v)?)
         .map_or_else(
-            || one(v).map(Clone::clone).unwrap_or_default(),
+            || one(v).cloned().unwrap_or_default(),
             Into::into
         )));
     gives!(registry, "values", move |v| Ok(words::kind_of_values(
         l,
         text(v)?
     )
-    .map_or_else(
-        || one(v).map(Clone::clone).unwrap_or_default(),
-        Into::into
-    )));
+    .map_or_else(|| one(v).cloned().unwrap_or_default(), Into::into)));
     gives!(registry, "delimiter", move |v| Ok(words::delimiter(
         l,
         text(v)?
     )
-    .map_or_else(
-        || one(v).map(Clone::clone).unwrap_or_default(),
-        Into::into
-    )));
+    .map_or_else(|| one(v).cloned().unwrap_or_default(), Into::into)));
     gives!(registry, "point", move |v| Ok(words::point(l, text(v)?)
         .map_or_else(
-            || one(v).map(Clone::clone).unwrap_or_default(),
+            || one(v).cloned().unwrap_or_default(),
             Into::into
         )));
     gives!(registry, "finding", move |v| match v {

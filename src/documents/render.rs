@@ -1,6 +1,7 @@
 //! Templates, and texts made from them: handlebars in strict mode, every value escaped for the format it lands in.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use handlebars::Handlebars;
 use serde::Serialize;
@@ -78,7 +79,7 @@ impl Templates {
         let (_, text) = self.get(language, name)?;
         let mut all = format!("{EDITION}\n{}\n{text}", text.len());
         for (part, text) in self.parts(language) {
-            all.push_str(&format!("\n{part}\n{}\n{text}", text.len()));
+            let _ = write!(all, "\n{part}\n{}\n{text}", text.len());
         }
         Ok(file::sha256(all.as_bytes()))
     }

@@ -328,10 +328,7 @@ fn hostile_words_go_through_every_document_as_words() {
     assert_eq!(cited["title"], HOSTILE);
     assert_eq!(cited["keywords"][0], HOSTILE);
     let dictionary = read(&env, "eco/metadata/DATA-DICTIONARY.fr.html");
-    assert!(
-        dictionary.contains("&lt;script&gt;alert(1)"),
-        "{dictionary}"
-    );
+    assert!(dictionary.contains("&lt;script&gt;x(1)"), "{dictionary}");
     let access = read(&env, "eco/metadata/ACCESS.fr.md");
     let python = access
         .split("```python\n")

@@ -80,7 +80,7 @@ fn is_code(word: &str) -> bool {
             && part.chars().all(|c| c.is_ascii_lowercase() || c == '-')
     };
     let file = [
-        "json", "jsonl", "yaml", "db", "db-shm", "db-wal", "lock", "conf", "service",
+        "bat", "json", "jsonl", "yaml", "db", "db-shm", "db-wal", "lock", "conf", "service",
     ]
     .contains(&what);
     // Points at which tests make programs and units fail.

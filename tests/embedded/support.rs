@@ -155,8 +155,8 @@ impl TestEnv {
         let segments = names(&dir).into_iter().rev();
         let mut segments = segments.filter(|name| name.ends_with(".jsonl"));
         let text = fs::read_to_string(dir.join(segments.next()?)).unwrap();
-        let whole = text.split_inclusive('\n');
-        let last = whole.filter(|line| line.ends_with('\n')).last()?;
+        let mut whole = text.split_inclusive('\n');
+        let last = whole.rfind(|line| line.ends_with('\n'))?;
         let entry: Value = serde_json::from_str(last).unwrap();
         let word = |key: &str| entry[key].as_str().unwrap().to_owned();
         Some((word("operation"), word("outcome")))

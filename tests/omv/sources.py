@@ -217,7 +217,7 @@ def by_kit(site, findings, machine):
         return Nas.local(["python3", "-B", str(program), *words], env=env, timeout=timeout)
 
     done = kit("enrol")
-    line = next((line for line in done.out.splitlines() if line.startswith("ssh-")), "")
+    line = next((line.strip() for line in done.out.splitlines() if line.strip().startswith("ssh-")), "")
     enrolled = nas.octonas("source", "enrol", CODE, machine.name, "--key", "-", input=line + "\n")
     findings.check(enrolled.code == 0, f"{machine.name}: the key that the kit made is enrolled", f"{done} {enrolled}")
     done = kit("self-test")
@@ -231,8 +231,8 @@ def by_kit(site, findings, machine):
         time.sleep(0.2)
         if nas.sh(f"test -s {landing(site, machine, '/data')}/big.bin.part").code == 0 or cut.poll() is not None:
             break
-    findings.check(cut.poll() is None, f"{machine.name}: the kit is cut off in the middle of a file")
-    os.killpg(cut.pid, signal.SIGKILL)
+    if findings.check(cut.poll() is None, f"{machine.name}: the kit is cut off in the middle of a file"):
+        os.killpg(cut.pid, signal.SIGKILL)
     cut.wait()
     findings.check("big.bin" not in names(site, landing(site, machine, "/data")), f"{machine.name}: half a file has no name")
     config.write_text(json.dumps(text))

@@ -48,7 +48,10 @@ pub fn read(text: &Text<'_>, contents: &mut Contents) -> bool {
         if let Some(unit) = unit {
             column.unit = Some(unit);
         }
-        column.name = name;
+        // A name that is nothing but serial numbers stays as it stands there.
+        if !name.is_empty() {
+            column.name = name;
+        }
     }
     contents.logger = Some(logger);
     true
@@ -220,6 +223,9 @@ mod tests {
     fn another_table_is_no_export() {
         assert!(probe(b"a;b\n1;2\n3;4\n").is_none());
         assert!(probe(b"\"Plot Title: nothing below\"\n").is_none());
+        let nameless = b"\"Plot Title: x\"\n#,(LGR S/N: 1)\n1,2\n2,3\n";
+        let columns = probe(nameless).unwrap().table.unwrap().columns;
+        assert!(columns.iter().all(|column| !column.name.is_empty()));
         assert_eq!(minutes("-03:30"), Some(-210));
         assert_eq!(minutes("+99:00"), None);
     }

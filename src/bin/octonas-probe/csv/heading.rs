@@ -37,7 +37,7 @@ pub fn is_unit(text: &str) -> bool {
         **word == *text
             || (length > 2 && word.len() == text.len() && word.eq_ignore_ascii_case(text))
     };
-    if UNITS.iter().any(|word| known(word)) {
+    if UNITS.iter().any(known) {
         return true;
     }
     let signs = text.contains(['°', '%', '/', '²', '³', 'µ', 'μ', '^', '‰', 'Ω', '·']);
