@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::experiment::RelPath;
 use crate::nas::Observation;
 use crate::object::Attributes;
+use crate::store;
 use crate::store::definition::METADATA;
 use crate::sys::acl::{Acl, Which};
 use crate::sys::dir::Dir;
@@ -34,6 +35,7 @@ pub fn make(
     dress(&dir, attributes, observation)?;
     if key == METADATA {
         opened.show_definition()?;
+        store::show_below(&opened.metadata)?;
     }
     parent.sync()
 }

@@ -17,13 +17,14 @@ pub mod source_keys;
 pub mod tombstone;
 pub mod trash;
 
+use std::ffi::OsStr;
 use std::fmt::Write as _;
 
 use sha2::{Digest as _, Sha256};
 
 use crate::error::{Error, Result};
 use crate::sys::acl::{Perms, Which};
-use crate::sys::dir::Dir;
+use crate::sys::dir::{Dir, FileKind};
 
 /// The directory of a base that holds its evidence: `<base>/.octonas`, root only.
 pub const EVIDENCE: &str = ".octonas";
@@ -45,7 +46,7 @@ pub fn remove_unfinished(base: &Dir) -> Result<()> {
 }
 
 /// Gives a file of ours the rights of the directory it lies in: members read it.
-pub fn show(dir: &Dir, name: &str) -> Result<()> {
+pub fn show(dir: &Dir, name: impl AsRef<OsStr>) -> Result<()> {
     let Some(mut acl) = dir.acl(Which::Default)? else {
         return Ok(());
     };
@@ -63,6 +64,35 @@ pub fn show(dir: &Dir, name: &str) -> Result<()> {
         return Ok(());
     }
     node.set_acl(Which::Access, Some(&acl))
+}
+
+/// Gives everything below `dir` that is not private (0600, 0700) the rights that `dir` has now: after its groups were made
+/// again, whose numbers are others.
+pub fn show_below(dir: &Dir) -> Result<()> {
+    let Some(default) = dir.acl(Which::Default)? else {
+        return Ok(());
+    };
+    for entry in dir.entries()? {
+        let seen = dir.stat(&entry.name)?;
+        if seen.is_none_or(|found| found.mode & 0o077 == 0) {
+            continue;
+        }
+        match entry.kind {
+            FileKind::File => show(dir, &entry.name)?,
+            FileKind::Directory => {
+                let Some(below) = dir.child(&entry.name)? else {
+                    continue;
+                };
+                let mut access = default.clone();
+                access.mask = access.mask.map(|_| Perms::from_bits(5));
+                below.set_acl(Which::Access, Some(&access))?;
+                below.set_acl(Which::Default, Some(&default))?;
+                show_below(&below)?;
+            }
+            FileKind::Link | FileKind::Special => {}
+        }
+    }
+    Ok(())
 }
 
 /// Makes a directory (0700) if it is not there, and opens it.
