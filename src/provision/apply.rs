@@ -263,8 +263,9 @@ pub fn converge(
         admissible(&look)?;
         outcome.drift.clone_from(&look.plan.drift);
         if look.plan.steps.is_empty() {
-            // A kill between a new definition and its rights.
+            // A kill between a new definition, or a new group, and their rights.
             opened.show_definition()?;
+            store::show_below(&opened.metadata)?;
             // Last, because a group that was made again has another number.
             if opened.applied.intents.contains_key(&sweep::intent()) {
                 let swept = sweep::mend(site, opened, &look, &observation)?;

@@ -31,13 +31,17 @@ pub fn apply(site: &Site, code: &Code, mend: bool) -> Result<Outcome> {
             .intend(&super::sweep::intent(), &crate::object::Attributes::new())?;
     }
     let outcome = finish(site, &mut opened, mend, &operation);
-    operation.end(outcome, |outcome| {
+    let outcome = operation.end(outcome, |outcome| {
         vec![
             ("mend", mend.to_string()),
             ("steps", outcome.steps.len().to_string()),
             ("repaired", outcome.repaired.to_string()),
         ]
-    })
+    })?;
+    if outcome.changed() {
+        super::documents::follow(site, &opened);
+    }
+    Ok(outcome)
 }
 
 /// Converges; an experiment that is `closing` becomes `closed` when that is true.

@@ -85,8 +85,11 @@ pub fn show_below(dir: &Dir) -> Result<()> {
                 };
                 let mut access = default.clone();
                 access.mask = access.mask.map(|_| Perms::from_bits(5));
-                below.set_acl(Which::Access, Some(&access))?;
-                below.set_acl(Which::Default, Some(&default))?;
+                for (which, wanted) in [(Which::Access, &access), (Which::Default, &default)] {
+                    if below.acl(which)?.as_ref() != Some(wanted) {
+                        below.set_acl(which, Some(wanted))?;
+                    }
+                }
                 show_below(&below)?;
             }
             FileKind::Link | FileKind::Special => {}
