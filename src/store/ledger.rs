@@ -6,25 +6,25 @@
 //! first is 64 zeros. A line is on the disk when [`Ledger::append`] returns.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader};
+use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
+use super::chain::{Chain, Linked, Verified, last_line};
 use super::lines::line;
-use super::{evidence, private_dir, sha256};
+use super::{evidence, private_dir};
 use crate::error::{Error, Result};
 use crate::sys::clock;
-use crate::sys::dir::{Dir, FileKind, Tail};
+use crate::sys::dir::Dir;
 use crate::sys::lock::lock;
 
 const DIRECTORY: &str = "ledger";
-pub(super) const FIRST: &str = "0000000000000000000000000000000000000000000000000000000000000000";
-/// The longest line, in bytes; the end of a segment that is read holds more than one of them.
+/// The longest line, in bytes; the end of a segment that a chain reads holds more than one of them.
 const LINE_LIMIT: usize = 60_000;
-const TAIL: u64 = 128 << 10;
 /// How long one writer waits for another.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -81,48 +81,45 @@ pub struct Entry {
     pub prev: String,
 }
 
-/// Something that is wrong with the ledger: data, not an error.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Finding {
-    /// File.
-    pub segment: String,
-    /// Line in it, from 1.
-    pub line: u64,
-    /// What is wrong, for people.
-    pub what: String,
-}
-
-/// What a check of the whole ledger came to.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Verified {
-    /// How many lines are there.
-    pub entries: u64,
-    /// SHA-256 of the last line: who wrote it down elsewhere can prove that nothing was taken from the end.
-    pub head: String,
-    /// What is wrong.
-    pub findings: Vec<Finding>,
-}
-
 /// The ledger of a base.
 #[derive(Debug)]
 pub struct Ledger {
-    dir: Dir,
+    chain: Chain<Entry>,
 }
 
-/// Where the next line goes.
-struct End {
-    segment: String,
-    seq: u64,
-    prev: String,
-    good: u64,
-    seen: u64,
+impl Linked for Entry {
+    fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    fn prev(&self) -> &str {
+        &self.prev
+    }
+
+    fn damaged(segment: &Path, source: serde_json::Error) -> Error {
+        Error::new(
+            "ledger.damaged",
+            format!("the end of {} cannot be read", segment.display()),
+        )
+        .hint("restore the file from a backup or a replica; `octonas doctor` checks it")
+        .source(source)
+    }
+
+    fn unreadable(segment: &Path, source: io::Error) -> Error {
+        Error::new(
+            "ledger.unreadable",
+            format!("cannot read {}", segment.display()),
+        )
+        .hint("check the disk and the system log")
+        .source(source)
+    }
 }
 
 impl Ledger {
     /// The ledger of a claimed base, made where it does not exist.
     pub fn open(base: &Dir) -> Result<Self> {
-        let dir = private_dir(&evidence(base)?, DIRECTORY)?;
-        Ok(Self { dir })
+        let chain = Chain::new(private_dir(&evidence(base)?, DIRECTORY)?);
+        Ok(Self { chain })
     }
 
     /// Adds an event; it is on the disk when this returns. Several processes may add at once.
@@ -131,15 +128,16 @@ impl Ledger {
     }
 
     fn append_at(&self, event: Event, now: Timestamp) -> Result<Entry> {
-        let _lock = lock(&self.dir, "ledger", PATIENCE)?;
-        let end = self.end(now)?;
+        let _lock = lock(self.chain.dir(), "ledger", PATIENCE)?;
+        let month = now.to_zoned(TimeZone::UTC).strftime("%Y-%m.jsonl");
+        let end = self.chain.end(month.to_string())?;
         let entry = Entry {
             seq: end.seq + 1,
             time: Timestamp::from_second(now.as_second())
                 .unwrap_or(now)
                 .to_string(),
             event,
-            prev: end.prev,
+            prev: end.prev.clone(),
         };
         let mut text = line(&entry)?;
         if text.len() > LINE_LIMIT {
@@ -150,104 +148,33 @@ impl Ledger {
             .hint("say less in its detail"));
         }
         text.push('\n');
-        self.dir
-            .append_after(&end.segment, end.good, end.seen, text.as_bytes())?;
+        self.chain.append(&end, &text)?;
         Ok(entry)
     }
 
-    /// The files of the ledger, oldest first.
-    fn segments(&self) -> Result<Vec<String>> {
-        let entries = self.dir.entries()?;
-        Ok(entries
-            .into_iter()
-            .filter(|entry| entry.kind == FileKind::File)
-            .filter_map(|entry| entry.name.into_string().ok())
-            .filter(|name| {
-                std::path::Path::new(name)
-                    .extension()
-                    .is_some_and(|e| e == "jsonl")
-            })
-            .collect())
-    }
-
-    /// Where the next line goes: the segment of this month, or the last one where the clock went back. A segment that
-    /// a crash left without a whole line does not count for the chain.
-    fn end(&self, now: Timestamp) -> Result<End> {
-        let month = now
-            .to_zoned(TimeZone::UTC)
-            .strftime("%Y-%m.jsonl")
-            .to_string();
-        let segments = self.segments()?;
-        let segment = segments.last().cloned().unwrap_or_default().max(month);
-        let mut end = End {
-            segment,
-            seq: 0,
-            prev: FIRST.into(),
-            good: 0,
-            seen: 0,
-        };
-        for name in segments.iter().rev() {
-            let Some(tail) = self.dir.read_tail(name, TAIL)? else {
-                continue;
-            };
-            let (good, last) = last_line(&tail);
-            if *name == end.segment {
-                end.good = good;
-                end.seen = tail.size;
-            }
-            if let Some(last) = last {
-                let entry: Entry =
-                    serde_json::from_slice(&last).map_err(|e| {
-                        Error::new(
-                        "ledger.damaged",
-                        format!("the end of {} cannot be read", self.dir.path_of(name).display()),
-                    )
-                    .hint("restore the file from a backup or a replica; `octonas doctor` checks it")
-                    .source(e)
-                    })?;
-                end.seq = entry.seq;
-                end.prev = sha256(&last);
-                break;
-            }
-        }
-        Ok(end)
-    }
-
     /// Calls `each` for every entry, oldest first, until it gives false. Lines that cannot be read are passed over.
-    pub fn read(&self, mut each: impl FnMut(Entry) -> bool) -> Result<()> {
-        let mut go_on = true;
-        self.lines(|_, _, bytes| {
-            if let Ok(entry) = serde_json::from_slice(bytes) {
-                go_on = each(entry);
-            }
-            go_on
-        })
+    pub fn read(&self, each: impl FnMut(Entry) -> bool) -> Result<()> {
+        self.chain.read(each)
     }
 
     /// When the last entry was written; for doubts about the clock.
     pub fn newest(&self) -> Result<Option<Timestamp>> {
-        let mut newest = None;
-        for name in self.segments()?.iter().rev() {
-            if let Some(tail) = self.dir.read_tail(name, TAIL)?
-                && let (_, Some(last)) = last_line(&tail)
-            {
-                newest = serde_json::from_slice::<Entry>(&last)
+        for tail in self.chain.tails()? {
+            if let (_, Some(last)) = last_line(&tail?.1) {
+                return Ok(serde_json::from_slice::<Entry>(&last)
                     .ok()
-                    .and_then(|entry| entry.time.parse().ok());
-                break;
+                    .and_then(|entry| entry.time.parse().ok()));
             }
         }
-        Ok(newest)
+        Ok(None)
     }
 
-    /// The newest entry of an experiment (of its ingest, or of everything else), if it is among the last ones of this month or the one before: enough to know
-    /// whether what was done last was ended.
+    /// The newest entry of an experiment (of its ingest, or of everything else), if it is among the last ones of this
+    /// month or the one before: enough to know whether what was done last was ended.
     pub fn last_of(&self, experiment: &str, is_ingest: bool) -> Result<Option<Entry>> {
-        for name in self.segments()?.iter().rev().take(2) {
-            let Some(tail) = self.dir.read_tail(name, TAIL)? else {
-                continue;
-            };
-            let entry = tail
+        for tail in self.chain.tails()?.take(2) {
+            let entry = tail?
+                .1
                 .bytes
                 .rsplit(|&byte| byte == b'\n')
                 .filter_map(|line| serde_json::from_slice::<Entry>(line).ok())
@@ -278,95 +205,7 @@ impl Ledger {
 
     /// Checks every line against the one before. What is wrong is data.
     pub fn verify(&self) -> Result<Verified> {
-        let mut result = Verified {
-            head: FIRST.into(),
-            ..Verified::default()
-        };
-        let mut seq = 0;
-        self.lines(|segment, number, bytes| {
-            let mut find = |what: String| {
-                result.findings.push(Finding {
-                    segment: segment.to_owned(),
-                    line: number,
-                    what,
-                });
-            };
-            match serde_json::from_slice::<Entry>(bytes) {
-                Ok(entry) => {
-                    if entry.prev != result.head {
-                        find("does not follow from the line before: one of them was changed, or lines are missing".into());
-                    }
-                    if entry.seq != seq + 1 {
-                        find(format!("is number {}, but {} was expected", entry.seq, seq + 1));
-                    }
-                    seq = entry.seq;
-                }
-                Err(e) => {
-                    find(format!("cannot be read: {e}"));
-                    seq += 1;
-                }
-            }
-            result.entries += 1;
-            result.head = sha256(bytes);
-            true
-        })?;
-        Ok(result)
-    }
-
-    /// Calls `each` with segment, number and bytes of every whole line, until it gives false. A torn end was never
-    /// acknowledged and is not a line.
-    fn lines(&self, mut each: impl FnMut(&str, u64, &[u8]) -> bool) -> Result<()> {
-        for segment in self.segments()? {
-            let Some(node) = self.dir.node_at(&segment)? else {
-                continue;
-            };
-            let unreadable = |e| {
-                Error::new(
-                    "ledger.unreadable",
-                    format!("cannot read {}", self.dir.path_of(&segment).display()),
-                )
-                .hint("check the disk and the system log")
-                .source(e)
-            };
-            let size = node.metadata()?.size;
-            let mut reader = BufReader::new(node.file());
-            let (mut bytes, mut number, mut read) = (Vec::new(), 0, 0);
-            loop {
-                bytes.clear();
-                read += reader.read_until(b'\n', &mut bytes).map_err(unreadable)? as u64;
-                let torn = read >= size && bytes.contains(&0);
-                if bytes.pop() != Some(b'\n') || torn {
-                    break;
-                }
-                number += 1;
-                if !each(&segment, number, &bytes) {
-                    return Ok(());
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-/// How far a segment is right, and its last whole line. The end of a line that a crash tore (no line feed, or blocks
-/// that were never written) does not count.
-pub(super) fn last_line(tail: &Tail) -> (u64, Option<Vec<u8>>) {
-    let start = tail.size - tail.bytes.len() as u64;
-    let mut rest = &tail.bytes[..];
-    loop {
-        let Some(end) = rest.iter().rposition(|&b| b == b'\n') else {
-            return (start, None);
-        };
-        let begin = rest[..end]
-            .iter()
-            .rposition(|&b| b == b'\n')
-            .map_or(0, |i| i + 1);
-        let line = &rest[begin..end];
-        if line.contains(&0) && end + 1 == rest.len() && rest.len() == tail.bytes.len() {
-            rest = &rest[..begin];
-            continue;
-        }
-        return (start + end as u64 + 1, Some(line.to_vec()));
+        self.chain.verify()
     }
 }
 

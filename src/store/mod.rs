@@ -6,6 +6,7 @@
 pub mod applied;
 pub mod baseline;
 pub mod catalogue;
+pub mod chain;
 pub mod claim;
 pub mod definition;
 pub mod intake;
@@ -66,6 +67,9 @@ pub fn show(dir: &Dir, name: impl AsRef<OsStr>) -> Result<()> {
     node.set_acl(Which::Access, Some(&acl))
 }
 
+/// The bits of a mode for anybody but the owner.
+const OTHERS: u32 = 0o077;
+
 /// Gives everything below `dir` that is not private (0600, 0700) the rights that `dir` has now: after its groups were made
 /// again, whose numbers are others.
 pub fn show_below(dir: &Dir) -> Result<()> {
@@ -74,7 +78,7 @@ pub fn show_below(dir: &Dir) -> Result<()> {
     };
     for entry in dir.entries()? {
         let seen = dir.stat(&entry.name)?;
-        if seen.is_none_or(|found| found.mode & 0o077 == 0) {
+        if seen.is_none_or(|found| found.mode & OTHERS == 0) {
             continue;
         }
         match entry.kind {

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::ledger::last_line;
+use super::chain::last_line;
 use super::lines::line;
 use crate::error::{Error, Result};
 use crate::sys::acl::{Perms, Which};
