@@ -38,6 +38,12 @@ pub enum Kind {
     Privileges,
     /// An SMB share. Key: name of the shared folder. Attributes: the NAS's own parameter names, as text.
     SmbShare,
+    /// An FTP share. Key: name of the shared folder. Attributes: `enable`, `comment`, `extraoptions`; observed also
+    /// `service` = `on|off`.
+    FtpShare,
+    /// A machine that may mount a shared folder over NFS. Key: `<shared folder>/<client>`. Attributes: `options` = `ro|rw`,
+    /// `comment`, `extraoptions` (as in exports(5), but the group of `anongid` by name); observed also `service`.
+    NfsShare,
     /// The end of an account's open sessions. Key: the account. It is intended before a membership is taken away and
     /// forgotten when no session is left, so that a crash in between leaves nobody inside.
     Revocation,
@@ -60,6 +66,8 @@ impl fmt::Display for Kind {
             Self::SharedFolder => "shared folder",
             Self::Privileges => "privileges",
             Self::SmbShare => "SMB share",
+            Self::FtpShare => "FTP share",
+            Self::NfsShare => "NFS share",
             Self::Revocation => "end of sessions of",
             Self::Activation => "activation of",
             Self::Server => "NAS",
@@ -83,6 +91,13 @@ impl ObjectId {
             kind,
             key: key.into(),
         }
+    }
+
+    /// The shared folder that it refers to, where its kind does ([`Kind::is_of_a_shared_folder`]).
+    pub fn shared_folder(&self) -> &str {
+        self.key
+            .split_once('/')
+            .map_or(&self.key, |(folder, _)| folder)
     }
 }
 
@@ -118,6 +133,17 @@ impl Kind {
             self,
             Self::Contents | Self::Revocation | Self::Activation | Self::Server
         )
+    }
+
+    /// A shared folder and what refers to it.
+    pub fn is_of_a_shared_folder(self) -> bool {
+        matches!(self, Self::SharedFolder | Self::Privileges | Self::SmbShare)
+            || self.is_asked_for()
+    }
+
+    /// A door that is open only where a definition asks for it, and on a NAS that has it.
+    pub fn is_asked_for(self) -> bool {
+        matches!(self, Self::FtpShare | Self::NfsShare)
     }
 }
 

@@ -21,6 +21,7 @@ use crate::provision::{
 
 mod deliveries;
 mod dmp;
+mod imports;
 mod texts;
 
 /// The longest request.
@@ -44,6 +45,7 @@ pub const METHODS: &[&str] = &[
     "due-experiments",
     "edit-experiment",
     "enrol-source",
+    "import-experiment",
     "ingest",
     "landing",
     "list-bases",
@@ -171,10 +173,24 @@ struct One {
     code: Code,
 }
 
+/// A definition comes as an object, or as the text of a file. JSON is YAML: the same reader takes both.
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Given(Value);
+
+impl Given {
+    fn text(&self) -> Vec<u8> {
+        match &self.0 {
+            Value::String(text) => text.clone().into_bytes(),
+            other => other.to_string().into_bytes(),
+        }
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Define {
-    definition: Value,
+    definition: Given,
     #[serde(default)]
     from: Option<String>,
     #[serde(default)]
@@ -184,12 +200,8 @@ struct Define {
 }
 
 impl Define {
-    /// A definition comes as an object, or as the text of a file. JSON is YAML: the same reader takes both.
     fn text(&self) -> Vec<u8> {
-        match &self.definition {
-            Value::String(text) => text.clone().into_bytes(),
-            other => other.to_string().into_bytes(),
-        }
+        self.definition.text()
     }
 
     fn options(&self) -> create::Options {
@@ -345,6 +357,7 @@ fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
             };
             value(adopt::adopt(site, &absolute(&adopt.dir)?, &options)?)
         }
+        "import-experiment" => imports::call(site, given),
         "due-experiments" => value(lifecycle::due(site, params::<Rehearsal>(given)?.dry_run)?),
         "rights" => {
             let select: Select = params(given)?;

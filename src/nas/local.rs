@@ -26,7 +26,7 @@ const SIZE_LIMIT: u64 = 256 << 20;
 /// How long the first to open it waits for another first.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-const KINDS: [Kind; 7] = [
+const KINDS: [Kind; 9] = [
     Kind::Group,
     Kind::Directory,
     Kind::Entry,
@@ -34,6 +34,8 @@ const KINDS: [Kind; 7] = [
     Kind::SharedFolder,
     Kind::Privileges,
     Kind::SmbShare,
+    Kind::FtpShare,
+    Kind::NfsShare,
 ];
 
 /// One line of the file.
@@ -299,6 +301,7 @@ impl Nas for Local {
             group_ids: BTreeMap::new(),
             objects: state.objects,
             pending: BTreeSet::new(),
+            lacking: BTreeMap::new(),
         })
     }
 
@@ -326,9 +329,10 @@ impl Nas for Local {
             (lines, known.and_then(|known| known.reference.clone()))
         })?;
         let reference = match (known, object.kind) {
-            (None, Kind::SharedFolder | Kind::SmbShare | Kind::Entry) => {
-                Some(uuid::Uuid::new_v4().to_string())
-            }
+            (
+                None,
+                Kind::SharedFolder | Kind::SmbShare | Kind::FtpShare | Kind::NfsShare | Kind::Entry,
+            ) => Some(uuid::Uuid::new_v4().to_string()),
             (reference, _) => reference,
         };
         lines.push(Line::Put {

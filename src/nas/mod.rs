@@ -51,6 +51,8 @@ pub struct Observation {
     pub objects: BTreeMap<ObjectId, Found>,
     /// Parts of the NAS configuration that wait to be applied, whoever changed them.
     pub pending: BTreeSet<String>,
+    /// Doors that this NAS does not have now, and what to do about it.
+    pub lacking: BTreeMap<Kind, String>,
 }
 
 /// A folder that holds experiments, as the NAS's configuration knows it.

@@ -7,6 +7,7 @@ use super::site::Site;
 use crate::error::{Error, Passwords, Result};
 use crate::experiment::{AccountName, Date, Definition, Email, Person};
 use crate::nas::Observation;
+use crate::object::Kind;
 
 /// The people who should have access today and have no account yet.
 pub fn missing<'a>(
@@ -54,6 +55,29 @@ pub fn check(definition: &Definition, observation: &Observation, today: Date) ->
             )
             .hint("give the person an account of their own")
             .field("people"));
+        }
+    }
+    Ok(())
+}
+
+/// Fails where a door is asked for that the NAS does not have.
+pub fn doors(definition: &Definition, observation: &Observation) -> Result<()> {
+    let protocols = &definition.protocols;
+    let asked = [
+        (Kind::FtpShare, "ftp", protocols.ftp),
+        (Kind::NfsShare, "nfs", !protocols.nfs.is_empty()),
+    ];
+    for (kind, name, _) in asked.into_iter().filter(|(_, _, asked)| *asked) {
+        if let Some(what_to_do) = observation.lacking.get(&kind) {
+            return Err(Error::new(
+                "door.lacking",
+                format!(
+                    "{} asks for {name}, which this NAS does not have",
+                    definition.code
+                ),
+            )
+            .hint(what_to_do.clone())
+            .field(format!("protocols.{name}")));
         }
     }
     Ok(())

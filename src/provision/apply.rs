@@ -25,8 +25,9 @@ use crate::store::source_keys::SourceKeys;
 use crate::sys::dir::Dir;
 use crate::sys::{fault, process};
 
-/// A plan needs at most three rounds (make; link what got its name only when it was made; nothing left).
-const ROUNDS: usize = 5;
+/// A plan needs at most three rounds (make; link what got its name only when it was made; nothing left), and two more
+/// before them where an import keeps the experiment shut.
+const ROUNDS: usize = 7;
 
 /// What an operation did.
 #[derive(Debug, Default, Serialize)]
@@ -154,6 +155,7 @@ pub fn look_at(
         },
         None => SourceKeys::default(),
     };
+    let sealed = sweep::is_sealed(&memory.intents);
     let mut desired = desired::desired(&Wish {
         definition,
         id: &id,
@@ -165,10 +167,16 @@ pub fn look_at(
         source_keys: &source_keys,
         has_account: &|account| observation.accounts.contains_key(account),
         today: site.today.get(),
+        sealed,
     });
     if lost_layout {
         desired.extend(remembered);
     }
+    if sealed {
+        desired.extend(remembered_doors(memory));
+    }
+    // What cannot be there now is not missing; whoever asks for it anew is refused (`accounts::doors`).
+    desired.retain(|id, _| !observation.lacking.contains_key(&id.kind));
     let observed = observe::observe(subject.dir, observation, &desired, memory, enforced)?;
     let absent = if enforced {
         accounts::absent(definition, observation)
@@ -194,6 +202,17 @@ fn remembered_directories(memory: &Memory) -> Objects {
         .objects
         .iter()
         .filter(|(id, _)| id.kind == Kind::Directory)
+        .map(|(id, found)| (id.clone(), found.attributes.clone()))
+        .collect()
+}
+
+/// Shared folders and doors that an import found stay as they are while nobody can enter through them.
+fn remembered_doors(memory: &Memory) -> Objects {
+    memory
+        .objects
+        .iter()
+        .filter(|(id, _)| !matches!(id.kind, Kind::Group | Kind::Directory))
+        .filter(|(id, _)| !id.kind.is_memory())
         .map(|(id, found)| (id.clone(), found.attributes.clone()))
         .collect()
 }
@@ -266,11 +285,15 @@ pub fn converge(
             // A kill between a new definition, or a new group, and their rights.
             opened.show_definition()?;
             store::show_below(&opened.metadata)?;
-            // Last, because a group that was made again has another number.
+            // Last, because a group that was made again has another number; and what it kept shut opens after it.
+            let sealed = sweep::is_sealed(&opened.applied.intents);
             if opened.applied.intents.contains_key(&sweep::intent()) {
                 let swept = sweep::mend(site, opened, &look, &observation)?;
                 outcome.repaired += swept.repaired;
                 sweep::settle(opened, &swept)?;
+            }
+            if sealed {
+                continue;
             }
             outcome.status = opened.definition.status.to_string();
             outcome.digest.clone_from(&opened.digest);
@@ -311,7 +334,13 @@ fn merge(into: &mut Interruption, more: Interruption) {
 /// Groups of kinds that become effective together, in the order of creation.
 const STAGES: [&[Kind]; 2] = [
     &[Kind::Entry, Kind::Source, Kind::Mounts],
-    &[Kind::SharedFolder, Kind::Privileges, Kind::SmbShare],
+    &[
+        Kind::SharedFolder,
+        Kind::Privileges,
+        Kind::SmbShare,
+        Kind::FtpShare,
+        Kind::NfsShare,
+    ],
 ];
 
 fn stage(kind: Kind) -> Option<usize> {
@@ -327,6 +356,22 @@ fn activation(stage: usize) -> ObjectId {
             "services"
         },
     )
+}
+
+/// A door that few experiments open has an intent of its own: without it, other people's pending changes of that service
+/// are not taken along.
+fn door_activation(kind: Kind) -> ObjectId {
+    ObjectId::new(Kind::Activation, kind.to_string())
+}
+
+/// The doors that become effective with a change of an object of this kind.
+fn doors_with(opened: &Opened, kind: Kind) -> BTreeSet<Kind> {
+    let has = |door: Kind| opened.applied.objects.keys().any(|id| id.kind == door);
+    match kind {
+        Kind::Privileges if has(Kind::FtpShare) => BTreeSet::from([Kind::FtpShare]),
+        kind if kind.is_asked_for() => BTreeSet::from([kind]),
+        _ => BTreeSet::new(),
+    }
 }
 
 fn round(
@@ -364,6 +409,11 @@ fn round(
             opened
                 .applied
                 .intend(&activation(stage), &Attributes::new())?;
+            for door in doors_with(opened, step.object.kind) {
+                opened
+                    .applied
+                    .intend(&door_activation(door), &Attributes::new())?;
+            }
             open_stage = Some(stage);
         }
         // Directories belong to groups that this round made: their numbers are known only now.
@@ -396,7 +446,7 @@ fn touches(step: &Step) -> bool {
 fn ordered(steps: &[Step]) -> Vec<&Step> {
     let rank = |step: &Step| match (step.action == Action::Delete, step.object.kind) {
         (false, _) => 0,
-        (true, Kind::SmbShare) => 1,
+        (true, Kind::SmbShare | Kind::FtpShare | Kind::NfsShare) => 1,
         (true, Kind::Privileges) => 2,
         (true, Kind::Source) => 3,
         (true, Kind::Entry) => 4,
@@ -490,9 +540,17 @@ fn remember(
 }
 
 fn activate(site: &Site, opened: &mut Opened, stage: usize) -> Result<()> {
-    let kinds: BTreeSet<Kind> = STAGES[stage].iter().copied().collect();
+    let intents = &opened.applied.intents;
+    let kinds: BTreeSet<Kind> = STAGES[stage]
+        .iter()
+        .copied()
+        .filter(|kind| !kind.is_asked_for() || intents.contains_key(&door_activation(*kind)))
+        .collect();
     site.nas.activate(&kinds, &*site.progress)?;
     fault::point("activated")?;
+    for kind in kinds.into_iter().filter(|kind| kind.is_asked_for()) {
+        opened.applied.forget(&door_activation(kind))?;
+    }
     opened.applied.forget(&activation(stage))
 }
 

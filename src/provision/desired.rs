@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::experiment::{Access, Code, Date, Definition, SourceId, Status, source_account};
+use crate::experiment::{Access, Code, Date, Definition, NfsRow, SourceId, Status, source_account};
 use crate::layout::{self, DirectoryKind};
 use crate::object::{Attributes, Kind, ObjectId, Objects};
 use crate::store::source_keys::SourceKeys;
@@ -46,6 +46,8 @@ pub struct Wish<'a> {
     pub has_account: &'a dyn Fn(&str) -> bool,
     /// Access that ended before this day is not desired.
     pub today: Date,
+    /// Nobody enters yet: what lies in it still has other people's rights.
+    pub sealed: bool,
 }
 
 /// Who may enter, and how far, on `today`. A closed experiment takes nobody's membership away.
@@ -79,11 +81,9 @@ pub fn desired(wish: &Wish<'_>) -> Objects {
     let members = members(definition, wish.today);
     groups(&mut objects, wish, &members);
     directories(&mut objects, wish);
-    if definition.status != Status::Draft {
+    if definition.status != Status::Draft && !wish.sealed {
         entry(&mut objects, wish, &members);
-        if definition.protocols.smb {
-            share(&mut objects, wish);
-        }
+        doors(&mut objects, wish);
         sources(&mut objects, wish);
     }
     objects.retain(|id, _| wish.kinds.contains(&id.kind));
@@ -109,7 +109,11 @@ fn groups(objects: &mut Objects, wish: &Wish<'_>, members: &BTreeMap<String, Rig
 
 fn directories(objects: &mut Objects, wish: &Wish<'_>) {
     for own in ["", "metadata", "landing"] {
-        let attributes = directory(wish, DirectoryKind::Frame);
+        let attributes = if own.is_empty() && wish.sealed {
+            Attributes::from([("mode".to_owned(), "0700".to_owned())])
+        } else {
+            directory(wish, DirectoryKind::Frame)
+        };
         objects.insert(ObjectId::new(Kind::Directory, own), attributes);
     }
     for source in &wish.definition.sources {
@@ -258,7 +262,24 @@ fn entry(objects: &mut Objects, wish: &Wish<'_>, members: &BTreeMap<String, Righ
     objects.insert(ObjectId::new(Kind::Mounts, &code), mounts);
 }
 
-fn share(objects: &mut Objects, wish: &Wish<'_>) {
+/// The shared folder, and the doors that need one.
+fn doors(objects: &mut Objects, wish: &Wish<'_>) {
+    let protocols = &wish.definition.protocols;
+    if protocols.smb || protocols.ftp || !protocols.nfs.is_empty() {
+        shared_folder(objects, wish);
+    }
+    if protocols.smb {
+        smb(objects, wish);
+    }
+    if protocols.ftp {
+        ftp(objects, wish);
+    }
+    for row in &protocols.nfs {
+        nfs(objects, wish, row);
+    }
+}
+
+fn shared_folder(objects: &mut Objects, wish: &Wish<'_>) {
     let code = &wish.definition.code;
     let name = code.to_string();
     objects.insert(
@@ -278,6 +299,51 @@ fn share(objects: &mut Objects, wish: &Wish<'_>) {
             (format!("group:{}", code.readers_group()), "read".to_owned()),
         ]),
     );
+}
+
+/// Members set no modes over FTP, and nothing is copied on the server past the file system's rights: the default access
+/// lists give the rights that new files need.
+fn ftp(objects: &mut Objects, wish: &Wish<'_>) {
+    objects.insert(
+        ObjectId::new(Kind::FtpShare, wish.definition.code.as_str()),
+        Attributes::from([
+            ("enable".to_owned(), "true".to_owned()),
+            ("comment".to_owned(), comment(wish)),
+            ("extraoptions".to_owned(), FTP_LIMITS.to_owned()),
+        ]),
+    );
+}
+
+/// What proftpd does not do in an experiment; MFMT, the time of a file, stays.
+const FTP_LIMITS: &str = "<Limit SITE_CHMOD SITE_CHGRP SITE_SYMLINK SITE_CPFR SITE_CPTO SITE_UTIME MFF>\n  DenyAll\n</Limit>";
+
+/// Everybody on that machine is squashed to nobody, in the group of writers or readers: the file system decides by it.
+fn nfs(objects: &mut Objects, wish: &Wish<'_>, row: &NfsRow) {
+    let code = &wish.definition.code;
+    let (options, checks, group) = match row.access {
+        Access::Read => ("ro", "no_subtree_check", code.readers_group()),
+        Access::Write | Access::Manage => ("rw", "subtree_check", code.writers_group()),
+    };
+    objects.insert(
+        ObjectId::new(Kind::NfsShare, format!("{code}/{}", row.host)),
+        Attributes::from([
+            ("options".to_owned(), options.to_owned()),
+            ("comment".to_owned(), comment(wish)),
+            (
+                "extraoptions".to_owned(),
+                format!(
+                    "{checks},root_squash,all_squash,anonuid={NOBODY},anongid={group},sec=sys,sync"
+                ),
+            ),
+        ]),
+    );
+}
+
+/// The number of `nobody` in Debian.
+const NOBODY: u32 = 65534;
+
+fn smb(objects: &mut Objects, wish: &Wish<'_>) {
+    let name = wish.definition.code.to_string();
     let fixed = [
         ("enable", "true"),
         ("guest", "no"),

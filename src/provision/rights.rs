@@ -18,11 +18,13 @@ pub enum Door {
     Sftp,
     /// rsync over SSH.
     Rsync,
+    /// FTP; in the table where it is asked for, or there.
+    Ftp,
 }
 
 impl Door {
-    /// All doors that are provisioned.
-    pub const ALL: [Self; 3] = [Self::Smb, Self::Sftp, Self::Rsync];
+    /// All doors that people have.
+    pub const ALL: [Self; 4] = [Self::Smb, Self::Sftp, Self::Rsync, Self::Ftp];
 
     /// Its name on a command line.
     pub fn name(self) -> &'static str {
@@ -30,6 +32,7 @@ impl Door {
             Self::Smb => "smb",
             Self::Sftp => "sftp",
             Self::Rsync => "rsync",
+            Self::Ftp => "ftp",
         }
     }
 }
@@ -146,6 +149,9 @@ pub fn rights(basis: &Basis<'_>, only: Option<&str>) -> Rights {
     for account in accounts {
         let reach = FileSystem::of(basis, &account);
         for door in Door::ALL {
+            if door == Door::Ftp && !has_ftp(basis) {
+                continue;
+            }
             let way = way(basis, &account, door);
             for operation in Operation::ALL {
                 let (allowed, reason) = cell(&way, &reach, operation);
@@ -164,11 +170,11 @@ pub fn rights(basis: &Basis<'_>, only: Option<&str>) -> Rights {
         .protocols
         .nfs
         .iter()
-        .map(|row| HostRow {
-            client: row.host.clone(),
-            allowed: false,
-            reason: "NFS is declared, but this version does not open it yet".into(),
-        })
+        .map(|row| row.host.clone())
+        .chain(exports(basis).map(|(client, _)| client.to_owned()))
+        .collect::<BTreeSet<String>>()
+        .into_iter()
+        .map(|client| host(basis, client))
         .collect();
     Rights {
         code,
@@ -176,6 +182,69 @@ pub fn rights(basis: &Basis<'_>, only: Option<&str>) -> Rights {
         cells,
         hosts,
     }
+}
+
+fn has_ftp(basis: &Basis<'_>) -> bool {
+    basis.definition.protocols.ftp || basis.observed.keys().any(|id| id.kind == Kind::FtpShare)
+}
+
+/// The machines to which this experiment is exported now.
+fn exports<'b>(basis: &'b Basis<'_>) -> impl Iterator<Item = (&'b str, &'b Attributes)> {
+    let code = basis.definition.code.as_str();
+    basis
+        .entries
+        .iter()
+        .filter(|(id, _)| id.kind == Kind::NfsShare)
+        .filter_map(move |(id, found)| {
+            let (folder, client) = id.key.split_once('/')?;
+            (folder == code).then_some((client, &found.attributes))
+        })
+}
+
+/// What one machine may do over NFS.
+fn host(basis: &Basis<'_>, client: String) -> HostRow {
+    let shut = |client: String, reason: String| HostRow {
+        client,
+        allowed: false,
+        reason,
+    };
+    let Some((_, row)) = exports(basis).find(|(known, _)| *known == client) else {
+        return shut(client, "declared, but not exported to it".into());
+    };
+    if is_off(row) {
+        return shut(
+            client,
+            "NFS is switched off on the NAS (Services | NFS)".into(),
+        );
+    }
+    let options = row.get("extraoptions").map_or("", String::as_str);
+    let group = options
+        .split(',')
+        .find_map(|option| option.strip_prefix("anongid="))
+        .filter(|_| options.split(',').any(|option| option == "all_squash"));
+    let mut reason = match (row.get("options").map(String::as_str), group) {
+        (Some("rw"), Some(group)) => format!("everybody on it writes as the group {group}"),
+        (_, Some(group)) => format!("everybody on it reads as the group {group}"),
+        (_, None) => "people on it keep the numbers that they say they have".to_owned(),
+    };
+    let frozen = ObjectId::new(Kind::Mounts, basis.definition.code.to_string());
+    let self_mount = basis
+        .observed
+        .get(&frozen)
+        .and_then(|found| found.attributes.get("self"));
+    if self_mount.map(String::as_str) == Some("ro") {
+        reason.push_str("; the experiment is closed: nobody writes");
+    }
+    HostRow {
+        client,
+        allowed: true,
+        reason,
+    }
+}
+
+/// True where the whole service is switched off on the NAS.
+fn is_off(door: &Attributes) -> bool {
+    door.get("service").map(String::as_str) == Some("off")
 }
 
 fn everybody(basis: &Basis<'_>) -> BTreeSet<String> {
@@ -222,12 +291,14 @@ fn way(basis: &Basis<'_>, account: &str, door: Door) -> Way {
         return Way::Shut(format!("there is no account {account}"));
     }
     match door {
-        Door::Smb => smb(
+        Door::Smb => shared(
             basis,
             account,
+            "SMB",
             object(Kind::SmbShare),
             object(Kind::Privileges),
         ),
+        Door::Ftp => ftp(basis, account),
         Door::Sftp | Door::Rsync => ssh(
             basis,
             account,
@@ -238,17 +309,38 @@ fn way(basis: &Basis<'_>, account: &str, door: Door) -> Way {
     }
 }
 
-fn smb(
+/// proftpd lets in those who have a privilege, and nobody where there is none.
+fn ftp(basis: &Basis<'_>, account: &str) -> Way {
+    let code = basis.definition.code.to_string();
+    let object = |kind| {
+        basis
+            .observed
+            .get(&ObjectId::new(kind, &code))
+            .map(|found| &found.attributes)
+    };
+    let privileges = object(Kind::Privileges);
+    if object(Kind::FtpShare).is_some_and(is_off) {
+        return Way::Shut("FTP is switched off on the NAS (Services | FTP)".into());
+    }
+    if privileges.is_none_or(BTreeMap::is_empty) && object(Kind::FtpShare).is_some() {
+        return Way::Shut("the shared folder has no privileges".into());
+    }
+    shared(basis, account, "FTP", object(Kind::FtpShare), privileges)
+}
+
+/// A door that goes by the privileges of the shared folder.
+fn shared(
     basis: &Basis<'_>,
     account: &str,
+    door: &str,
     share: Option<&Attributes>,
     privileges: Option<&Attributes>,
 ) -> Way {
     let Some(share) = share else {
-        return Way::Shut("there is no SMB share".into());
+        return Way::Shut(format!("there is no {door} share"));
     };
     if share.get("enable").map(String::as_str) != Some("true") {
-        return Way::Shut("the SMB share is switched off".into());
+        return Way::Shut(format!("the {door} share is switched off"));
     }
     let empty = Attributes::new();
     let privileges = privileges.unwrap_or(&empty);
@@ -268,7 +360,7 @@ fn smb(
         return Way::Shut("not among the shared folder's privileges".into());
     }
     if share.get("readonly").map(String::as_str) == Some("true") {
-        return Way::Read("the SMB share is read-only".into());
+        return Way::Read(format!("the {door} share is read-only"));
     }
     if best.contains(&"write") || privileges.is_empty() {
         Way::Write

@@ -32,6 +32,8 @@ pub(super) fn modules(kinds: &BTreeSet<Kind>) -> BTreeSet<&'static str> {
             Kind::SharedFolder => &["sharedfolders", "systemd"],
             Kind::Privileges => &["sharedfolders", "systemd", "samba"],
             Kind::SmbShare => &["samba", "avahi"],
+            Kind::FtpShare => &["proftpd"],
+            Kind::NfsShare => &["fstab", "quota", "monit", "collectd", "nfs", "avahi"],
             _ => &[],
         })
         .copied()
@@ -58,6 +60,16 @@ pub(super) fn interruption(
                 }
                 None => "smbd restarts: every open SMB session, of every share, is cut".to_owned(),
             }),
+            "proftpd" => {
+                effects.push("proftpd restarts: every open FTP session is cut".to_owned());
+            }
+            "nfs" => effects.push(
+                "NFS reads its exports again; machines that have mounted one go on".to_owned(),
+            ),
+            "quota" => effects.push(
+                "quotas are switched off and on again on every disk, which takes a while"
+                    .to_owned(),
+            ),
             "octonas" => effects.push(
                 "sshd reads its configuration again; open SFTP and rsync sessions go on".to_owned(),
             ),

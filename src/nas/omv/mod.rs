@@ -7,10 +7,12 @@ mod activate;
 mod bases;
 mod engined;
 mod freeze;
+mod ftp;
 pub mod jails;
 mod model;
 mod mounting;
 mod mounts;
+mod nfs;
 mod observe;
 mod people;
 mod put;
@@ -23,7 +25,7 @@ mod sshd;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 
 use zeroize::Zeroizing;
 
@@ -49,6 +51,8 @@ const KINDS: &[Kind] = &[
     Kind::SharedFolder,
     Kind::Privileges,
     Kind::SmbShare,
+    Kind::FtpShare,
+    Kind::NfsShare,
 ];
 
 /// An OpenMediaVault.
@@ -60,6 +64,8 @@ pub struct Omv {
     snapshot: snapshot::Snapshot,
     /// Experiments whose entry or mounts were put by us.
     touched: Mutex<BTreeSet<String>>,
+    /// Set once OpenMediaVault said that it has no FTP.
+    without_ftp: OnceLock<()>,
 }
 
 /// Which modules wait, and who made them wait.
@@ -99,6 +105,7 @@ impl Omv {
             dirt: Mutex::default(),
             snapshot: snapshot::Snapshot::of_bases(configuration),
             touched: Mutex::default(),
+            without_ftp: OnceLock::new(),
         })
     }
 
@@ -225,6 +232,8 @@ impl Nas for Omv {
             Kind::SharedFolder => put::shared_folder(self, key, attributes),
             Kind::Privileges => put::privileges(self, key, attributes, found),
             Kind::SmbShare => smb::share(self, key, attributes),
+            Kind::FtpShare => ftp::share(self, key, attributes),
+            Kind::NfsShare => nfs::share(self, key, attributes),
             _ => Ok(None),
         })
         .and_then(|reference| {
@@ -245,6 +254,8 @@ impl Nas for Omv {
             Kind::SharedFolder => put::delete_shared_folder(self, key, found),
             Kind::Privileges => put::delete_privileges(self, key, found),
             Kind::SmbShare => smb::delete_share(&self.engined, found),
+            Kind::FtpShare => ftp::delete_share(&self.engined, found),
+            Kind::NfsShare => nfs::delete_share(&self.engined, found),
             _ => Ok(()),
         })
     }

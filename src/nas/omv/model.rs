@@ -113,6 +113,48 @@ pub struct SmbShare {
     pub parameters: BTreeMap<String, Value>,
 }
 
+/// A service that has rows of shared folders: `conf.service.ftp`, `conf.service.nfs`.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct Service<T: DeserializeOwned> {
+    #[serde(default)]
+    pub enable: bool,
+    #[serde(default = "Vec::new", deserialize_with = "list_within")]
+    pub shares: Vec<T>,
+}
+
+impl<T: DeserializeOwned> Service<T> {
+    /// `on` or `off`.
+    pub fn state(&self) -> String {
+        if self.enable { "on" } else { "off" }.to_owned()
+    }
+}
+
+/// `conf.service.ftp.share`.
+#[derive(Debug, Clone, Deserialize)]
+pub struct FtpShare {
+    pub uuid: String,
+    pub sharedfolderref: String,
+    pub enable: bool,
+    #[serde(default)]
+    pub extraoptions: String,
+    #[serde(default)]
+    pub comment: String,
+}
+
+/// `conf.service.nfs.share`.
+#[derive(Debug, Clone, Deserialize)]
+pub struct NfsShare {
+    pub uuid: String,
+    pub sharedfolderref: String,
+    pub mntentref: String,
+    pub client: String,
+    pub options: String,
+    #[serde(default)]
+    pub comment: String,
+    #[serde(default)]
+    pub extraoptions: String,
+}
+
 /// `conf.service.octonas`.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct Configuration {

@@ -1,11 +1,11 @@
-//! One bulk snapshot: five calls, whatever the number of experiments.
+//! One bulk snapshot: seven calls, whatever the number of experiments.
 
 use std::collections::BTreeMap;
 
 use super::Omv;
 use super::model::{GroupRecord, Page, Privilege, absolute, all};
 use super::people::Group;
-use super::{mounts, smb};
+use super::{ftp, mounts, nfs, smb};
 use crate::error::Result;
 use crate::nas::{Account, Observation};
 use crate::object::{Attributes, Found, Kind, ObjectId};
@@ -84,6 +84,8 @@ pub(super) fn observe(omv: &Omv) -> Result<Observation> {
         }
     }
 
+    doors(omv, &mut seen, &names)?;
+
     for source in &sources {
         insert(
             &mut seen,
@@ -112,6 +114,34 @@ pub(super) fn observe(omv: &Omv) -> Result<Observation> {
     }
     seen.pending = omv.pending()?;
     Ok(seen)
+}
+
+/// The doors that few experiments open.
+fn doors(omv: &Omv, seen: &mut Observation, names: &BTreeMap<String, String>) -> Result<()> {
+    match omv.ftp()? {
+        None => {
+            let what_to_do = "install the plugin openmediavault-ftp (System | Plugins)";
+            seen.lacking.insert(Kind::FtpShare, what_to_do.to_owned());
+        }
+        Some(service) => {
+            for share in &service.shares {
+                if let Some(name) = names.get(&share.sharedfolderref) {
+                    let object = ObjectId::new(Kind::FtpShare, name);
+                    let attributes = ftp::attributes(share, &service.state());
+                    insert(seen, object, Some(share.uuid.clone()), attributes);
+                }
+            }
+        }
+    }
+    let service = nfs::service(omv.engined())?;
+    for share in &service.shares {
+        if let Some(name) = names.get(&share.sharedfolderref) {
+            let object = ObjectId::new(Kind::NfsShare, format!("{name}/{}", share.client));
+            let attributes = nfs::attributes(share, &service.state(), &seen.group_ids);
+            insert(seen, object, Some(share.uuid.clone()), attributes);
+        }
+    }
+    Ok(())
 }
 
 fn group_attributes(group: &Group, record: Option<&GroupRecord>) -> Attributes {
