@@ -177,7 +177,14 @@ pub fn look_at(
     }
     // What cannot be there now is not missing; whoever asks for it anew is refused (`accounts::doors`).
     desired.retain(|id, _| !observation.lacking.contains_key(&id.kind));
-    let observed = observe::observe(subject.dir, observation, &desired, memory, enforced)?;
+    let mut known = memory.clone();
+    known
+        .objects
+        .retain(|id, _| !observation.lacking.contains_key(&id.kind));
+    known
+        .intents
+        .retain(|id, _| !observation.lacking.contains_key(&id.kind));
+    let observed = observe::observe(subject.dir, observation, &desired, &known, enforced)?;
     let absent = if enforced {
         accounts::absent(definition, observation)
     } else {
@@ -188,7 +195,7 @@ pub fn look_at(
         mend,
         absent: &absent,
     };
-    let plan = plan::plan(&desired, memory, &observed, &terms);
+    let plan = plan::plan(&desired, &known, &observed, &terms);
     Ok(Look {
         desired,
         observed,

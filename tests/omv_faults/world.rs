@@ -255,6 +255,11 @@ impl World {
         for user in state["users"].as_array_mut().unwrap() {
             user.as_object_mut().unwrap().remove("uid");
         }
+        for row in state["nfsshares"].as_array_mut().unwrap() {
+            let options = row["extraoptions"].as_str().unwrap();
+            let neutral = options.split(',').filter(|o| !o.starts_with("anongid="));
+            row["extraoptions"] = neutral.collect::<Vec<_>>().join(",").into();
+        }
         let mut text = String::new();
         for (key, value) in state.as_object_mut().unwrap() {
             if let Some(rows) = value.as_array_mut() {
