@@ -137,13 +137,12 @@ impl Kind {
 
     /// A shared folder and what refers to it.
     pub fn is_of_a_shared_folder(self) -> bool {
-        matches!(self, Self::SharedFolder | Self::Privileges | Self::SmbShare)
-            || self.is_asked_for()
+        matches!(self, Self::SharedFolder | Self::Privileges) || self.is_door()
     }
 
-    /// A door that is open only where a definition asks for it, and on a NAS that has it.
-    pub fn is_asked_for(self) -> bool {
-        matches!(self, Self::FtpShare | Self::NfsShare)
+    /// A door that a server of its own opens, for a shared folder.
+    pub fn is_door(self) -> bool {
+        matches!(self, Self::SmbShare | Self::FtpShare | Self::NfsShare)
     }
 }
 

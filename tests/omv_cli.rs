@@ -6,6 +6,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::print_stderr,
+    clippy::too_many_lines,
     dead_code,
     reason = "a test makes its own files and processes, and may fail"
 )]

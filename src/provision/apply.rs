@@ -14,7 +14,7 @@ use super::desired::{self, Wish};
 use super::operation::Operation;
 use super::plan::{self, Action, Drift, Memory, Plan, Step, Terms};
 use super::site::{Opened, Site};
-use super::{frame, observe, presence, sweep};
+use super::{frame, observe, presence, stages, sweep};
 use crate::error::{Error, Passwords, Result};
 use crate::experiment::{Definition, Status};
 use crate::layout::Directory;
@@ -86,6 +86,18 @@ pub struct Look {
     pub directories: Vec<Directory>,
     /// What to do.
     pub plan: Plan,
+}
+
+impl Look {
+    /// The kinds of objects that the plan changes on the NAS, and the doors that follow.
+    pub fn kinds(&self) -> BTreeSet<Kind> {
+        let mut kinds = self.plan.kinds();
+        if kinds.contains(&Kind::Privileges) {
+            let follow = |kind: &Kind| stages::BY_PRIVILEGES.contains(kind);
+            kinds.extend(self.desired.keys().map(|id| id.kind).filter(follow));
+        }
+        kinds
+    }
 }
 
 /// What is looked at: an experiment that is open, or one that is not there yet.
@@ -250,7 +262,7 @@ pub fn server(site: &Site) -> ObjectId {
 pub fn preview(site: &Site, opened: &Opened, observation: &Observation) -> Result<Outcome> {
     let look = look(site, opened, observation, false)?;
     let mut outcome = Outcome::of(opened);
-    outcome.interruption = site.nas.interruption(&look.plan.kinds());
+    outcome.interruption = site.nas.interruption(&look.kinds());
     outcome.drift = look.plan.drift;
     outcome.steps = look.plan.steps;
     Ok(outcome)
@@ -307,7 +319,7 @@ pub fn converge(
             outcome.calls = site.nas.counters();
             return Ok(outcome);
         }
-        let interruption = site.nas.interruption(&look.plan.kinds());
+        let interruption = site.nas.interruption(&look.kinds());
         for effect in &interruption.effects {
             site.progress.note(effect);
         }
@@ -338,49 +350,6 @@ fn merge(into: &mut Interruption, more: Interruption) {
     }
 }
 
-/// Groups of kinds that become effective together, in the order of creation.
-const STAGES: [&[Kind]; 2] = [
-    &[Kind::Entry, Kind::Source, Kind::Mounts],
-    &[
-        Kind::SharedFolder,
-        Kind::Privileges,
-        Kind::SmbShare,
-        Kind::FtpShare,
-        Kind::NfsShare,
-    ],
-];
-
-fn stage(kind: Kind) -> Option<usize> {
-    STAGES.iter().position(|kinds| kinds.contains(&kind))
-}
-
-fn activation(stage: usize) -> ObjectId {
-    ObjectId::new(
-        Kind::Activation,
-        if stage == 0 {
-            "mounts and jails"
-        } else {
-            "services"
-        },
-    )
-}
-
-/// A door that few experiments open has an intent of its own: without it, other people's pending changes of that service
-/// are not taken along.
-fn door_activation(kind: Kind) -> ObjectId {
-    ObjectId::new(Kind::Activation, kind.to_string())
-}
-
-/// The doors that become effective with a change of an object of this kind.
-fn doors_with(opened: &Opened, kind: Kind) -> BTreeSet<Kind> {
-    let has = |door: Kind| opened.applied.objects.keys().any(|id| id.kind == door);
-    match kind {
-        Kind::Privileges if has(Kind::FtpShare) => BTreeSet::from([Kind::FtpShare]),
-        kind if kind.is_asked_for() => BTreeSet::from([kind]),
-        _ => BTreeSet::new(),
-    }
-}
-
 fn round(
     site: &Site,
     opened: &mut Opened,
@@ -398,12 +367,12 @@ fn round(
     let mut with_new_groups: Option<Observation> = None;
     for (number, step) in ordered(&look.plan.steps).into_iter().enumerate() {
         process::check_interrupted()?;
-        let next = stage(step.object.kind);
+        let next = stages::of(step.object.kind);
         // Mount what the entry rendered before the mounts themselves are looked after; finish a stage before the next.
         let boundary =
             open_stage.is_some() && (open_stage != next || step.object.kind == Kind::Mounts);
         if boundary && let Some(number) = open_stage.take() {
-            activate(site, opened, number)?;
+            stages::activate(site, opened, number)?;
         }
         // Whoever lost a membership is out before anything else is tried that may fail; and before a group is gone, by
         // whose number a process is known.
@@ -413,14 +382,7 @@ fn round(
         }
         site.progress.step(number + 1, total, &describe(step));
         if let Some(stage) = next.filter(|_| touches(step) && step.object.kind != Kind::Mounts) {
-            opened
-                .applied
-                .intend(&activation(stage), &Attributes::new())?;
-            for door in doors_with(opened, step.object.kind) {
-                opened
-                    .applied
-                    .intend(&door_activation(door), &Attributes::new())?;
-            }
+            stages::intend(opened, stage, step.object.kind)?;
             open_stage = Some(stage);
         }
         // Directories belong to groups that this round made: their numbers are known only now.
@@ -437,7 +399,7 @@ fn round(
         outcome.steps.push(step.clone());
     }
     if let Some(stage) = open_stage {
-        activate(site, opened, stage)?;
+        stages::activate(site, opened, stage)?;
     }
     presence::end_revoked(site, opened)
 }
@@ -546,28 +508,9 @@ fn remember(
     )
 }
 
-fn activate(site: &Site, opened: &mut Opened, stage: usize) -> Result<()> {
-    let intents = &opened.applied.intents;
-    let kinds: BTreeSet<Kind> = STAGES[stage]
-        .iter()
-        .copied()
-        .filter(|kind| !kind.is_asked_for() || intents.contains_key(&door_activation(*kind)))
-        .collect();
-    site.nas.activate(&kinds, &*site.progress)?;
-    fault::point("activated")?;
-    for kind in kinds.into_iter().filter(|kind| kind.is_asked_for()) {
-        opened.applied.forget(&door_activation(kind))?;
-    }
-    opened.applied.forget(&activation(stage))
-}
-
 /// What an earlier run began and a crash cut short. People are out before anything else is tried that may fail.
 fn finish_what_was_begun(site: &Site, opened: &mut Opened) -> Result<()> {
     presence::end_sessions(site, opened)?;
-    for stage in 0..STAGES.len() {
-        if opened.applied.intents.contains_key(&activation(stage)) {
-            activate(site, opened, stage)?;
-        }
-    }
+    stages::finish(site, opened)?;
     presence::end_revoked(site, opened)
 }

@@ -26,5 +26,6 @@ pub mod rights;
 pub mod show;
 pub mod site;
 pub mod source;
+pub mod stages;
 pub mod sweep;
 pub mod synckit;

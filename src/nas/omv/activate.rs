@@ -29,8 +29,8 @@ pub(super) fn modules(kinds: &BTreeSet<Kind>) -> BTreeSet<&'static str> {
         .iter()
         .flat_map(|kind| match kind {
             Kind::Entry | Kind::Source | Kind::Mounts => &["octonas"][..],
-            Kind::SharedFolder => &["sharedfolders", "systemd"],
-            Kind::Privileges => &["sharedfolders", "systemd", "samba"],
+            // The doors that go by privileges come with them: see `provision::stages`.
+            Kind::SharedFolder | Kind::Privileges => &["sharedfolders", "systemd"],
             Kind::SmbShare => &["samba", "avahi"],
             Kind::FtpShare => &["proftpd"],
             Kind::NfsShare => &["fstab", "quota", "monit", "collectd", "nfs", "avahi"],

@@ -23,7 +23,7 @@ use super::{accounts, base, frame, sweep};
 use crate::error::{Error, Result};
 use crate::experiment::{AbsPath, Definition, ExperimentId, Imported};
 use crate::nas::Observation;
-use crate::object::Found;
+use crate::object::{Found, Objects};
 use crate::store;
 use crate::store::applied::Applied;
 use crate::store::definition::METADATA;
@@ -111,7 +111,7 @@ pub fn import(
     });
     site.layout(&definition)?.expand(&definition)?;
     let access = access::compare(site, &definition, &dir, &place, &seen)?;
-    let memory = Memory {
+    let mut memory = Memory {
         objects: place.taken(&seen),
         ..Memory::default()
     };
@@ -121,13 +121,18 @@ pub fn import(
         dry_run: false,
     };
     create::assume(site, &definition, &mut seen, create);
-    let subject = Subject {
-        definition: &definition,
-        path: &place.path,
-        dir: Some(&dir),
-        memory: &memory,
+    let look = |memory: &Memory| {
+        let subject = Subject {
+            definition: &definition,
+            path: &place.path,
+            dir: Some(&dir),
+            memory,
+        };
+        apply::look_at(site, &subject, &seen, false)
     };
-    let look = apply::look_at(site, &subject, &seen, false)?;
+    let desired = look(&memory)?.desired;
+    keep_what_is_managed(&mut memory, &desired);
+    let look = look(&memory)?;
     apply::admissible(&look)?;
     create::accounts_are_there(site, &definition, &seen)?;
     accounts::warn_of_shells(site, &definition, &seen);
@@ -140,7 +145,7 @@ pub fn import(
             code: definition.code.to_string(),
             path: place.path.display().to_string(),
             status: definition.status.to_string(),
-            interruption: site.nas.interruption(&look.plan.kinds()),
+            interruption: site.nas.interruption(&look.kinds()),
             steps: look.plan.steps,
             ..Outcome::default()
         },
@@ -166,6 +171,17 @@ pub fn import(
     operation.end_failed(frame::seal(&opened))?;
     told.outcome = create::settle(site, &mut opened, create, before, &operation)?;
     Ok(told)
+}
+
+/// Of a share that is taken over, what the definition does not speak of stays an admin's own business.
+fn keep_what_is_managed(memory: &mut Memory, desired: &Objects) {
+    for (id, found) in &mut memory.objects {
+        if let Some(wanted) = desired.get(id) {
+            found
+                .attributes
+                .retain(|name, _| wanted.contains_key(name) || name.contains(':'));
+        }
+    }
 }
 
 /// The id that the definition gives; or the one under which this import was begun and cut short before anything else was
