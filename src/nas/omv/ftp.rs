@@ -11,26 +11,19 @@ use super::put::{Stored, folder_named};
 use crate::error::{Error, Result};
 use crate::object::{Attributes, Found, Reference};
 
-impl Omv {
-    /// The service and its shares; `None` where the plugin is not installed. That is asked once: engined writes a line
-    /// into the system's log each time that it is asked for what it does not have.
-    pub(super) fn ftp(&self) -> Result<Option<Service<FtpShare>>> {
-        if self.without_ftp.get().is_some() {
-            return Ok(None);
-        }
-        match service(self.engined()) {
-            Ok(service) => Ok(Some(service)),
-            Err(e) if is_missing(&e) => {
-                self.without_ftp.get_or_init(|| ());
-                Ok(None)
-            }
-            Err(e) => Err(e),
-        }
+/// The service and its shares; `None` where the plugin is not installed.
+pub(super) fn service(engined: &Engined) -> Result<Option<Service<FtpShare>>> {
+    match engined.read("Config", "get", json!({"id": "conf.service.ftp"})) {
+        Ok(service) => Ok(Some(service)),
+        Err(e) if is_missing(&e) => Ok(None),
+        Err(e) => Err(e),
     }
 }
 
-fn service(engined: &Engined) -> Result<Service<FtpShare>> {
-    engined.read("Config", "get", json!({"id": "conf.service.ftp"}))
+fn shares(engined: &Engined) -> Result<Vec<FtpShare>> {
+    Ok(service(engined)?
+        .map(|service| service.shares)
+        .unwrap_or_default())
 }
 
 /// True for what engined says of a data model that no package brought.
@@ -58,8 +51,7 @@ pub(super) fn attributes(share: &FtpShare, service: &str) -> Attributes {
 pub(super) fn share(omv: &Omv, folder: &str, attributes: &Attributes) -> Result<Reference> {
     let engined = omv.engined();
     let folder = folder_named(omv.shared_folders()?, folder)?;
-    let before = service(engined)?
-        .shares
+    let before = shares(engined)?
         .into_iter()
         .find(|share| share.sharedfolderref == folder.uuid);
     let text = |name: &str| attributes.get(name).map_or("", String::as_str);
@@ -74,20 +66,18 @@ pub(super) fn share(omv: &Omv, folder: &str, attributes: &Attributes) -> Result<
             "comment": text("comment"),
         }),
     )?;
+    omv.snapshot.forget_doors();
     Ok(Some(stored.uuid))
 }
 
 /// Takes the FTP share away. With the plugin, its shares are gone too.
-pub(super) fn delete_share(engined: &Engined, found: &Found) -> Result<()> {
+pub(super) fn delete_share(omv: &Omv, found: &Found) -> Result<()> {
+    let engined = omv.engined();
     let Some(uuid) = &found.reference else {
         return Ok(());
     };
-    let shares = match service(engined) {
-        Ok(service) => service.shares,
-        Err(e) if is_missing(&e) => return Ok(()),
-        Err(e) => return Err(e),
-    };
-    if shares.iter().any(|share| share.uuid == *uuid) {
+    omv.snapshot.forget_doors();
+    if shares(engined)?.iter().any(|share| share.uuid == *uuid) {
         engined.change::<IgnoredAny>("FTP", "deleteShare", json!({"uuid": uuid}))?;
     }
     Ok(())

@@ -25,7 +25,7 @@ mod sshd;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::{Mutex, OnceLock};
+use std::sync::Mutex;
 
 use zeroize::Zeroizing;
 
@@ -64,8 +64,6 @@ pub struct Omv {
     snapshot: snapshot::Snapshot,
     /// Experiments whose entry or mounts were put by us.
     touched: Mutex<BTreeSet<String>>,
-    /// Set once OpenMediaVault said that it has no FTP.
-    without_ftp: OnceLock<()>,
 }
 
 /// Which modules wait, and who made them wait.
@@ -105,7 +103,6 @@ impl Omv {
             dirt: Mutex::default(),
             snapshot: snapshot::Snapshot::of_bases(configuration),
             touched: Mutex::default(),
-            without_ftp: OnceLock::new(),
         })
     }
 
@@ -254,8 +251,8 @@ impl Nas for Omv {
             Kind::SharedFolder => put::delete_shared_folder(self, key, found),
             Kind::Privileges => put::delete_privileges(self, key, found),
             Kind::SmbShare => smb::delete_share(&self.engined, found),
-            Kind::FtpShare => ftp::delete_share(&self.engined, found),
-            Kind::NfsShare => nfs::delete_share(&self.engined, found),
+            Kind::FtpShare => ftp::delete_share(self, found),
+            Kind::NfsShare => nfs::delete_share(self, found),
             _ => Ok(()),
         })
     }

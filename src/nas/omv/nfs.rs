@@ -98,14 +98,17 @@ pub(super) fn share(omv: &Omv, key: &str, attributes: &Attributes) -> Result<Ref
             "comment": text("comment"),
         }),
     )?;
+    omv.snapshot.forget_doors();
     Ok(Some(stored.uuid))
 }
 
 /// Takes the row away.
-pub(super) fn delete_share(engined: &Engined, found: &Found) -> Result<()> {
+pub(super) fn delete_share(omv: &Omv, found: &Found) -> Result<()> {
+    let engined = omv.engined();
     let Some(uuid) = &found.reference else {
         return Ok(());
     };
+    omv.snapshot.forget_doors();
     if service(engined)?
         .shares
         .iter()

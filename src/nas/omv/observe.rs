@@ -1,4 +1,5 @@
-//! One bulk snapshot: seven calls, whatever the number of experiments.
+//! One bulk snapshot: five calls, whatever the number of experiments, and two for
+//! the doors that few of them open.
 
 use std::collections::BTreeMap;
 
@@ -118,7 +119,8 @@ pub(super) fn observe(omv: &Omv) -> Result<Observation> {
 
 /// The doors that few experiments open.
 fn doors(omv: &Omv, seen: &mut Observation, names: &BTreeMap<String, String>) -> Result<()> {
-    match omv.ftp()? {
+    let all = omv.doors()?;
+    match all.ftp {
         None => {
             let what_to_do = "install the plugin openmediavault-ftp (System | Plugins)";
             seen.lacking.insert(Kind::FtpShare, what_to_do.to_owned());
@@ -133,7 +135,7 @@ fn doors(omv: &Omv, seen: &mut Observation, names: &BTreeMap<String, String>) ->
             }
         }
     }
-    let service = nfs::service(omv.engined())?;
+    let service = all.nfs;
     for share in &service.shares {
         if let Some(name) = names.get(&share.sharedfolderref) {
             let object = ObjectId::new(Kind::NfsShare, format!("{name}/{}", share.client));
