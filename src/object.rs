@@ -44,6 +44,10 @@ pub enum Kind {
     /// A machine that may mount a shared folder over NFS. Key: `<shared folder>/<client>`. Attributes: `options` = `ro|rw`,
     /// `comment`, `extraoptions` (as in exports(5), but the group of `anongid` by name); observed also `service`.
     NfsShare,
+    /// A module of the rsync daemon. Key: name of the shared folder, which is the module's. Attributes: `enable`, `comment`,
+    /// `uid`, `gid`, `readonly`, `list`, `usechroot`, `authusers`, `extraoptions`, `user:<account>` = `yes` (it has a
+    /// password there, in the clear); observed also `service`.
+    RsyncModule,
     /// The end of an account's open sessions. Key: the account. It is intended before a membership is taken away and
     /// forgotten when no session is left, so that a crash in between leaves nobody inside.
     Revocation,
@@ -68,6 +72,7 @@ impl fmt::Display for Kind {
             Self::SmbShare => "SMB share",
             Self::FtpShare => "FTP share",
             Self::NfsShare => "NFS share",
+            Self::RsyncModule => "rsync module",
             Self::Revocation => "end of sessions of",
             Self::Activation => "activation of",
             Self::Server => "NAS",
@@ -142,7 +147,10 @@ impl Kind {
 
     /// A door that a server of its own opens, for a shared folder.
     pub fn is_door(self) -> bool {
-        matches!(self, Self::SmbShare | Self::FtpShare | Self::NfsShare)
+        matches!(
+            self,
+            Self::SmbShare | Self::FtpShare | Self::NfsShare | Self::RsyncModule
+        )
     }
 }
 

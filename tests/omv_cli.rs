@@ -573,3 +573,75 @@ fn ftp_and_nfs_open_where_they_are_asked_for() {
         );
     });
 }
+
+#[test]
+fn the_rsync_daemon_lets_members_read_with_passwords_of_their_own() {
+    let name = "the_rsync_daemon_lets_members_read_with_passwords_of_their_own";
+    in_namespace(name, || {
+        let (double, configuration) = unit();
+        let opened = DEFINITION.replace("rsync: true }", "rsync: true, rsyncd: true }");
+        let file = write(&double, "lake.yaml", &opened);
+        let told = done(&configuration, &["experiment", "create", "-f", &file]);
+        let passwords = |told: &str| -> Vec<String> {
+            told.lines()
+                .filter(|line| line.contains("at the rsync daemon, module lake: "))
+                .map(|line| {
+                    assert!(line.contains("the NAS keeps it in the clear"), "{line}");
+                    let (_, password) = line.split_once("module lake: ").unwrap();
+                    password.split(' ').next().unwrap().to_owned()
+                })
+                .collect()
+        };
+        let first = passwords(&told);
+        assert_eq!(first.len(), 3, "{told}");
+        let users = |double: &Double| -> Vec<(String, String)> {
+            let state = double.state();
+            let users = state["rsyncmodules"][0]["users"]["user"]
+                .as_array()
+                .unwrap();
+            let text = |user: &Value, key: &str| user[key].as_str().unwrap().to_owned();
+            users
+                .iter()
+                .map(|user| (text(user, "name"), text(user, "password")))
+                .collect()
+        };
+        let kept = users(&double);
+        assert_eq!(
+            kept.iter()
+                .map(|(_, password)| password.clone())
+                .collect::<Vec<_>>(),
+            first
+        );
+        assert!(first.iter().all(|password| password.len() >= 20));
+        let module = double.state()["rsyncmodules"][0].clone();
+        assert_eq!(
+            (&module["readonly"], &module["list"], &module["authusers"]),
+            (&json!(true), &json!(false), &json!(true))
+        );
+        let record =
+            std::fs::read_to_string(double.base().join("lake/metadata/applied.jsonl")).unwrap();
+        assert!(
+            first.iter().all(|password| !record.contains(password)),
+            "no password in our record"
+        );
+        done(&configuration, &["experiment", "check", "lake"]);
+        assert_eq!(allowed(&configuration, "ada", "rsyncd"), ["list", "read"]);
+        assert_eq!(allowed(&configuration, "cid", "rsyncd"), ["list", "read"]);
+
+        // Somebody leaves: the others keep their passwords, and nothing new is shown.
+        let fewer = opened.replace("account: bob, access: write", "orcid: 0000-0002-1825-0097");
+        let file = write(&double, "fewer.yaml", &fewer);
+        let told = done(&configuration, &["experiment", "edit", "-f", &file]);
+        assert_eq!(passwords(&told), [""; 0]);
+        assert_eq!(users(&double), [kept[0].clone(), kept[2].clone()]);
+
+        // By hand: named, and mended when asked.
+        double.edit(|state| state["rsyncmodules"][0]["readonly"] = json!(false));
+        let (exit, out, _) = octonas(&configuration, &["experiment", "check", "lake"]);
+        assert!(exit == 3 && out.contains("lets members write"), "{out}");
+        done(&configuration, &["experiment", "apply", "lake", "--mend"]);
+        assert_eq!(double.state()["rsyncmodules"][0]["readonly"], true);
+        done(&configuration, &["experiment", "remove", "lake"]);
+        assert_eq!(double.state()["rsyncmodules"], json!([]));
+    });
+}

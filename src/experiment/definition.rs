@@ -260,6 +260,9 @@ pub struct Protocols {
     pub rsync: bool,
     /// FTP. Default: closed.
     pub ftp: bool,
+    /// The rsync daemon, for reading only. Default: closed.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub rsyncd: bool,
     /// Machines that may mount it over NFS.
     pub nfs: Vec<NfsRow>,
     /// Keys of a later program.
@@ -274,6 +277,7 @@ impl Default for Protocols {
             sftp: true,
             rsync: true,
             ftp: false,
+            rsyncd: false,
             nfs: Vec::new(),
             unknown: Unknown::new(),
         }

@@ -418,6 +418,7 @@ fn protocols(mut f: Fields) -> Protocols {
         sftp: f.flag("sftp", default.sftp),
         rsync: f.flag("rsync", default.rsync),
         ftp: f.flag("ftp", default.ftp),
+        rsyncd: f.flag("rsyncd", default.rsyncd),
         nfs: f.mappings("nfs", nfs_row),
         unknown: f.close(),
     }

@@ -26,7 +26,7 @@ const SIZE_LIMIT: u64 = 256 << 20;
 /// How long the first to open it waits for another first.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-const KINDS: [Kind; 9] = [
+const KINDS: [Kind; 10] = [
     Kind::Group,
     Kind::Directory,
     Kind::Entry,
@@ -36,6 +36,7 @@ const KINDS: [Kind; 9] = [
     Kind::SmbShare,
     Kind::FtpShare,
     Kind::NfsShare,
+    Kind::RsyncModule,
 ];
 
 /// One line of the file.
@@ -329,10 +330,9 @@ impl Nas for Local {
             (lines, known.and_then(|known| known.reference.clone()))
         })?;
         let reference = match (known, object.kind) {
-            (
-                None,
-                Kind::SharedFolder | Kind::SmbShare | Kind::FtpShare | Kind::NfsShare | Kind::Entry,
-            ) => Some(uuid::Uuid::new_v4().to_string()),
+            (None, kind) if kind.is_door() || matches!(kind, Kind::SharedFolder | Kind::Entry) => {
+                Some(uuid::Uuid::new_v4().to_string())
+            }
             (reference, _) => reference,
         };
         lines.push(Line::Put {

@@ -143,6 +143,12 @@ pub trait Nas {
         email: Option<&str>,
     ) -> Result<Option<Zeroizing<String>>>;
 
+    /// Passwords of doors that were made since this was asked last: for whom → password. They are kept in the clear by the
+    /// NAS, and shown by us once.
+    fn fresh_passwords(&self) -> Vec<(String, Zeroizing<String>)> {
+        Vec::new()
+    }
+
     /// The sessions of these accounts that can reach `experiment` (absolute path).
     fn sessions(&self, accounts: &BTreeSet<String>, experiment: &Path) -> Result<Vec<Session>>;
 

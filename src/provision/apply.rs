@@ -317,6 +317,7 @@ pub fn converge(
             outcome.status = opened.definition.status.to_string();
             outcome.digest.clone_from(&opened.digest);
             outcome.calls = site.nas.counters();
+            outcome.passwords.extend(site.nas.fresh_passwords());
             return Ok(outcome);
         }
         let interruption = site.nas.interruption(&look.kinds());
@@ -415,7 +416,7 @@ fn touches(step: &Step) -> bool {
 fn ordered(steps: &[Step]) -> Vec<&Step> {
     let rank = |step: &Step| match (step.action == Action::Delete, step.object.kind) {
         (false, _) => 0,
-        (true, Kind::SmbShare | Kind::FtpShare | Kind::NfsShare) => 1,
+        (true, kind) if kind.is_door() => 1,
         (true, Kind::Privileges) => 2,
         (true, Kind::Source) => 3,
         (true, Kind::Entry) => 4,

@@ -236,9 +236,12 @@ pub(super) fn settle(
     // Passwords exist nowhere else: they are shown even when what follows fails.
     let mut outcome = match operation.end(made, detail) {
         Ok(outcome) => outcome,
-        Err(error) => return Err(error.passwords(passwords)),
+        Err(error) => {
+            passwords.extend(site.nas.fresh_passwords());
+            return Err(error.passwords(passwords));
+        }
     };
-    outcome.passwords = passwords;
+    outcome.passwords.append(passwords);
     site.note(opened);
     documents::follow(site, opened);
     Ok(outcome)

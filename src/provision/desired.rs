@@ -83,7 +83,7 @@ pub fn desired(wish: &Wish<'_>) -> Objects {
     directories(&mut objects, wish);
     if definition.status != Status::Draft && !wish.sealed {
         entry(&mut objects, wish, &members);
-        doors(&mut objects, wish);
+        doors(&mut objects, wish, &members);
         sources(&mut objects, wish);
     }
     objects.retain(|id, _| wish.kinds.contains(&id.kind));
@@ -263,9 +263,9 @@ fn entry(objects: &mut Objects, wish: &Wish<'_>, members: &BTreeMap<String, Righ
 }
 
 /// The shared folder, and the doors that need one.
-fn doors(objects: &mut Objects, wish: &Wish<'_>) {
+fn doors(objects: &mut Objects, wish: &Wish<'_>, members: &BTreeMap<String, Right>) {
     let protocols = &wish.definition.protocols;
-    if protocols.smb || protocols.ftp || !protocols.nfs.is_empty() {
+    if protocols.smb || protocols.ftp || protocols.rsyncd || !protocols.nfs.is_empty() {
         shared_folder(objects, wish);
     }
     if protocols.smb {
@@ -277,6 +277,37 @@ fn doors(objects: &mut Objects, wish: &Wish<'_>) {
     for row in &protocols.nfs {
         nfs(objects, wish, row);
     }
+    if protocols.rsyncd {
+        rsyncd(objects, wish, members);
+    }
+}
+
+/// Every transfer runs as the person, with all their groups: the file system decides. Nobody writes.
+fn rsyncd(objects: &mut Objects, wish: &Wish<'_>, members: &BTreeMap<String, Right>) {
+    let fixed = [
+        ("enable", "true"),
+        ("uid", "%RSYNC_USER_NAME%"),
+        ("gid", "*"),
+        ("readonly", "true"),
+        ("writeonly", "false"),
+        ("list", "false"),
+        ("usechroot", "true"),
+        ("authusers", "true"),
+        (
+            "extraoptions",
+            "refuse options = acls xattrs copy-devices write-devices fake-super delete",
+        ),
+    ];
+    let mut attributes: Attributes = fixed
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+    attributes.insert("comment".to_owned(), comment(wish));
+    for account in members.keys() {
+        attributes.insert(format!("user:{account}"), "yes".to_owned());
+    }
+    let module = ObjectId::new(Kind::RsyncModule, wish.definition.code.as_str());
+    objects.insert(module, attributes);
 }
 
 fn shared_folder(objects: &mut Objects, wish: &Wish<'_>) {

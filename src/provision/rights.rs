@@ -24,11 +24,13 @@ pub enum Door {
     Rsync,
     /// FTP; in the table where it is asked for, or there.
     Ftp,
+    /// The rsync daemon; in the table where it is asked for, or there.
+    Rsyncd,
 }
 
 impl Door {
     /// All doors that people have.
-    pub const ALL: [Self; 4] = [Self::Smb, Self::Sftp, Self::Rsync, Self::Ftp];
+    pub const ALL: [Self; 5] = [Self::Smb, Self::Sftp, Self::Rsync, Self::Ftp, Self::Rsyncd];
 
     /// Its name on a command line.
     pub fn name(self) -> &'static str {
@@ -37,6 +39,7 @@ impl Door {
             Self::Sftp => "sftp",
             Self::Rsync => "rsync",
             Self::Ftp => "ftp",
+            Self::Rsyncd => "rsyncd",
         }
     }
 }
@@ -142,7 +145,7 @@ pub fn rights(basis: &Basis<'_>, only: Option<&str>) -> Rights {
     for account in accounts {
         let reach = FileSystem::of(basis, &account);
         for door in Door::ALL {
-            if door == Door::Ftp && !has_ftp(basis) {
+            if !is_shown(basis, door) {
                 continue;
             }
             let way = way(basis, &account, door);
@@ -167,8 +170,15 @@ pub fn rights(basis: &Basis<'_>, only: Option<&str>) -> Rights {
     }
 }
 
-fn has_ftp(basis: &Basis<'_>) -> bool {
-    basis.definition.protocols.ftp || basis.observed.keys().any(|id| id.kind == Kind::FtpShare)
+/// Doors that few experiments have are in the table of those alone.
+fn is_shown(basis: &Basis<'_>, door: Door) -> bool {
+    let protocols = &basis.definition.protocols;
+    let (asked, kind) = match door {
+        Door::Ftp => (protocols.ftp, Kind::FtpShare),
+        Door::Rsyncd => (protocols.rsyncd, Kind::RsyncModule),
+        Door::Smb | Door::Sftp | Door::Rsync => return true,
+    };
+    asked || basis.observed.keys().any(|id| id.kind == kind)
 }
 
 /// True where the whole service is switched off on the NAS.
@@ -228,6 +238,7 @@ fn way(basis: &Basis<'_>, account: &str, door: Door) -> Way {
             object(Kind::Privileges),
         ),
         Door::Ftp => ftp(basis, account),
+        Door::Rsyncd => rsyncd(object(Kind::RsyncModule), account),
         Door::Sftp | Door::Rsync => ssh(
             basis,
             account,
@@ -255,6 +266,28 @@ fn ftp(basis: &Basis<'_>, account: &str) -> Way {
         return Way::Shut("the shared folder has no privileges".into());
     }
     shared(basis, account, "FTP", object(Kind::FtpShare), privileges)
+}
+
+/// The daemon lets in those who have a password there, to read.
+fn rsyncd(module: Option<&Attributes>, account: &str) -> Way {
+    let Some(module) = module else {
+        return Way::Shut("there is no rsync module".into());
+    };
+    let is = |name: &str, value: &str| module.get(name).map(String::as_str) == Some(value);
+    if is_off(module) {
+        return Way::Shut("the rsync daemon is switched off on the NAS (Services | Rsync)".into());
+    }
+    if !is("enable", "true") {
+        return Way::Shut("the rsync module is switched off".into());
+    }
+    if is("authusers", "true") && !is(&format!("user:{account}"), "yes") {
+        return Way::Shut("no password for the rsync daemon".into());
+    }
+    if is("readonly", "true") {
+        Way::Read("the rsync module is read-only".into())
+    } else {
+        Way::Write
+    }
 }
 
 /// A door that goes by the privileges of the shared folder.

@@ -17,6 +17,7 @@ const STAGES: [&[Kind]; 2] = [
         Kind::SmbShare,
         Kind::FtpShare,
         Kind::NfsShare,
+        Kind::RsyncModule,
     ],
 ];
 

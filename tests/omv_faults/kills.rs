@@ -287,7 +287,7 @@ fn import_of_a_shared_folder() {
 fn with_more_doors() -> String {
     lake(PEOPLE, true).replace(
         "rsync: true }",
-        "rsync: true, ftp: true, nfs: [{ host: 10.1.2.0/24, access: read }, { host: calc.example.org, access: write }] }",
+        "rsync: true, ftp: true, rsyncd: true, nfs: [{ host: 10.1.2.0/24, access: read }, { host: calc.example.org, access: write }] }",
     )
 }
 

@@ -47,11 +47,14 @@ fn text(outcome: &Outcome, dry_run: bool) -> String {
         }
     }
     out.push_str(&drifts(&outcome.drift));
-    for (account, password) in outcome.passwords.reveal() {
-        let _ = writeln!(
-            out,
-            "initial password of {account}: {password}   (shown once; it is kept nowhere)"
-        );
+    for (whose, password) in outcome.passwords.reveal() {
+        // No account has a blank in its name: that is a door's own password.
+        let line = if whose.contains(' ') {
+            format!("password of {whose}: {password}   (shown once; the NAS keeps it in the clear)")
+        } else {
+            format!("initial password of {whose}: {password}   (shown once; it is kept nowhere)")
+        };
+        let _ = writeln!(out, "{line}");
     }
     out
 }

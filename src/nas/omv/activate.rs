@@ -33,6 +33,7 @@ pub(super) fn modules(kinds: &BTreeSet<Kind>) -> BTreeSet<&'static str> {
             Kind::SharedFolder | Kind::Privileges => &["sharedfolders", "systemd"],
             Kind::SmbShare => &["samba", "avahi"],
             Kind::FtpShare => &["proftpd"],
+            Kind::RsyncModule => &["rsyncd"],
             Kind::NfsShare => &["fstab", "quota", "monit", "collectd", "nfs", "avahi"],
             _ => &[],
         })
@@ -63,6 +64,10 @@ pub(super) fn interruption(
             "proftpd" => {
                 effects.push("proftpd restarts: every open FTP session is cut".to_owned());
             }
+            "rsyncd" => effects.push(
+                "the rsync daemon restarts: transfers through it are cut, those over SSH go on"
+                    .to_owned(),
+            ),
             "nfs" => effects.push(
                 "NFS reads its exports again; machines that have mounted one go on".to_owned(),
             ),

@@ -287,7 +287,9 @@ pub fn located<'m>(mounts: &'m [MountPoint], path: &Path) -> Option<(&'m MountPo
 /// OpenMediaVault wraps every list in an object with one member (`{"privilege":[…]}`); an empty one may come as an
 /// empty list, an empty text, or nothing. Rows that are not understood are an error: lists are replaced as a whole,
 /// so that a row which was skipped would be lost.
-fn list_within<'de, D: Deserializer<'de>, T: DeserializeOwned>(d: D) -> Result<Vec<T>, D::Error> {
+pub(super) fn list_within<'de, D: Deserializer<'de>, T: DeserializeOwned>(
+    d: D,
+) -> Result<Vec<T>, D::Error> {
     use serde::de::Error as _;
     let lists = match Value::deserialize(d)? {
         Value::Object(lists) => lists,

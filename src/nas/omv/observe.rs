@@ -1,4 +1,4 @@
-//! One bulk snapshot: five calls, whatever the number of experiments, and two for
+//! One bulk snapshot: five calls, whatever the number of experiments, and three for
 //! the doors that few of them open.
 
 use std::collections::BTreeMap;
@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::Omv;
 use super::model::{GroupRecord, Page, Privilege, absolute, all};
 use super::people::Group;
-use super::{ftp, mounts, nfs, smb};
+use super::{ftp, mounts, nfs, rsyncd, smb};
 use crate::error::Result;
 use crate::nas::{Account, Observation};
 use crate::object::{Attributes, Found, Kind, ObjectId};
@@ -142,6 +142,13 @@ fn doors(omv: &Omv, seen: &mut Observation, names: &BTreeMap<String, String>) ->
             let attributes = nfs::attributes(share, &service.state(), &seen.group_ids);
             insert(seen, object, Some(share.uuid.clone()), attributes);
         }
+    }
+    for module in &all.rsyncd.modules {
+        // A module that bears the name of another folder is in the way of that folder's own.
+        let object = ObjectId::new(Kind::RsyncModule, &module.name);
+        let folder = names.get(&module.sharedfolderref).map(String::as_str);
+        let attributes = rsyncd::attributes(module, all.rsyncd.enable, folder);
+        insert(seen, object, Some(module.uuid.clone()), attributes);
     }
     Ok(())
 }

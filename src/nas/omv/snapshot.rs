@@ -8,6 +8,7 @@ use super::Omv;
 use super::model::{
     BaseRecord, Configuration, Entry, FtpShare, MountPoint, NfsShare, Service, SharedFolder,
 };
+use super::rsyncd::{self, Rsyncd};
 use super::sources::Source;
 use super::{ftp, nfs, put};
 use crate::error::Result;
@@ -32,6 +33,8 @@ pub(super) struct Doors {
     pub ftp: Option<Service<FtpShare>>,
     /// NFS.
     pub nfs: Service<NfsShare>,
+    /// The rsync daemon.
+    pub rsyncd: Rsyncd,
 }
 
 /// What is kept in `place`, or what `read` gives.
@@ -101,12 +104,13 @@ impl Omv {
         self.shared_folders()
     }
 
-    /// FTP and NFS.
+    /// FTP, NFS and the rsync daemon.
     pub(super) fn doors(&self) -> Result<Doors> {
         known(&self.snapshot.doors, || {
             Ok(Doors {
                 ftp: ftp::service(self.engined())?,
                 nfs: nfs::service(self.engined())?,
+                rsyncd: rsyncd::service(self.engined())?,
             })
         })
     }

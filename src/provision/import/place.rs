@@ -148,7 +148,27 @@ impl Place {
             )
             .hint(what));
         }
-        Ok(())
+        self.refuse_other_modules(seen)
+    }
+
+    /// Refuses a module of the rsync daemon that shows this folder under another name: nobody would look after it.
+    fn refuse_other_modules(&self, seen: &Observation) -> Result<()> {
+        let other = seen.objects.iter().find(|(id, found)| {
+            id.kind == Kind::RsyncModule
+                && found.attributes.get("folder").map(String::as_str) == Some(self.code.as_str())
+        });
+        match other {
+            None => Ok(()),
+            Some((id, _)) => Err(Error::new(
+                "import.shared",
+                format!(
+                    "{} cannot be imported: the rsync daemon shows it as the module {}",
+                    self.path.display(),
+                    id.key
+                ),
+            )
+            .hint("delete that module in Services | Rsync | Server | Modules; `protocols: { rsyncd: true }` makes another")),
+        }
     }
 
     /// The shared folder and its doors, as they are: from now on they are ours, and what differs from the definition is a
@@ -162,6 +182,8 @@ impl Place {
             .iter()
             .filter(|(id, _)| id.kind.is_of_a_shared_folder())
             .filter(|(id, _)| id.shared_folder() == self.code.as_str())
+            // A module of the rsync daemon may bear this name and be of another folder.
+            .filter(|(_, found)| !found.attributes.contains_key("folder"))
             .map(|(id, found)| (id.clone(), found.clone()))
             .collect()
     }
