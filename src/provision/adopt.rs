@@ -7,6 +7,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::apply::{self, Outcome, Subject};
+use super::documents;
 use super::operation::Operation;
 use super::plan::Memory;
 use super::site::{self, OpenBase, Opened, Site};
@@ -116,6 +117,7 @@ pub fn adopt(site: &Site, dir: &Path, options: &Options) -> Result<Adoption> {
         ]
     })?;
     site.note(&opened);
+    documents::follow(site, &opened);
     // The last line of all: while it stands, the adoption is not finished.
     opened.metadata.remove_file(BEFORE)?;
     Ok(Adoption { map, outcome })
