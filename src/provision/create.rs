@@ -135,7 +135,7 @@ fn assume(site: &Site, definition: &Definition, observation: &mut Observation, o
     }
     let names: Vec<String> = accounts::missing(definition, observation, site.today.get())
         .into_iter()
-        .filter_map(|person| Some(person.account.as_ref()?.to_string()))
+        .map(|holder| holder.account.to_string())
         .collect();
     for name in names {
         let account = Account {

@@ -10,6 +10,9 @@ pub fn missing(id: &ObjectId) -> String {
         Kind::Entry => "the next deployment takes the mounts and jails of this experiment away: no SFTP, no rsync, and symbolic links are followed again".into(),
         Kind::Source => "this machine cannot deliver its data".into(),
         Kind::Mounts => "nothing stops symbolic links, and SFTP and rsync over SSH show nothing".into(),
+        Kind::SharedFolder | Kind::SmbShare if id.key.contains('_') => {
+            "this machine cannot deliver its data over SMB".into()
+        }
         Kind::SharedFolder | Kind::SmbShare => "nobody reaches the experiment over SMB".into(),
         Kind::Privileges => "OpenMediaVault's own list lets everybody try; the file system still refuses strangers".into(),
         Kind::Contents | Kind::Revocation | Kind::Activation | Kind::Server => String::new(),
