@@ -78,8 +78,9 @@ pub fn adopt(site: &Site, dir: &Path, options: &Options) -> Result<Adoption> {
     let served_here = site.served_here(&opened);
     if before.is_none() && served_here.is_ok() && opened.definition.status != Status::Removed {
         if !options.dry_run {
-            // The list does not know yet where it could not be written when the adoption ended.
+            // What could not be written when the adoption ended: the list, the documents.
             site.note(&opened);
+            documents::follow(site, &opened);
         }
         return Err(Error::new(
             "experiment.exists",
