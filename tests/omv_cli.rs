@@ -215,6 +215,8 @@ fn a_machine_without_ssh_gets_a_share_of_its_own() {
         let list = done(&configuration, &["source", "list", "lake"]);
         assert!(list.contains("share lake_plc, as plcgw"), "{list}");
 
+        // It delivered something.
+        std::fs::write(landing.join("data/late.csv"), "t;v\n").unwrap();
         // It learns SSH: the share goes, its landing stays.
         let shown = done(
             &configuration,
@@ -232,5 +234,17 @@ fn a_machine_without_ssh_gets_a_share_of_its_own() {
             assert!(!lists(below).contains(&format!("user:{uid}:")), "{below}");
         }
         done(&configuration, &["experiment", "check", "lake"]);
+
+        // It leaves altogether: what it delivered stays, and is no surprise to anybody.
+        std::fs::write(double.base().join("lake/plc/x.csv"), "t;v\n").unwrap();
+        std::fs::write(&file, DEFINITION).unwrap();
+        done(&configuration, &["experiment", "edit", "-f", &path]);
+        assert!(landing.join("data/late.csv").is_file());
+        assert!(double.base().join("lake/plc/x.csv").is_file());
+        done(&configuration, &["experiment", "check", "lake"]);
+        let found = landing.join("../../nobody-knows");
+        std::fs::create_dir(found).unwrap();
+        let (code, out, _) = octonas(&configuration, &["experiment", "check", "lake"]);
+        assert_eq!(code, 3, "{out}");
     });
 }

@@ -204,7 +204,12 @@ fn is_linked(found: &walk::Found) -> bool {
     found.metadata.kind == FileKind::File && found.metadata.links > 1
 }
 
-/// The frame holds the layout and nothing else.
+/// A directory that stayed, because it was not empty, when nothing asked for it any more.
+pub fn left(path: &str) -> ObjectId {
+    ObjectId::new(Kind::Contents, path)
+}
+
+/// The frame holds the layout and nothing else, but for what was left of an earlier one.
 fn strangers_in_frame(opened: &Opened, look: &Look, findings: &mut Vec<Finding>) -> Result<()> {
     let frames = look
         .desired
@@ -233,9 +238,9 @@ fn strangers_in_frame(opened: &Opened, look: &Look, findings: &mut Vec<Finding>)
             } else {
                 format!("{}/{name}", frame.key)
             };
-            if !look
-                .desired
-                .contains_key(&ObjectId::new(Kind::Directory, &path))
+            let asked_for = ObjectId::new(Kind::Directory, &path);
+            let left = left(&path);
+            if !look.desired.contains_key(&asked_for) && !opened.applied.objects.contains_key(&left)
             {
                 findings.push(Finding {
                     code: "frame.unexpected",

@@ -306,8 +306,8 @@ def by_share(site, findings):
     findings.check(done.code == 0, "an edit takes the gateway out", done)
     done = client.smb(share, ["ls"])
     findings.check("NT_STATUS" in done.text, "it is refused", done)
-    named = nas.must(f"getfacl -R --absolute-names {site.path(CODE)} | grep {GATEWAY} || true")
-    findings.check(not [line for line in named.splitlines() if line.startswith("user:")], "nothing in the experiment names its account", named)
+    named = nas.must(f"getfacl --absolute-names {site.path(CODE)} {site.path(CODE)}/landing {landing} {landing}/* | grep user:{GATEWAY} || true")
+    findings.check(not named, "nothing on the way to its landing names its account", named)
     site.in_order(findings, CODE, "without the gateway")
 
 
