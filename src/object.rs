@@ -18,7 +18,8 @@ pub enum Kind {
     /// Attributes: `owner`, `group`, `mode` (octal), `acl`, `default-acl` (short text form of acl(5), by name).
     Directory,
     /// What members keep in the leaves. Key: empty. Attributes: `sweep` = `done` once owners, masks and ACLs of everything
-    /// were brought in line (after an adoption); an intent without it is a sweep that has to go on.
+    /// were brought in line (after an adoption); an intent without it is a sweep that has to go on. With a path below the
+    /// experiment as its key: a directory that is no longer asked for, and stayed because it was not empty.
     Contents,
     /// The experiment's own entry in the NAS configuration, from which mount units and jails are made.
     /// Key: the code. Attributes: `id`, `path` (absolute), `read-only` = `true|false`, `sftp`, `rsync` =

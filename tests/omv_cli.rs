@@ -645,3 +645,92 @@ fn the_rsync_daemon_lets_members_read_with_passwords_of_their_own() {
         assert_eq!(double.state()["rsyncmodules"], json!([]));
     });
 }
+
+/// A PLC gateway that knows nothing but SMB: it has an account and a share of its own, which lead to its landing and nowhere else.
+#[test]
+fn a_machine_without_ssh_gets_a_share_of_its_own() {
+    in_namespace("a_machine_without_ssh_gets_a_share_of_its_own", || {
+        let (double, configuration) = unit();
+        let file = double.base().join("../lake.yaml");
+        let source = "sources:\n  - { id: plc, kind: windows, into: plc, account: plcgw }\n";
+        std::fs::write(&file, format!("{DEFINITION}{source}")).unwrap();
+        let path = file.display().to_string();
+
+        let (code, out, err) = octonas(&configuration, &["experiment", "create", "-f", &path]);
+        assert_eq!(code, 1, "{out}{err}");
+        assert!(err.contains("the NAS has no account plcgw"), "{err}");
+        let create = ["experiment", "create", "-f", &path, "--create-accounts"];
+        assert!(done(&configuration, &create).contains("plcgw"));
+        done(&configuration, &["experiment", "check", "lake"]);
+
+        let state = double.state();
+        let landing = double.base().join("lake/landing/plc");
+        let folders = state["sharedfolders"].as_array().unwrap();
+        let folder = folders.iter().find(|f| f["name"] == "lake_plc").unwrap();
+        assert_eq!(
+            folder["privileges"]["privilege"],
+            json!([{"type": "user", "name": "plcgw", "perms": 7}])
+        );
+        let told = folder["reldirpath"].as_str().unwrap().trim_matches('/');
+        assert!(landing.ends_with(told), "{told}");
+        assert_eq!(state["smbshares"].as_array().unwrap().len(), 2);
+        let lists = |below: &str| {
+            let listed = Command::new("getfacl")
+                .args(["--numeric", "--omit-header", "--absolute-names"])
+                .arg(double.base().join("lake").join(below))
+                .output()
+                .unwrap();
+            String::from_utf8(listed.stdout).unwrap()
+        };
+        let users = state["users"].as_array().unwrap();
+        let uid = &users.iter().find(|u| u["name"] == "plcgw").unwrap()["uid"];
+        for (below, rights) in [
+            ("", "--x"),
+            ("landing", "--x"),
+            ("landing/plc", "r-x"),
+            ("landing/plc/data", "rwx"),
+            ("landing/plc/sums", "rwx"),
+            ("landing/plc/receipts", "r-x"),
+        ] {
+            let entry = format!("\nuser:{uid}:{rights}\n");
+            assert!(lists(below).contains(&entry), "{below}: {}", lists(below));
+        }
+        for below in ["metadata", "raw", "plc", "docs"] {
+            assert!(!lists(below).contains(&format!("user:{uid}:")), "{below}");
+        }
+        let list = done(&configuration, &["source", "list", "lake"]);
+        assert!(list.contains("share lake_plc, as plcgw"), "{list}");
+
+        // It delivered something.
+        std::fs::write(landing.join("data/late.csv"), "t;v\n").unwrap();
+        // It learns SSH: the share goes, its landing stays.
+        let shown = done(
+            &configuration,
+            &["experiment", "show", "lake", "--definition"],
+        );
+        assert!(shown.contains("account: plcgw"), "{shown}");
+        let line = |line: &&str| !line.contains("account: plcgw");
+        let edited: Vec<&str> = shown.lines().filter(line).collect();
+        std::fs::write(&file, edited.join("\n")).unwrap();
+        done(&configuration, &["experiment", "edit", "-f", &path]);
+        let state = double.state();
+        assert_eq!(state["sharedfolders"].as_array().unwrap().len(), 1);
+        assert_eq!(state["smbshares"].as_array().unwrap().len(), 1);
+        for below in ["", "landing", "landing/plc", "landing/plc/data"] {
+            assert!(!lists(below).contains(&format!("user:{uid}:")), "{below}");
+        }
+        done(&configuration, &["experiment", "check", "lake"]);
+
+        // It leaves altogether: what it delivered stays, and is no surprise to anybody.
+        std::fs::write(double.base().join("lake/plc/x.csv"), "t;v\n").unwrap();
+        std::fs::write(&file, DEFINITION).unwrap();
+        done(&configuration, &["experiment", "edit", "-f", &path]);
+        assert!(landing.join("data/late.csv").is_file());
+        assert!(double.base().join("lake/plc/x.csv").is_file());
+        done(&configuration, &["experiment", "check", "lake"]);
+        let found = landing.join("../../nobody-knows");
+        std::fs::create_dir(found).unwrap();
+        let (code, out, _) = octonas(&configuration, &["experiment", "check", "lake"]);
+        assert_eq!(code, 3, "{out}");
+    });
+}

@@ -166,6 +166,9 @@ pub struct Source {
     pub into: RelPath,
     /// How often it delivers.
     pub every: Interval,
+    /// The account of a machine that cannot do SSH: it writes into a share of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account: Option<AccountName>,
     /// Free text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,

@@ -23,7 +23,9 @@ pub use definition::{
 };
 pub use edit::{Change, check_edit};
 pub use identifier::{Email, Licence, Orcid, Ror};
-pub use name::{AccountName, Code, ExperimentId, LayoutName, SourceId, source_account};
+pub use name::{
+    AccountName, Code, ExperimentId, LayoutName, SourceId, source_account, source_share,
+};
 pub use node::INPUT_MAX;
 pub(crate) use path::is_windows_device;
 pub use path::{AbsPath, NAME_MAX, PATH_MAX, RelPath};

@@ -48,6 +48,7 @@ pub fn read(text: &[u8], strictness: Strictness) -> std::result::Result<Definiti
         &mut findings,
     );
     unique(&root, &["sources"], Some("id"), "the source", &mut findings);
+    nobodys_own(&root, &mut findings);
     unique(
         &root,
         &["sources"],
@@ -131,6 +132,36 @@ fn unique(root: &Node, list: &[&str], key: Option<&str>, what: &str, findings: &
                     quote(text)
                 ),
                 None,
+            ));
+        }
+    }
+}
+
+/// The account of a machine is no person's, and no other machine's: whoever knows its password is that machine.
+fn nobodys_own(root: &Node, findings: &mut Findings) {
+    let accounts = |list: &str| -> Vec<(usize, &Node)> {
+        let items = root.get(list).map(Node::items).unwrap_or_default();
+        let said = items.iter().map(|item| item.get("account"));
+        said.enumerate()
+            .filter_map(|(i, account)| Some((i, account?)))
+            .collect()
+    };
+    let mut taken: HashMap<String, usize> = HashMap::new();
+    for (_, node) in accounts("people") {
+        if let Some(text) = node.text() {
+            taken.entry(text.to_lowercase()).or_insert(node.place.line);
+        }
+    }
+    for (i, node) in accounts("sources") {
+        let Some(text) = node.text() else { continue };
+        if let Some(before) = taken.insert(text.to_lowercase(), node.place.line) {
+            findings.push(node.place.problem(
+                &format!("sources[{i}].account"),
+                format!(
+                    "the account {} is somebody else's too, on line {before}",
+                    quote(text)
+                ),
+                Some("give the machine an account of its own".into()),
             ));
         }
     }
@@ -317,6 +348,7 @@ fn source(mut f: Fields) -> Option<Source> {
     let every = f
         .value("every", Interval::parse)
         .unwrap_or(Interval::QUARTER);
+    let account = f.value("account", AccountName::parse);
     let description = f.value("description", |text| paragraph(text, 5_000));
     let unknown = f.close();
     Some(Source {
@@ -325,6 +357,7 @@ fn source(mut f: Fields) -> Option<Source> {
         timezone,
         into: into?,
         every,
+        account,
         description,
         unknown,
     })

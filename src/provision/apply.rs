@@ -466,9 +466,15 @@ fn carry_out(
             opened.applied.forget(id)
         }
         Action::Delete => {
-            match id.kind {
-                Kind::Directory => frame::remove(site, opened, &id.key)?,
-                _ => site.nas.delete(id, &found.cloned().unwrap_or_default())?,
+            if id.kind != Kind::Directory {
+                site.nas.delete(id, &found.cloned().unwrap_or_default())?;
+                return opened.applied.forget(id);
+            }
+            let made = opened.applied.objects.get(id).cloned().unwrap_or_default();
+            if frame::remove(site, opened, &id.key, &made.attributes, observation)? {
+                opened
+                    .applied
+                    .done(&sweep::left(&id.key), &Found::default())?;
             }
             opened.applied.forget(id)
         }

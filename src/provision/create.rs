@@ -140,7 +140,7 @@ pub(super) fn assume(
     }
     let names: Vec<String> = accounts::missing(definition, observation, site.today.get())
         .into_iter()
-        .filter_map(|person| Some(person.account.as_ref()?.to_string()))
+        .map(|holder| holder.account.to_string())
         .collect();
     for name in names {
         let account = Account {

@@ -13,6 +13,9 @@ pub fn missing(id: &ObjectId) -> String {
         Kind::FtpShare => "nobody reaches the experiment over FTP".into(),
         Kind::RsyncModule => "nobody reaches the experiment through the rsync daemon".into(),
         Kind::NfsShare => "this machine cannot mount the experiment over NFS".into(),
+        Kind::SharedFolder | Kind::SmbShare if id.key.contains('_') => {
+            "this machine cannot deliver its data over SMB".into()
+        }
         Kind::SharedFolder | Kind::SmbShare => "nobody reaches the experiment over SMB".into(),
         Kind::Privileges => "OpenMediaVault's own list lets everybody try; the file system still refuses strangers".into(),
         Kind::Contents | Kind::Revocation | Kind::Activation | Kind::Server => String::new(),

@@ -283,6 +283,11 @@ fn is_linked(found: &walk::Found) -> bool {
     found.metadata.kind == FileKind::File && found.metadata.links > 1
 }
 
+/// A directory that stayed, because it was not empty, when nothing asked for it any more.
+pub fn left(path: &str) -> ObjectId {
+    ObjectId::new(Kind::Contents, path)
+}
+
 /// The directories of the layout in which only root changes something, open, each with its path.
 fn frames(opened: &Opened, look: &Look) -> Result<Vec<(String, Dir)>> {
     let keys = look
@@ -310,7 +315,7 @@ fn frames(opened: &Opened, look: &Look) -> Result<Vec<(String, Dir)>> {
     Ok(open)
 }
 
-/// The frame holds the layout and nothing else; but files that an import found there stay.
+/// The frame holds the layout and nothing else, but for what was left of an earlier one, and files that an import found.
 fn strangers_in_frame(
     opened: &Opened,
     look: &Look,
@@ -331,9 +336,9 @@ fn strangers_in_frame(
                 format!("{frame}/{name}")
             };
             let (code, text) = if entry.kind == FileKind::Directory || !imported {
-                if look
-                    .desired
-                    .contains_key(&ObjectId::new(Kind::Directory, &path))
+                let asked_for = ObjectId::new(Kind::Directory, &path);
+                if look.desired.contains_key(&asked_for)
+                    || opened.applied.objects.contains_key(&left(&path))
                 {
                     continue;
                 }
