@@ -52,13 +52,13 @@ impl Layout {
                 .map(|(start, end)| (start.civil(), end.civil())),
         };
         tree.entries(&self.file.directories, None, &scope)?;
-        for (i, source) in definition.sources.iter().enumerate() {
-            tree.source(source)
-                .map_err(|e| e.field(format!("sources[{i}].into")))?;
-        }
         for leaf in definition.imported.iter().flat_map(|i| &i.leaves) {
             tree.imported(leaf)
                 .map_err(|e| e.field("imported.leaves"))?;
+        }
+        for (i, source) in definition.sources.iter().enumerate() {
+            tree.source(source)
+                .map_err(|e| e.field(format!("sources[{i}].into")))?;
         }
         Ok(tree.directories.into_values().collect())
     }

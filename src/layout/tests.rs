@@ -376,3 +376,30 @@ fn the_examples_become_trees_with_a_leaf_for_every_source() {
         }
     }
 }
+
+#[test]
+fn what_an_import_found_is_a_leaf_unless_the_layout_has_it() {
+    let imported = "imported: { date: 2026-11-21, leaves: [2019, raw, old/data, raw/inner] }";
+    let directories = lines(&expand("minimal", imported).unwrap());
+    for line in ["OpenLeaf 2019", "OpenLeaf old/data", "Frame old"] {
+        assert!(
+            directories.contains(&line.to_owned()),
+            "{line}: {directories:?}"
+        );
+    }
+    let raw = directories.iter().filter(|line| line.contains("raw"));
+    assert_eq!(raw.count(), 1, "{directories:?}");
+    // Members write there: no source gets a directory of its own in it.
+    let inside = format!("{imported}\nsources: [{{ id: plc, kind: linux, into: 2019/plc }}]");
+    assert_eq!(
+        expand("minimal", &inside).unwrap_err().code(),
+        "layout.into"
+    );
+    let beside = format!("{imported}\nsources: [{{ id: plc, kind: linux, into: old/plc }}]");
+    assert!(lines(&expand("minimal", &beside).unwrap()).contains(&"Leaf old/plc".to_owned()));
+    let twice = "imported: { date: 2026-11-21, leaves: [2019, RAW] }";
+    assert_eq!(
+        expand("minimal", twice).unwrap_err().code(),
+        "layout.collision"
+    );
+}

@@ -9,6 +9,7 @@ import crashes
 import delivery
 import disk
 import drift
+import imports
 import lasting
 import matrix
 import packages
@@ -27,6 +28,7 @@ def parts():
         "matrix": matrix.run,
         "sessions": sessions.run,
         "drift": drift.run,
+        "import": imports.run,
         "crashes": crashes.run,
         "kill": crashes.kill,
         "disk": disk.run,
