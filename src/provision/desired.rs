@@ -229,10 +229,11 @@ fn sources(objects: &mut Objects, wish: &Wish<'_>) {
 /// The text form of acl(5). The owning group is empty on purpose: when a chmod drops set-group-ID from a directory, new
 /// files belong to everybody's primary group, and readers would write.
 fn acl(code: &Code, guests: &BTreeMap<String, &str>, writers: &str, mask: &str) -> String {
-    let guests: String = guests
+    let guests: Vec<String> = guests
         .iter()
         .map(|(account, rights)| format!("u:{account}:{rights},"))
         .collect();
+    let guests = guests.concat();
     format!(
         "u::rwx,{guests}g::---,g:{}:r-x,g:{}:{writers},m::{mask},o::---",
         code.readers_group(),
