@@ -24,6 +24,7 @@ export class Visitor {
     Object.assign(visitor, { site, who, locale, alerts: [], failures: [] });
     visitor.context = await (await launch()).newContext({ locale, viewport, acceptDownloads: true });
     const page = (visitor.page = await visitor.context.newPage());
+    page.setDefaultTimeout(15000);
     // Whatever somebody wrote must never run.
     page.on('dialog', (dialog) => {
       visitor.alerts.push(dialog.message());
@@ -125,9 +126,10 @@ export class Visitor {
   /** Waits for the end of a task, closes its dialog, and gives what it said. */
   async task(patience = 180) {
     let said = '';
+    await this.dialog().waitFor();
     for (let second = 0; second < patience; second += 1) {
       await this.page.waitForTimeout(1000);
-      said = (await this.dialog().textContent().catch(() => '')) || '';
+      said = (await this.dialog().textContent({ timeout: 1000 }).catch(() => '')) || '';
       const close = this.dialog().locator('button', { hasText: exactly('Close') });
       if (said && (await close.count()) && (await close.isEnabled())) break;
     }
