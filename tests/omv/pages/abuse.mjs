@@ -4,7 +4,7 @@ import { request } from 'playwright-core';
 import { Visitor } from './browser.mjs';
 
 const NASTY = ['%', '100%s%n', 'R&D', '<script>alert(1)</script>', '\'"`$(id)', 'a\nb\r\nc', '🧪🔥', '../../etc/passwd', '{{ 7*7 }}', '\u0000', '', 'x'.repeat(70000)];
-const WRONG = [null, 7, -1, 1.5, true, [], {}, [1], { code: 'x' }, 'text'];
+const WRONG = [null, 7, -1, 1.5, true, [], {}, [1], { code: 'x' }, 'Text'];
 const page = { start: 0, limit: 25 };
 const METHODS = {
   getList: page, get: {}, getTeam: {}, setTeam: { from: '0'.repeat(64), people: [] }, getPeople: {}, getDocuments: page,

@@ -14,7 +14,7 @@ async function create(site, admin) {
   check((await admin.open(`${PAGES}/create`)).length === 0, 'the form of a new experiment opens', admin.failures);
   await admin.fill('Code', 'Not A Code');
   await admin.page.keyboard.press('Tab');
-  check((await admin.text()).includes('begins with a letter'), 'a wrong code is named at its field');
+  check(await admin.reads('begins with a letter'), 'a wrong code is named at its field');
   await admin.fill('Code', site.code);
   await admin.fill('Title', TITLE);
   await admin.fill('Description', "Line 'one'\nLine <b>two</b> & {{ three }}");
@@ -85,9 +85,9 @@ async function papers(site, admin) {
   await admin.picture('answer');
   await admin.press('Save', admin.dialog());
   await admin.settle();
-  check((await admin.text()).includes('chaque semaine'), 'a question of the plan is answered', await admin.text());
+  check(await admin.reads('chaque semaine'), 'a question of the plan is answered', await admin.text());
   await admin.open(`${PAGES}/plan/${site.code}`);
-  check((await admin.text()).includes('<b>chaque semaine</b>'), 'the answer is in the plan', await admin.text());
+  check(await admin.reads('<b>chaque semaine</b>'), 'the answer is in the plan', await admin.text());
   for (const [name, ending] of [['Markdown', 'md'], ['RDA maDMP', 'madmp.json'], ['DMP OPIDoR', 'opidor.json'], ['HTML', 'html']]) {
     const plan = await admin.download(() => admin.page.locator('.octonas a', { hasText: new RegExp(`^${name}$`) }).click());
     const sound = ending.endsWith('json') ? JSON.parse(plan.bytes) : plan.bytes.length > 500;
@@ -113,14 +113,14 @@ async function sources(site, admin) {
   await admin.press('Save', admin.dialog());
   await admin.page.waitForSelector('mat-dialog-container', { state: 'detached', timeout: 30000 }).catch(() => check(false, 'the dialog closes', admin.failures));
   await admin.settle();
-  check((await admin.text()).includes('SHA256:'), 'a key is let in', await admin.text());
+  check(await admin.reads('SHA256:'), 'a key is let in', await admin.text());
   await admin.picture('sources-with-key');
   await admin.row('plc-1');
   await admin.action('key-remove').click();
   await admin.press('Yes', admin.dialog());
   await admin.page.waitForTimeout(12000);
   await admin.open(`${PAGES}/sources/${site.code}`);
-  check((await admin.text()).includes('No key yet'), 'the keys are taken away', await admin.text());
+  check(await admin.reads('No key yet'), 'the keys are taken away', await admin.text());
 }
 
 async function drift(site, admin) {
@@ -131,15 +131,15 @@ async function drift(site, admin) {
   const done = await admin.rpc('setGroup', { name, comment: before.comment, members }, 'UserMgmt');
   check(done.status === 200, 'somebody is taken out of the group by hand', done.message);
   await admin.open(`${PAGES}/state/${site.code}`);
-  check((await admin.text()).includes('Changed by hand'), 'the page names what was changed by hand', await admin.text());
-  check((await admin.text()).includes(`${site.write.name} lost the write access`), 'and what it means', await admin.text());
+  check(await admin.reads('Changed by hand'), 'the page names what was changed by hand', await admin.text());
+  check(await admin.reads(`${site.write.name} lost the write access`), 'and what it means', await admin.text());
   await admin.picture('drift');
   await admin.action('wrench').click();
   await admin.press('Yes', admin.dialog());
   const said = await admin.task();
   check(said.includes('Done.'), 'it is repaired', said);
   await admin.open(`${PAGES}/state/${site.code}`);
-  check((await admin.text()).includes('No data to display'), 'nothing is left', await admin.text());
+  check(await admin.reads('No data to display'), 'nothing is left', await admin.text());
 }
 
 async function life(site, admin) {

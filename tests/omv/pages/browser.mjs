@@ -80,6 +80,15 @@ export class Visitor {
     return (await content.count()) ? content.innerText() : this.page.innerText('body');
   }
 
+  /** Whether a text can be read on the page, or soon. */
+  async reads(wanted) {
+    for (let i = 0; i < 25; i += 1) {
+      if ((await this.text()).includes(wanted)) return true;
+      await this.page.waitForTimeout(200);
+    }
+    return false;
+  }
+
   dialog() {
     return this.page.locator('mat-dialog-container').last();
   }

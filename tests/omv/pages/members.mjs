@@ -14,9 +14,9 @@ async function managing(site, visitor) {
     await visitor.choose('Access', 'Read', dialog);
   });
   await visitor.press('Save');
-  await visitor.page.waitForURL(/\/people\//, { timeout: 60000 });
+  await visitor.page.waitForURL(/\/people\//, { timeout: 60000, waitUntil: 'commit' });
   await visitor.settle();
-  check((await visitor.text()).includes('New <b>Person</b>'), 'who manages takes somebody in', await visitor.text());
+  check(await visitor.reads('New <b>Person</b>'), 'who manages takes somebody in', await visitor.text());
   const stranger = await Visitor.login(site, site.stranger);
   check((await stranger.open(`${PAGES}/experiment/${site.code}`)).length === 0, 'who was taken in sees the experiment', stranger.failures);
   await stranger.leave();
@@ -28,13 +28,13 @@ async function managing(site, visitor) {
   const out = await visitor.rpc('setTeam', { code: site.code, from: team.from, people });
   check(out.status === 200, 'who manages takes somebody out', out.message);
   await visitor.open(`${PAGES}/questions/${site.code}`);
-  await visitor.row('Open question');
+  await visitor.row('sauvegarde');
   await visitor.action('pencil').click();
   await visitor.page.waitForTimeout(500);
   await visitor.fill('Answer', 'An answer of the one who manages', visitor.dialog());
   await visitor.press('Save', visitor.dialog());
   await visitor.settle();
-  check((await visitor.text()).includes('An answer of the one who manages'), 'who manages answers a question');
+  check(await visitor.reads('An answer of the one who manages'), 'who manages answers a question');
 }
 
 export async function members(site) {
@@ -42,7 +42,7 @@ export async function members(site) {
   for (const role of ['manage', 'write', 'read']) {
     const visitor = await Visitor.login(site, site[role]);
     await visitor.open(`${PAGES}/mine`);
-    check((await visitor.text()).includes(site.code), `${role}: the experiment is in the list`);
+    check(await visitor.reads(site.code), `${role}: the experiment is in the list`);
     for (const page of ['experiment', 'people', 'documents', 'plan', 'questions', 'sources', 'deliveries', 'history']) {
       const failures = await visitor.open(`${PAGES}/${page}/${site.code}`);
       check(failures.length === 0, `${role}: ${page} opens`, failures);
