@@ -101,10 +101,7 @@ fn of(definition: &Definition) -> Result<Map<String, Value>> {
     for (field, path) in LISTS {
         if let Some(Value::Array(entries)) = at(path) {
             let entries: Vec<&str> = entries.iter().filter_map(Value::as_str).collect();
-            form.insert(
-                (*field).into(),
-                entries.join(&SEPARATOR.to_string()).into(),
-            );
+            form.insert((*field).into(), entries.join(&SEPARATOR.to_string()).into());
         }
     }
     Ok(form)
@@ -170,8 +167,8 @@ pub(super) fn table(field: &str, given: &Value) -> Result<Value> {
     let parsed: Value;
     let rows = match given {
         Value::String(text) => {
-            parsed = serde_json::from_str(text)
-                .map_err(|e| wrong(field, "is not a table").source(e))?;
+            parsed =
+                serde_json::from_str(text).map_err(|e| wrong(field, "is not a table").source(e))?;
             &parsed
         }
         other => other,

@@ -47,5 +47,10 @@ pub(super) fn edit(site: &Site, team: &Team) -> Result<Value> {
         create_accounts: false,
         dry_run: team.dry_run,
     };
-    value(create::edit(site, text.as_bytes(), Some(&team.from), options)?)
+    value(create::edit(
+        site,
+        text.as_bytes(),
+        Some(&team.from),
+        options,
+    )?)
 }
