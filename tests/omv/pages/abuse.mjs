@@ -13,7 +13,7 @@ const METHODS = {
   getHistory: page, downloadDefinition: {}, downloadDocument: { name: 'README' }, downloadPlan: {}, downloadKit: { source: 'plc-1' },
   enumerateLayouts: null, getForm: {}, checkForm: { title: 'x' }, save: { title: 'x' }, apply: {}, close: {}, reopen: {}, remove: {},
   getState: page, ingest: {}, buildDocuments: {}, getBases: page, enumerateBases: null, addBase: { mntentref: 'x', reldirpath: 'x' },
-  getDoctor: page, getStats: null, getSilentSources: page, check: null,
+  getDoctor: page, getStats: null, getStorage: null, getSilentSources: null, check: null,
 };
 const ADMIN = ['getForm', 'checkForm', 'save', 'apply', 'close', 'reopen', 'remove', 'check', 'getState', 'ingest', 'buildDocuments', 'getBases', 'enumerateBases', 'addBase', 'getDoctor', 'getSilentSources'];
 // 401 and 503 would log the user out; 504 means that nobody answered.
@@ -68,7 +68,7 @@ export async function abuse(site) {
   const stranger = await Visitor.login(site, site.stranger);
   for (const [method, rest] of Object.entries(METHODS)) {
     const answer = await stranger.rpc(method, { ...rest, code: site.code });
-    const open = ['getList', 'enumerateLayouts', 'getStats'].includes(method);
+    const open = ['getList', 'enumerateLayouts', 'getStats', 'getStorage'].includes(method);
     const right = open ? answer.status === 200 && !JSON.stringify(answer.result).includes(site.code) : [400, 403, 404].includes(answer.status);
     check(right && calm(answer), `a stranger: ${method}`, `${answer.status} ${answer.message}`);
     if (ADMIN.includes(method)) check(answer.status === 403, `a stranger: ${method} is for administrators`, answer.status);

@@ -1,7 +1,7 @@
-// The pages on a real OpenMediaVault, in a real browser. See README.md.
+// The pages on a real OpenMediaVault, in a real browser. See ../README.md.
 //
-// Standard input: {"url", "pictures"?, "admin": {"name", "password"}, "manage", "write", "read", "stranger": the same,
-// "base": the folder of experiments}. One line a check, then the counts; exit 1 when anything failed.
+// Standard input: {"url", "pictures"?, "code"?, "admin": {"name", "password"}, "manage", "write", "read", "stranger": the
+// same}. One line a check, then the counts; exit 1 when anything failed.
 
 import { readFileSync } from 'node:fs';
 import { abuse } from './abuse.mjs';
