@@ -16,13 +16,13 @@ use crate::error::{Error, Result};
 use crate::experiment::{Access, Code};
 use crate::provision::site::Site;
 use crate::provision::{
-    adopt, base, check, create, desired, doctor, history, ingest, lifecycle, list, probe, show,
-    source,
+    adopt, base, check, create, desired, doctor, ingest, lifecycle, list, probe, show, source,
 };
 
 mod deliveries;
 mod dmp;
 mod form;
+mod one;
 mod team;
 mod texts;
 
@@ -329,11 +329,6 @@ fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
             let select: Select = params(given)?;
             value(list::list(site, select.refresh)?)
         }
-        "show-experiment" => shown(site, &params::<One>(given)?.code, "manage"),
-        "history" => value(history::history(site, &params::<One>(given)?.code)?),
-        "show-form" => form::show(site, given),
-        "show-definition" => definition(site, &params::<One>(given)?.code),
-        "edit-team" => team::edit(site, &params(given)?),
         "plan-experiment" => {
             let change: Change = params(given)?;
             value(show::plan(site, &change.code, change.mend)?)
@@ -405,6 +400,7 @@ fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
             value(doctor::examine(site))
         }
         _ if dmp::METHODS.contains(&method) => dmp::call(site, method, given),
+        _ if one::METHODS.contains(&method) => one::admin(site, method, given),
         _ => deliveries::admin(site, method, given),
     }
 }
@@ -438,28 +434,6 @@ fn user(site: &Site, method: &str, request: &Request) -> Result<Value> {
             found.unavailable.clear();
             value(found)
         }
-        "show-experiment" => {
-            let code = params::<One>(given)?.code;
-            visible(site, &code, name)?;
-            let access = access(site, &code, name)?.map_or("", Access::as_str);
-            shown(site, &code, access)
-        }
-        "history" => {
-            let code = params::<One>(given)?.code;
-            visible(site, &code, name)?;
-            value(history::history(site, &code)?)
-        }
-        "show-definition" => {
-            let code = params::<One>(given)?.code;
-            visible(site, &code, name)?;
-            definition(site, &code)
-        }
-        "edit-team" => {
-            let team: team::Team = params(given)?;
-            visible(site, &team.code, name)?;
-            manages(site, &team.code, name)?;
-            team::edit(site, &team)
-        }
         "enrol-source" | "revoke-source" | "build-synckit" => {
             let code = code_of(given)?;
             visible(site, &code, name)?;
@@ -490,27 +464,9 @@ fn user(site: &Site, method: &str, request: &Request) -> Result<Value> {
             }
             dmp::call(site, method, given)
         }
+        _ if one::METHODS.contains(&method) => one::user(site, method, given, name),
         _ => anybody(site, method, given),
     }
-}
-
-/// An experiment, with what the caller may do in it, and what was last seen of its files.
-fn shown(site: &Site, code: &Code, access: &str) -> Result<Value> {
-    let shown = show::show(site, code)?;
-    let seen = match shown.definition.id {
-        Some(id) => site.registry()?.by_id(&id.to_string())?,
-        None => None,
-    };
-    let mut shown = value(shown)?;
-    shown["access"] = access.into();
-    shown["seen"] = value(seen.map(|known| known.seen))?;
-    Ok(shown)
-}
-
-/// A definition as the text of a file.
-fn definition(site: &Site, code: &Code) -> Result<Value> {
-    let opened = site.open(code)?;
-    Ok(json!({"text": opened.definition.to_yaml()?}))
 }
 
 /// The experiment that a request is about, before its other parameters are looked at.

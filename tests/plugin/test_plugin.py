@@ -352,6 +352,12 @@ class EngineModule(unittest.TestCase):
             "created": "1", "deleted": "1", "closed": "1", "other people": "1", "shared folder and people": "1",
             "shared folder alone": "0", "nothing, in another order": "0", "without what was": "1",
             "about to be deleted": "0", "a source": "1", "another object": "0",
+            # What experiments are made of marks them, and deploys nothing.
+            "marked by group": "eco dirty 0", "marked by another group": " dirty 0",
+            "marked by writer": "eco dirty 0", "marked by reader": "eco,eco-2 dirty 0", "marked by stranger": " dirty 0",
+            "marked by privilege": "eco dirty 0", "marked by another folder": " dirty 0",
+            "marked by share": "eco dirty 0", "marked by disk": "eco dirty 0",
+            "marked by something strange": " dirty 0",
         })
 
 
