@@ -26,4 +26,16 @@ export async function looks(site) {
       await admin.leave();
     }
   }
+  // Members and a stranger; what is refused has a page too.
+  for (const role of ['manage', 'write', 'read', 'stranger']) {
+    for (const locale of ['en-US', 'fr-FR']) {
+      const visitor = await Visitor.login(site, site[role], locale);
+      for (const page of ['', '/mine', ...one.map((name) => `/${name}/${site.code}`)]) {
+        await visitor.open(`${PAGES}${page}`);
+        await visitor.picture(page.split('/')[1] || 'menu');
+      }
+      check(visitor.alerts.length === 0, `${role} ${locale}: every page has its picture`, visitor.alerts);
+      await visitor.leave();
+    }
+  }
 }
