@@ -21,6 +21,9 @@ use crate::provision::{
 
 mod deliveries;
 mod dmp;
+mod form;
+mod one;
+mod team;
 mod texts;
 
 /// The longest request.
@@ -43,7 +46,9 @@ pub const METHODS: &[&str] = &[
     "doctor",
     "due-experiments",
     "edit-experiment",
+    "edit-team",
     "enrol-source",
+    "history",
     "ingest",
     "landing",
     "list-bases",
@@ -60,9 +65,11 @@ pub const METHODS: &[&str] = &[
     "reopen-experiment",
     "revoke-source",
     "rights",
+    "show-definition",
     "show-dmp",
     "show-document",
     "show-experiment",
+    "show-form",
     "show-layout",
 ];
 
@@ -174,7 +181,10 @@ struct One {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Define {
-    definition: Value,
+    #[serde(default)]
+    definition: Option<Value>,
+    #[serde(default)]
+    form: Option<Value>,
     #[serde(default)]
     from: Option<String>,
     #[serde(default)]
@@ -184,12 +194,25 @@ struct Define {
 }
 
 impl Define {
-    /// A definition comes as an object, or as the text of a file. JSON is YAML: the same reader takes both.
-    fn text(&self) -> Vec<u8> {
-        match &self.definition {
-            Value::String(text) => text.clone().into_bytes(),
-            other => other.to_string().into_bytes(),
+    /// A definition comes as an object, as the text of a file, or as the form of the web UI. JSON is YAML: the same
+    /// reader takes all.
+    fn text(&self) -> Result<Vec<u8>> {
+        match (&self.definition, &self.form) {
+            (Some(Value::String(text)), None) => Ok(text.clone().into_bytes()),
+            (Some(other), None) => Ok(other.to_string().into_bytes()),
+            (None, Some(form)) => Ok(form::definition(form)?.to_string().into_bytes()),
+            _ => Err(
+                Error::new("rpc.params", "either `definition` or `form` is needed")
+                    .field("definition"),
+            ),
         }
+    }
+
+    /// The digest of the definition that was edited.
+    fn from(&self) -> Option<String> {
+        self.from
+            .clone()
+            .or_else(|| self.form.as_ref().and_then(form::from))
     }
 
     fn options(&self) -> create::Options {
@@ -283,12 +306,12 @@ fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
     match method {
         "create-experiment" => {
             let define: Define = params(given)?;
-            value(create::create(site, &define.text(), define.options())?)
+            value(create::create(site, &define.text()?, define.options())?)
         }
         "edit-experiment" => {
             let define: Define = params(given)?;
             // The web UI always says which definition it showed.
-            let from = define.from.as_deref().ok_or_else(|| {
+            let from = define.from().ok_or_else(|| {
                 Error::new(
                     "rpc.params",
                     "`from` is missing: the digest of the definition that was edited",
@@ -297,8 +320,8 @@ fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
             })?;
             value(create::edit(
                 site,
-                &define.text(),
-                Some(from),
+                &define.text()?,
+                Some(&from),
                 define.options(),
             )?)
         }
@@ -306,7 +329,6 @@ fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
             let select: Select = params(given)?;
             value(list::list(site, select.refresh)?)
         }
-        "show-experiment" => value(show::show(site, &params::<One>(given)?.code)?),
         "plan-experiment" => {
             let change: Change = params(given)?;
             value(show::plan(site, &change.code, change.mend)?)
@@ -378,6 +400,7 @@ fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
             value(doctor::examine(site))
         }
         _ if dmp::METHODS.contains(&method) => dmp::call(site, method, given),
+        _ if one::METHODS.contains(&method) => one::admin(site, method, given),
         _ => deliveries::admin(site, method, given),
     }
 }
@@ -411,10 +434,11 @@ fn user(site: &Site, method: &str, request: &Request) -> Result<Value> {
             found.unavailable.clear();
             value(found)
         }
-        "show-experiment" => {
-            let code = params::<One>(given)?.code;
+        "enrol-source" | "revoke-source" | "build-synckit" => {
+            let code = code_of(given)?;
             visible(site, &code, name)?;
-            value(show::show(site, &code)?)
+            manages(site, &code, name)?;
+            deliveries::admin(site, method, given)
         }
         "landing" => {
             let code = params::<One>(given)?.code;
@@ -440,19 +464,33 @@ fn user(site: &Site, method: &str, request: &Request) -> Result<Value> {
             }
             dmp::call(site, method, given)
         }
+        _ if one::METHODS.contains(&method) => one::user(site, method, given, name),
         _ => anybody(site, method, given),
     }
 }
 
-/// Fails where a member may not change what their experiment says of itself.
-fn manages(site: &Site, code: &Code, username: &str) -> Result<()> {
+/// The experiment that a request is about, before its other parameters are looked at.
+fn code_of(given: &Value) -> Result<Code> {
+    let text = given
+        .get("code")
+        .and_then(Value::as_str)
+        .ok_or_else(|| Error::new("rpc.params", "`code` is missing").field("code"))?;
+    Code::parse(text)
+}
+
+/// What a member may do in an experiment today.
+fn access(site: &Site, code: &Code, username: &str) -> Result<Option<Access>> {
     let opened = site.open(code)?;
-    let manager = opened
+    Ok(opened
         .definition
         .members_on(site.today.get())
-        .iter()
-        .any(|(account, access)| account.as_str() == username && *access == Access::Manage);
-    if manager {
+        .into_iter()
+        .find_map(|(account, access)| (account.as_str() == username).then_some(access)))
+}
+
+/// Fails where a member may not change what their experiment says of itself.
+fn manages(site: &Site, code: &Code, username: &str) -> Result<()> {
+    if access(site, code, username)? == Some(Access::Manage) {
         return Ok(());
     }
     Err(Error::new(

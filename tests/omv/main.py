@@ -12,6 +12,7 @@ import drift
 import lasting
 import matrix
 import packages
+import panel
 import sessions
 import sources
 import testbed
@@ -31,6 +32,7 @@ def parts():
         "kill": crashes.kill,
         "disk": disk.run,
         "sources": sources.run,
+        "pages": panel.run,
         "reboot": lasting.reboot,
         "upgrade": packages.again,
         "purge": packages.go,
