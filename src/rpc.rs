@@ -22,6 +22,7 @@ use crate::provision::{
 mod deliveries;
 mod dmp;
 mod form;
+mod imports;
 mod one;
 mod team;
 mod texts;
@@ -49,6 +50,7 @@ pub const METHODS: &[&str] = &[
     "edit-team",
     "enrol-source",
     "history",
+    "import-experiment",
     "ingest",
     "landing",
     "list-bases",
@@ -178,11 +180,25 @@ struct One {
     code: Code,
 }
 
+/// A definition comes as an object, or as the text of a file. JSON is YAML: the same reader takes both.
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Given(Value);
+
+impl Given {
+    fn text(&self) -> Vec<u8> {
+        match &self.0 {
+            Value::String(text) => text.clone().into_bytes(),
+            other => other.to_string().into_bytes(),
+        }
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Define {
     #[serde(default)]
-    definition: Option<Value>,
+    definition: Option<Given>,
     #[serde(default)]
     form: Option<Value>,
     #[serde(default)]
@@ -198,8 +214,7 @@ impl Define {
     /// reader takes all.
     fn text(&self) -> Result<Vec<u8>> {
         match (&self.definition, &self.form) {
-            (Some(Value::String(text)), None) => Ok(text.clone().into_bytes()),
-            (Some(other), None) => Ok(other.to_string().into_bytes()),
+            (Some(given), None) => Ok(given.text()),
             (None, Some(form)) => Ok(form::definition(form)?.to_string().into_bytes()),
             _ => Err(
                 Error::new("rpc.params", "either `definition` or `form` is needed")
@@ -367,6 +382,7 @@ fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
             };
             value(adopt::adopt(site, &absolute(&adopt.dir)?, &options)?)
         }
+        "import-experiment" => imports::call(site, given),
         "due-experiments" => value(lifecycle::due(site, params::<Rehearsal>(given)?.dry_run)?),
         "rights" => {
             let select: Select = params(given)?;

@@ -18,8 +18,8 @@ pub(crate) mod write;
 
 pub use choice::{Access, Language, Role, SourceKind, Status};
 pub use definition::{
-    Dates, Definition, Facility, Funding, NfsRow, Person, Protocols, Retention, Source, Storage,
-    Unknown, VERSION, Variable,
+    Dates, Definition, Facility, Funding, Imported, NfsRow, Person, Protocols, Retention, Source,
+    Storage, Unknown, VERSION, Variable,
 };
 pub use edit::{Change, check_edit};
 pub use identifier::{Email, Licence, Orcid, Ror};

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 
 use super::choice::{Access, Language, Role, SourceKind, Status};
 use super::definition::{
-    Dates, Definition, Facility, Funding, NfsRow, Person, Protocols, Retention, Source, Storage,
-    VERSION, Variable,
+    Dates, Definition, Facility, Funding, Imported, NfsRow, Person, Protocols, Retention, Source,
+    Storage, VERSION, Variable,
 };
 use super::fields::{Fields, Findings};
 use super::identifier::{Email, Licence, Orcid, Ror};
@@ -197,6 +197,7 @@ fn definition(mut f: Fields) -> Option<Definition> {
     let layout = f
         .value("layout", LayoutName::parse)
         .unwrap_or_else(LayoutName::minimal);
+    let imported = f.mapping("imported", imported);
     let protocols = f
         .mapping("protocols", |f| Some(protocols(f)))
         .unwrap_or_default();
@@ -220,6 +221,7 @@ fn definition(mut f: Fields) -> Option<Definition> {
         funding,
         storage,
         layout,
+        imported,
         protocols,
         retention,
         unknown,
@@ -431,6 +433,17 @@ fn storage(mut f: Fields) -> Storage {
     }
 }
 
+fn imported(mut f: Fields) -> Option<Imported> {
+    let date = f.required("date", Date::parse);
+    let leaves = f.values("leaves", into);
+    let unknown = f.close();
+    Some(Imported {
+        date: date?,
+        leaves,
+        unknown,
+    })
+}
+
 fn protocols(mut f: Fields) -> Protocols {
     let default = Protocols::default();
     Protocols {
@@ -438,6 +451,7 @@ fn protocols(mut f: Fields) -> Protocols {
         sftp: f.flag("sftp", default.sftp),
         rsync: f.flag("rsync", default.rsync),
         ftp: f.flag("ftp", default.ftp),
+        rsyncd: f.flag("rsyncd", default.rsyncd),
         nfs: f.mappings("nfs", nfs_row),
         unknown: f.close(),
     }

@@ -8,6 +8,7 @@ use super::site::Site;
 use crate::error::{Error, Passwords, Result};
 use crate::experiment::{AccountName, Date, Definition, Email};
 use crate::nas::Observation;
+use crate::object::Kind;
 
 /// Whoever is to come in with an account.
 pub struct Holder<'a> {
@@ -77,6 +78,29 @@ pub fn check(definition: &Definition, observation: &Observation, today: Date) ->
             )
             .hint("give the person, or the machine, an account of their own")
             .field("people"));
+        }
+    }
+    Ok(())
+}
+
+/// Fails where a door is asked for that the NAS does not have.
+pub fn doors(definition: &Definition, observation: &Observation) -> Result<()> {
+    let protocols = &definition.protocols;
+    let asked = [
+        (Kind::FtpShare, "ftp", protocols.ftp),
+        (Kind::NfsShare, "nfs", !protocols.nfs.is_empty()),
+    ];
+    for (kind, name, _) in asked.into_iter().filter(|(_, _, asked)| *asked) {
+        if let Some(what_to_do) = observation.lacking.get(&kind) {
+            return Err(Error::new(
+                "door.lacking",
+                format!(
+                    "{} asks for {name}, which this NAS does not have",
+                    definition.code
+                ),
+            )
+            .hint(what_to_do.clone())
+            .field(format!("protocols.{name}")));
         }
     }
     Ok(())

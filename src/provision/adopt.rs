@@ -204,7 +204,7 @@ fn rehearse(
         super::accounts::check(settled, observation, site.today.get())?;
     }
     let mut outcome = Outcome::of(opened);
-    outcome.interruption = site.nas.interruption(&look.plan.kinds());
+    outcome.interruption = site.nas.interruption(&look.kinds());
     outcome.steps = look.plan.steps;
     Ok(outcome)
 }

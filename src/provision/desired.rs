@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::experiment::{
-    Access, Code, Date, Definition, Source, Status, source_account, source_share,
+    Access, Code, Date, Definition, NfsRow, Source, Status, source_account, source_share,
 };
 use crate::layout::{self, DirectoryKind};
 use crate::object::{Attributes, Kind, ObjectId, Objects};
@@ -48,6 +48,8 @@ pub struct Wish<'a> {
     pub has_account: &'a dyn Fn(&str) -> bool,
     /// Access that ended before this day is not desired.
     pub today: Date,
+    /// Nobody enters yet: what lies in it still has other people's rights.
+    pub sealed: bool,
 }
 
 /// Who may enter, and how far, on `today`. A closed experiment takes nobody's membership away.
@@ -81,11 +83,9 @@ pub fn desired(wish: &Wish<'_>) -> Objects {
     let members = members(definition, wish.today);
     groups(&mut objects, wish, &members);
     directories(&mut objects, wish);
-    if definition.status != Status::Draft {
+    if definition.status != Status::Draft && !wish.sealed {
         entry(&mut objects, wish, &members);
-        if definition.protocols.smb {
-            share(&mut objects, wish);
-        }
+        doors(&mut objects, wish, &members);
         sources(&mut objects, wish);
         source_shares(&mut objects, wish);
     }
@@ -124,7 +124,11 @@ fn directories(objects: &mut Objects, wish: &Wish<'_>) {
         directory(wish, DirectoryKind::Frame),
     );
     for own in ["", "landing"] {
-        let attributes = frame(wish, "2750", "r-x", &passing);
+        let attributes = if own.is_empty() && wish.sealed {
+            Attributes::from([("mode".to_owned(), "0700".to_owned())])
+        } else {
+            frame(wish, "2750", "r-x", &passing)
+        };
         objects.insert(ObjectId::new(Kind::Directory, own), attributes);
     }
     for source in &definition.sources {
@@ -286,13 +290,57 @@ fn entry(objects: &mut Objects, wish: &Wish<'_>, members: &BTreeMap<String, Righ
     objects.insert(ObjectId::new(Kind::Mounts, &code), mounts);
 }
 
-fn share(objects: &mut Objects, wish: &Wish<'_>) {
-    let code = &wish.definition.code;
-    let holders = [
-        (format!("group:{}", code.writers_group()), "write"),
-        (format!("group:{}", code.readers_group()), "read"),
+/// The shared folder, and the doors that need one.
+fn doors(objects: &mut Objects, wish: &Wish<'_>, members: &BTreeMap<String, Right>) {
+    let protocols = &wish.definition.protocols;
+    if protocols.smb || protocols.ftp || protocols.rsyncd || !protocols.nfs.is_empty() {
+        let code = &wish.definition.code;
+        let holders = [
+            (format!("group:{}", code.writers_group()), "write"),
+            (format!("group:{}", code.readers_group()), "read"),
+        ];
+        shared_folder(objects, wish, code.as_str(), wish.path, holders);
+    }
+    if protocols.smb {
+        smb(objects, wish, wish.definition.code.as_str());
+    }
+    if protocols.ftp {
+        ftp(objects, wish, wish.definition.code.as_str());
+    }
+    for row in &protocols.nfs {
+        nfs(objects, wish, row);
+    }
+    if protocols.rsyncd {
+        rsyncd(objects, wish, members);
+    }
+}
+
+/// Every transfer runs as the person, with all their groups: the file system decides. Nobody writes.
+fn rsyncd(objects: &mut Objects, wish: &Wish<'_>, members: &BTreeMap<String, Right>) {
+    let fixed = [
+        ("enable", "true"),
+        ("uid", "%RSYNC_USER_NAME%"),
+        ("gid", "*"),
+        ("readonly", "true"),
+        ("writeonly", "false"),
+        ("list", "false"),
+        ("usechroot", "true"),
+        ("authusers", "true"),
+        (
+            "extraoptions",
+            "refuse options = acls xattrs copy-devices write-devices fake-super delete",
+        ),
     ];
-    smb(objects, wish, code.as_str(), wish.path, holders);
+    let mut attributes: Attributes = fixed
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+    attributes.insert("comment".to_owned(), comment(wish));
+    for account in members.keys() {
+        attributes.insert(format!("user:{account}"), "yes".to_owned());
+    }
+    let module = ObjectId::new(Kind::RsyncModule, wish.definition.code.as_str());
+    objects.insert(module, attributes);
 }
 
 /// The landing of a machine that cannot do SSH, as a share that nobody else sees.
@@ -303,18 +351,17 @@ fn source_shares(objects: &mut Objects, wish: &Wish<'_>) {
         };
         let name = source_share(&wish.definition.code, &source.id);
         let path = wish.path.join("landing").join(source.id.as_str());
-        smb(
-            objects,
-            wish,
-            &name,
-            &path,
-            [(format!("user:{account}"), "write")],
-        );
+        let holder = [(format!("user:{account}"), "write")];
+        shared_folder(objects, wish, &name, &path, holder);
+        smb(objects, wish, &name);
+        if wish.definition.protocols.ftp {
+            ftp(objects, wish, &name);
+        }
     }
 }
 
-/// A shared folder, who may enter it as the NAS understands it, and its SMB share.
-fn smb<const N: usize>(
+/// A shared folder, and who may enter it as the NAS understands it.
+fn shared_folder<const N: usize>(
     objects: &mut Objects,
     wish: &Wish<'_>,
     name: &str,
@@ -333,6 +380,51 @@ fn smb<const N: usize>(
         ObjectId::new(Kind::Privileges, name),
         Attributes::from(holders),
     );
+}
+
+/// Members set no modes over FTP, and nothing is copied on the server past the file system's rights: the default access
+/// lists give the rights that new files need.
+fn ftp(objects: &mut Objects, wish: &Wish<'_>, name: &str) {
+    objects.insert(
+        ObjectId::new(Kind::FtpShare, name),
+        Attributes::from([
+            ("enable".to_owned(), "true".to_owned()),
+            ("comment".to_owned(), comment(wish)),
+            ("extraoptions".to_owned(), FTP_LIMITS.to_owned()),
+        ]),
+    );
+}
+
+/// What proftpd does not do in an experiment; MFMT, the time of a file, stays.
+const FTP_LIMITS: &str = "<Limit SITE_CHMOD SITE_CHGRP SITE_SYMLINK SITE_CPFR SITE_CPTO SITE_UTIME MFF>\n  DenyAll\n</Limit>";
+
+/// Everybody on that machine is squashed to nobody, in the group of writers or readers: the file system decides by it.
+fn nfs(objects: &mut Objects, wish: &Wish<'_>, row: &NfsRow) {
+    let code = &wish.definition.code;
+    let (options, checks, group) = match row.access {
+        Access::Read => ("ro", "no_subtree_check", code.readers_group()),
+        Access::Write | Access::Manage => ("rw", "subtree_check", code.writers_group()),
+    };
+    objects.insert(
+        ObjectId::new(Kind::NfsShare, format!("{code}/{}", row.host)),
+        Attributes::from([
+            ("options".to_owned(), options.to_owned()),
+            ("comment".to_owned(), comment(wish)),
+            (
+                "extraoptions".to_owned(),
+                format!(
+                    "{checks},root_squash,all_squash,anonuid={NOBODY},anongid={group},sec=sys,sync"
+                ),
+            ),
+        ]),
+    );
+}
+
+/// The number of `nobody` in Debian.
+const NOBODY: u32 = 65534;
+
+/// The SMB share of a shared folder.
+fn smb(objects: &mut Objects, wish: &Wish<'_>, name: &str) {
     let fixed = [
         ("enable", "true"),
         ("guest", "no"),

@@ -51,6 +51,7 @@ const SWITCHES: &[(&str, &[&str])] = &[
     ("sftp", &["protocols", "sftp"]),
     ("rsync", &["protocols", "rsync"]),
     ("ftp", &["protocols", "ftp"]),
+    ("rsyncd", &["protocols", "rsyncd"]),
 ];
 const YEARS: (&str, &[&str]) = ("years", &["retention", "years"]);
 /// Said by the form about itself, not about the experiment.
@@ -117,7 +118,7 @@ fn empty() -> Map<String, Value> {
         form.insert((*field).into(), json!([]));
     }
     for (field, _) in SWITCHES {
-        form.insert((*field).into(), (*field != "ftp").into());
+        form.insert((*field).into(), (!matches!(*field, "ftp" | "rsyncd")).into());
     }
     form.insert("language".into(), Language::Fr.as_str().into());
     form.insert("status".into(), "active".into());
