@@ -21,7 +21,10 @@ use crate::provision::{
 
 mod deliveries;
 mod dmp;
+mod form;
 mod imports;
+mod one;
+mod team;
 mod texts;
 
 /// The longest request.
@@ -44,7 +47,9 @@ pub const METHODS: &[&str] = &[
     "doctor",
     "due-experiments",
     "edit-experiment",
+    "edit-team",
     "enrol-source",
+    "history",
     "import-experiment",
     "ingest",
     "landing",
@@ -62,9 +67,11 @@ pub const METHODS: &[&str] = &[
     "reopen-experiment",
     "revoke-source",
     "rights",
+    "show-definition",
     "show-dmp",
     "show-document",
     "show-experiment",
+    "show-form",
     "show-layout",
 ];
 
@@ -190,7 +197,10 @@ impl Given {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Define {
-    definition: Given,
+    #[serde(default)]
+    definition: Option<Given>,
+    #[serde(default)]
+    form: Option<Value>,
     #[serde(default)]
     from: Option<String>,
     #[serde(default)]
@@ -200,8 +210,24 @@ struct Define {
 }
 
 impl Define {
-    fn text(&self) -> Vec<u8> {
-        self.definition.text()
+    /// A definition comes as an object, as the text of a file, or as the form of the web UI. JSON is YAML: the same
+    /// reader takes all.
+    fn text(&self) -> Result<Vec<u8>> {
+        match (&self.definition, &self.form) {
+            (Some(given), None) => Ok(given.text()),
+            (None, Some(form)) => Ok(form::definition(form)?.to_string().into_bytes()),
+            _ => Err(
+                Error::new("rpc.params", "either `definition` or `form` is needed")
+                    .field("definition"),
+            ),
+        }
+    }
+
+    /// The digest of the definition that was edited.
+    fn from(&self) -> Option<String> {
+        self.from
+            .clone()
+            .or_else(|| self.form.as_ref().and_then(form::from))
     }
 
     fn options(&self) -> create::Options {
@@ -295,12 +321,12 @@ fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
     match method {
         "create-experiment" => {
             let define: Define = params(given)?;
-            value(create::create(site, &define.text(), define.options())?)
+            value(create::create(site, &define.text()?, define.options())?)
         }
         "edit-experiment" => {
             let define: Define = params(given)?;
             // The web UI always says which definition it showed.
-            let from = define.from.as_deref().ok_or_else(|| {
+            let from = define.from().ok_or_else(|| {
                 Error::new(
                     "rpc.params",
                     "`from` is missing: the digest of the definition that was edited",
@@ -309,8 +335,8 @@ fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
             })?;
             value(create::edit(
                 site,
-                &define.text(),
-                Some(from),
+                &define.text()?,
+                Some(&from),
                 define.options(),
             )?)
         }
@@ -318,7 +344,6 @@ fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
             let select: Select = params(given)?;
             value(list::list(site, select.refresh)?)
         }
-        "show-experiment" => value(show::show(site, &params::<One>(given)?.code)?),
         "plan-experiment" => {
             let change: Change = params(given)?;
             value(show::plan(site, &change.code, change.mend)?)
@@ -391,6 +416,7 @@ fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
             value(doctor::examine(site))
         }
         _ if dmp::METHODS.contains(&method) => dmp::call(site, method, given),
+        _ if one::METHODS.contains(&method) => one::admin(site, method, given),
         _ => deliveries::admin(site, method, given),
     }
 }
@@ -424,10 +450,11 @@ fn user(site: &Site, method: &str, request: &Request) -> Result<Value> {
             found.unavailable.clear();
             value(found)
         }
-        "show-experiment" => {
-            let code = params::<One>(given)?.code;
+        "enrol-source" | "revoke-source" | "build-synckit" => {
+            let code = code_of(given)?;
             visible(site, &code, name)?;
-            value(show::show(site, &code)?)
+            manages(site, &code, name)?;
+            deliveries::admin(site, method, given)
         }
         "landing" => {
             let code = params::<One>(given)?.code;
@@ -453,19 +480,33 @@ fn user(site: &Site, method: &str, request: &Request) -> Result<Value> {
             }
             dmp::call(site, method, given)
         }
+        _ if one::METHODS.contains(&method) => one::user(site, method, given, name),
         _ => anybody(site, method, given),
     }
 }
 
-/// Fails where a member may not change what their experiment says of itself.
-fn manages(site: &Site, code: &Code, username: &str) -> Result<()> {
+/// The experiment that a request is about, before its other parameters are looked at.
+fn code_of(given: &Value) -> Result<Code> {
+    let text = given
+        .get("code")
+        .and_then(Value::as_str)
+        .ok_or_else(|| Error::new("rpc.params", "`code` is missing").field("code"))?;
+    Code::parse(text)
+}
+
+/// What a member may do in an experiment today.
+fn access(site: &Site, code: &Code, username: &str) -> Result<Option<Access>> {
     let opened = site.open(code)?;
-    let manager = opened
+    Ok(opened
         .definition
         .members_on(site.today.get())
-        .iter()
-        .any(|(account, access)| account.as_str() == username && *access == Access::Manage);
-    if manager {
+        .into_iter()
+        .find_map(|(account, access)| (account.as_str() == username).then_some(access)))
+}
+
+/// Fails where a member may not change what their experiment says of itself.
+fn manages(site: &Site, code: &Code, username: &str) -> Result<()> {
+    if access(site, code, username)? == Some(Access::Manage) {
         return Ok(());
     }
     Err(Error::new(

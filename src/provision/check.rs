@@ -1,5 +1,5 @@
 //! Looking whether an experiment is as it should be: what waits to be applied, what was changed by hand, what members
-//! narrowed, what is where it should not be. Changes nothing.
+//! narrowed, what is where it should not be. Changes nothing but what lists tell of it.
 
 use std::collections::BTreeMap;
 
@@ -11,10 +11,13 @@ use super::rights::{self, Basis, Rights};
 use super::site::{self, Opened, Site};
 use super::sweep::{self, Finding};
 use super::{list, operation};
+use crate::catalogue::survey;
 use crate::error::Result;
-use crate::experiment::Code;
+use crate::experiment::{Code, Size};
 use crate::layout::DirectoryKind;
 use crate::nas::Observation;
+use crate::store::registry::Seen;
+use crate::sys::clock;
 
 /// What was found of one experiment.
 #[derive(Debug, Default, Serialize)]
@@ -104,7 +107,7 @@ impl Looker<'_> {
     fn report(&self, opened: &Opened) -> Result<Report> {
         let look = apply::look(self.site, opened, &self.observation, false)?;
         let findings = sweep::find(self.site, opened, &look, &self.observation)?;
-        Ok(Report {
+        let report = Report {
             code: opened.definition.code.to_string(),
             status: opened.definition.status.to_string(),
             pending: look.plan.steps,
@@ -113,8 +116,32 @@ impl Looker<'_> {
             findings,
             unended: self.unended.get(&opened.id()).cloned(),
             error: None,
-        })
+        };
+        self.site.note_seen(&opened.id(), &seen(opened, &report)?);
+        Ok(report)
     }
+}
+
+/// What lists tell of it until the next check.
+fn seen(opened: &Opened, report: &Report) -> Result<Seen> {
+    let state = if report.unended.is_some() || !report.conflicts.is_empty() {
+        "failed"
+    } else if !report.drift.is_empty() || !report.findings.is_empty() {
+        "drifted"
+    } else if report.pending.is_empty() {
+        "in-order"
+    } else {
+        "pending"
+    };
+    let found = survey::survey(&opened.dir)?.total;
+    Ok(Seen {
+        state: state.into(),
+        files: found.files,
+        bytes: found.bytes,
+        quota: opened.definition.storage.quota.map(Size::bytes),
+        newest: found.newest.map(clock::text),
+        checked_at: clock::now_text(),
+    })
 }
 
 /// Effective rights in one experiment, from what is observed now.

@@ -233,11 +233,11 @@ fn sources(objects: &mut Objects, wish: &Wish<'_>) {
 /// The text form of acl(5). The owning group is empty on purpose: when a chmod drops set-group-ID from a directory, new
 /// files belong to everybody's primary group, and readers would write.
 fn acl(code: &Code, guests: &BTreeMap<String, &str>, writers: &str, mask: &str) -> String {
-    let guests = guests
+    let guests: Vec<String> = guests
         .iter()
-        .fold(String::new(), |list, (account, rights)| {
-            list + &format!("u:{account}:{rights},")
-        });
+        .map(|(account, rights)| format!("u:{account}:{rights},"))
+        .collect();
+    let guests = guests.concat();
     format!(
         "u::rwx,{guests}g::---,g:{}:r-x,g:{}:{writers},m::{mask},o::---",
         code.readers_group(),
@@ -305,7 +305,7 @@ fn doors(objects: &mut Objects, wish: &Wish<'_>, members: &BTreeMap<String, Righ
         smb(objects, wish, wish.definition.code.as_str());
     }
     if protocols.ftp {
-        ftp(objects, wish);
+        ftp(objects, wish, wish.definition.code.as_str());
     }
     for row in &protocols.nfs {
         nfs(objects, wish, row);
@@ -354,6 +354,9 @@ fn source_shares(objects: &mut Objects, wish: &Wish<'_>) {
         let holder = [(format!("user:{account}"), "write")];
         shared_folder(objects, wish, &name, &path, holder);
         smb(objects, wish, &name);
+        if wish.definition.protocols.ftp {
+            ftp(objects, wish, &name);
+        }
     }
 }
 
@@ -381,9 +384,9 @@ fn shared_folder<const N: usize>(
 
 /// Members set no modes over FTP, and nothing is copied on the server past the file system's rights: the default access
 /// lists give the rights that new files need.
-fn ftp(objects: &mut Objects, wish: &Wish<'_>) {
+fn ftp(objects: &mut Objects, wish: &Wish<'_>, name: &str) {
     objects.insert(
-        ObjectId::new(Kind::FtpShare, wish.definition.code.as_str()),
+        ObjectId::new(Kind::FtpShare, name),
         Attributes::from([
             ("enable".to_owned(), "true".to_owned()),
             ("comment".to_owned(), comment(wish)),

@@ -120,6 +120,8 @@ pub struct AnsweredRow {
     pub key: String,
     /// What is asked, in the experiment's language.
     pub ask: &'static str,
+    /// The words of which one is the answer; none where it is something else.
+    pub words: &'static [&'static str],
     /// `experiment` or `unit`.
     pub by: &'static str,
     /// The answer: a text, or texts by language.
@@ -343,6 +345,7 @@ pub fn questions(site: &Site, code: &Code) -> Result<Questions> {
         answered.push(AnsweredRow {
             key: key.to_owned(),
             ask: questions::find(key)?.text().of(language),
+            words: questions::allowed(key),
             by: if own.get(key).is_some() {
                 "experiment"
             } else {

@@ -13,6 +13,7 @@ pub mod doctor;
 pub mod documents;
 pub mod effect;
 pub mod frame;
+pub mod history;
 pub mod import;
 pub mod ingest;
 pub mod lifecycle;

@@ -17,7 +17,7 @@ use crate::store;
 use crate::store::applied::Applied;
 use crate::store::claim::Claim;
 use crate::store::ledger::{Event, Ledger, Outcome};
-use crate::store::registry::{Known, Registry};
+use crate::store::registry::{Known, Registry, Seen};
 use crate::sys::clock;
 use crate::sys::dir::{Dir, Permissions};
 use crate::sys::lock::{self, Lock};
@@ -269,6 +269,18 @@ impl Site {
         }
     }
 
+    /// Notes in the registry cache what a check found.
+    pub fn note_seen(&self, id: &str, seen: &Seen) {
+        if let Err(error) = self
+            .registry()
+            .and_then(|registry| registry.put_seen(id, seen))
+        {
+            self.progress.warn(&format!(
+                "the list of experiments could not be updated: {error}"
+            ));
+        }
+    }
+
     /// Takes an experiment out of the registry cache.
     pub fn forget(&self, id: &str) {
         if let Err(error) = self.registry().and_then(|registry| registry.remove(id)) {
@@ -314,6 +326,7 @@ pub fn row(opened: &Opened) -> Known {
         digest: opened.digest.clone(),
         seen_at: clock::now_text(),
         responsible: responsible(definition),
+        seen: None,
     }
 }
 

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{params, value};
 use crate::documents::dmp::plan::Version;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::experiment::{Access, Code, Language};
 use crate::provision::dmp::{self, Format, Given};
 use crate::provision::site::Site;
@@ -77,15 +77,12 @@ struct One {
 
 /// Which experiment a request is about, and what a member must be able to do in it: look, or manage.
 pub(super) fn needs(method: &str, given: &Value) -> Result<(Code, Access)> {
-    let text = given
-        .get("code")
-        .and_then(Value::as_str)
-        .ok_or_else(|| Error::new("rpc.params", "`code` is missing").field("code"))?;
+    let code = super::code_of(given)?;
     let access = match method {
         "answer-dmp" | "build-dmp" => Access::Manage,
         _ => Access::Read,
     };
-    Ok((Code::parse(text)?, access))
+    Ok((code, access))
 }
 
 /// Carries one out, for somebody who may.

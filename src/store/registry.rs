@@ -17,7 +17,10 @@ const FILE: &str = "registry.db";
 /// Where a damaged one goes.
 const ASIDE: &str = "registry.db.damaged";
 
-const STEPS: &[M<'static>] = &[M::up(include_str!("migrations/001-experiments.sql"))];
+const STEPS: &[M<'static>] = &[
+    M::up(include_str!("migrations/001-experiments.sql")),
+    M::up(include_str!("migrations/002-seen.sql")),
+];
 const MIGRATIONS: Migrations<'static> = Migrations::from_slice(STEPS);
 
 /// What is known of an experiment without looking at its disk.
@@ -39,6 +42,26 @@ pub struct Known {
     pub responsible: String,
     /// When this was last seen on the disk (RFC 3339, UTC).
     pub seen_at: String,
+    /// What the last check found; nothing where none was made.
+    #[serde(flatten)]
+    pub seen: Option<Seen>,
+}
+
+/// What a check found of an experiment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Seen {
+    /// `in-order`, `pending`, `drifted` or `failed`.
+    pub state: String,
+    /// Number of files.
+    pub files: u64,
+    /// Bytes in them.
+    pub bytes: u64,
+    /// What they are expected to need, in bytes.
+    pub quota: Option<u64>,
+    /// The last change of a file (RFC 3339, UTC).
+    pub newest: Option<String>,
+    /// When it was checked (RFC 3339, UTC).
+    pub checked_at: String,
 }
 
 /// How a registry was found.
@@ -105,11 +128,37 @@ impl Registry {
         put(&self.connection, known).map_err(|e| failed("write", e))
     }
 
+    /// Enters what a check found of an experiment.
+    pub fn put_seen(&self, id: &str, seen: &Seen) -> Result<()> {
+        let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+        fault::point("sql")?;
+        self.connection
+            .execute(
+                "INSERT OR REPLACE INTO seen (id, state, files, bytes, quota, newest, checked_at) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                params![
+                    id,
+                    seen.state,
+                    number(seen.files),
+                    number(seen.bytes),
+                    seen.quota.map(number),
+                    seen.newest,
+                    seen.checked_at
+                ],
+            )
+            .map(drop)
+            .map_err(|e| failed("write", e))
+    }
+
     /// Takes an experiment out.
     pub fn remove(&self, id: &str) -> Result<()> {
         fault::point("sql")?;
         self.connection
             .execute("DELETE FROM experiment WHERE id = ?1", [id])
+            .and_then(|_| {
+                self.connection
+                    .execute("DELETE FROM seen WHERE id = ?1", [id])
+            })
             .map(drop)
             .map_err(|e| failed("write", e))
     }
@@ -157,8 +206,8 @@ impl Registry {
     }
 }
 
-const SELECT: &str =
-    "SELECT id, code, title, status, base, digest, responsible, seen_at FROM experiment";
+const SELECT: &str = "SELECT id, code, title, status, base, digest, responsible, seen_at, \
+     state, files, bytes, quota, newest, checked_at FROM experiment LEFT JOIN seen USING (id)";
 
 fn known(row: &Row<'_>) -> rusqlite::Result<Known> {
     Ok(Known {
@@ -170,7 +219,23 @@ fn known(row: &Row<'_>) -> rusqlite::Result<Known> {
         digest: row.get(5)?,
         responsible: row.get(6)?,
         seen_at: row.get(7)?,
+        seen: seen(row)?,
     })
+}
+
+fn seen(row: &Row<'_>) -> rusqlite::Result<Option<Seen>> {
+    let Some(state) = row.get(8)? else {
+        return Ok(None);
+    };
+    let number = |value: i64| u64::try_from(value).unwrap_or_default();
+    Ok(Some(Seen {
+        state,
+        files: number(row.get(9)?),
+        bytes: number(row.get(10)?),
+        quota: row.get::<_, Option<i64>>(11)?.map(number),
+        newest: row.get(12)?,
+        checked_at: row.get(13)?,
+    }))
 }
 
 /// The newest entry wins: an experiment that was moved, or whose place another one has now, stands there once.
@@ -250,7 +315,29 @@ mod tests {
             digest: "00".into(),
             responsible: "Marie Durand".into(),
             seen_at: "2026-11-21T00:00:00Z".into(),
+            seen: None,
         }
+    }
+
+    #[test]
+    fn what_a_check_found_stays_when_the_experiment_is_put_again_and_goes_with_it() {
+        let (_temp, dir) = directory();
+        let (registry, _) = Registry::open(&dir).unwrap();
+        let seen = Seen {
+            state: "in-order".into(),
+            files: 3,
+            bytes: u64::from(u32::MAX) * 7,
+            quota: None,
+            newest: Some("2026-11-20T00:00:00Z".into()),
+            checked_at: "2026-11-21T00:00:00Z".into(),
+        };
+        registry.put(&known("1", "eco")).unwrap();
+        registry.put_seen("1", &seen).unwrap();
+        registry.put(&known("1", "eco")).unwrap();
+        assert_eq!(registry.list().unwrap()[0].seen, Some(seen));
+        registry.remove("1").unwrap();
+        registry.put(&known("1", "eco")).unwrap();
+        assert_eq!(registry.list().unwrap()[0].seen, None);
     }
 
     #[test]

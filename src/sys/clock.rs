@@ -11,9 +11,13 @@ pub fn now() -> Timestamp {
 
 /// Now, to the second, in UTC: `2026-11-21T02:10:00Z`.
 pub fn now_text() -> String {
-    let now = now();
-    Timestamp::from_second(now.as_second())
-        .unwrap_or(now)
+    text(now())
+}
+
+/// A time to the second, in UTC.
+pub fn text(time: Timestamp) -> String {
+    Timestamp::from_second(time.as_second())
+        .unwrap_or(time)
         .to_string()
 }
 

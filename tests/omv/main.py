@@ -13,6 +13,7 @@ import imports
 import lasting
 import matrix
 import packages
+import panel
 import sessions
 import sources
 import testbed
@@ -33,6 +34,7 @@ def parts():
         "kill": crashes.kill,
         "disk": disk.run,
         "sources": sources.run,
+        "pages": panel.run,
         "reboot": lasting.reboot,
         "upgrade": packages.again,
         "purge": packages.go,

@@ -46,6 +46,37 @@ namespace OMV\Engine\Module {
     }
 }
 
+namespace OMV\Config {
+    class Database
+    {
+        public static function getInstance()
+        {
+            return new self();
+        }
+
+        public function getAssoc($id)
+        {
+            $common = ["readers" => "carol", "sharedfolderref" => ""];
+            return [
+                ["code" => "eco", "path" => "/srv/a/eco", "writers" => "alice,bob", "sharedfolderref" => "f1"] + $common,
+                ["code" => "eco-2", "path" => "/srv/ab/eco-2", "writers" => "al"] + $common
+            ];
+        }
+    }
+}
+
+namespace OMV\Octonas {
+    class Marks
+    {
+        public static $set = [];
+
+        public static function set($code)
+        {
+            self::$set[] = $code;
+        }
+    }
+}
+
 namespace {
     define("OMV_NOTIFY_CREATE", 1);
     define("OMV_NOTIFY_MODIFY", 2);
@@ -76,5 +107,26 @@ namespace {
         $module->bindListeners($dispatcher);
         $dispatcher->notify(...$arguments);
         echo $name, ": ", $module->dirty, "\n";
+    }
+
+    $changes = [
+        "group" => ["system.usermngmnt.group", ["name" => "exp-eco-w"]],
+        "another group" => ["system.usermngmnt.group", ["name" => "exp-eco-writers"]],
+        "writer" => ["system.usermngmnt.user", ["name" => "alice"]],
+        "reader" => ["system.usermngmnt.user", ["name" => "carol"]],
+        "stranger" => ["system.usermngmnt.user", ["name" => ""]],
+        "privilege" => ["system.sharedfolder.privilege", ["uuid" => "f1"]],
+        "another folder" => ["system.sharedfolder", ["uuid" => ""]],
+        "share" => ["service.smb.share", ["sharedfolderref" => "f1"]],
+        "disk" => ["system.filesystem.mountpoint", ["dir" => "/srv/a"]],
+        "something strange" => ["system.filesystem.mountpoint", []]
+    ];
+    foreach ($changes as $name => [$id, $object]) {
+        \OMV\Octonas\Marks::$set = [];
+        $module = new \Engined\Module\Octonas();
+        $dispatcher = new \OMV\Engine\Notify\Dispatcher();
+        $module->bindListeners($dispatcher);
+        $dispatcher->notify(OMV_NOTIFY_MODIFY, "org.openmediavault.conf.$id", $object, $object);
+        echo "marked by $name: ", implode(",", \OMV\Octonas\Marks::$set), " dirty ", $module->dirty, "\n";
     }
 }

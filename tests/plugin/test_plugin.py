@@ -7,6 +7,7 @@ files anew.
 import copy
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,8 @@ import unittest
 from pathlib import Path
 
 import datamodels
+import manifests
+import messages
 from salt_double import Salt
 
 HERE = Path(__file__).resolve().parent
@@ -24,6 +27,19 @@ DISK = "/srv/dev-disk-by-uuid-1111-2222"
 OTHER = "/srv/other disk"
 DISK_UNIT = r"srv-dev\x2ddisk\x2dby\x2duuid\x2d1111\x2d2222.mount"
 DISK_TARGET = r"octonas-walls@srv-dev\x2ddisk\x2dby\x2duuid\x2d1111\x2d2222.target"
+
+PHP = sorted(OMV.glob("engined/**/*.inc")) + sorted((OMV.parent / "php").glob("**/*.inc"))
+# Tells what it was asked, fails, or says nothing.
+HELPER = """#!/usr/bin/python3
+import json, sys
+request = json.load(sys.stdin)
+if sys.argv[2] == "tell":
+    print(json.dumps({"progress": {"step": 1, "of": 2, "text": "make it"}}))
+    print(json.dumps({"progress": {"warning": "late"}}))
+    print(json.dumps({"result": request}))
+elif sys.argv[2] == "fail":
+    print(json.dumps({"error": {"code": "experiment.unknown", "message": "there is no experiment 100%s", "hint": "look again"}}))
+"""
 
 
 def experiment(code, disk=DISK, **more):
@@ -336,6 +352,12 @@ class EngineModule(unittest.TestCase):
             "created": "1", "deleted": "1", "closed": "1", "other people": "1", "shared folder and people": "1",
             "shared folder alone": "0", "nothing, in another order": "0", "without what was": "1",
             "about to be deleted": "0", "a source": "1", "another object": "0",
+            # What experiments are made of marks them, and deploys nothing.
+            "marked by group": "eco dirty 0", "marked by another group": " dirty 0",
+            "marked by writer": "eco dirty 0", "marked by reader": "eco,eco-2 dirty 0", "marked by stranger": " dirty 0",
+            "marked by privilege": "eco dirty 0", "marked by another folder": " dirty 0",
+            "marked by share": "eco dirty 0", "marked by disk": "eco dirty 0",
+            "marked by something strange": " dirty 0",
         })
 
 
@@ -355,6 +377,84 @@ class Scripts(unittest.TestCase):
             self.assertTrue(os.access(path, os.X_OK), path)
             if path.parent.name == "migrations.d":
                 self.assertEqual(path.name.count("_"), 1, path)
+
+
+class Pages(unittest.TestCase):
+    """The pages of the plugin."""
+
+    def test_every_key_of_the_manifests_is_one_that_the_web_interface_reads(self):
+        self.assertEqual(manifests.check(OMV), [])
+
+    def test_a_misspelt_key_an_unknown_method_and_a_missing_component_are_found(self):
+        with tempfile.TemporaryDirectory() as directory:
+            plugin = Path(directory) / "plugin"
+            shutil.copytree(OMV, plugin)
+            page = plugin / "workbench/component.d/omv-octonas-history-datatable-page.yaml"
+            text = page.read_text()
+            page.write_text(text.replace("hasSearchField:", "hasSearchfield:").replace("getHistory", "getHistroy"))
+            route = plugin / "workbench/route.d/services.experiments.plan.yaml"
+            route.write_text(route.read_text().replace("omv-octonas-plan-text-page", "omv-octonas-plan"))
+            said = "\n".join(manifests.check(plugin))
+        self.assertIn("nobody reads the key 'hasSearchfield'", said)
+        self.assertIn("no method 'getHistroy'", said)
+        self.assertIn("no component 'omv-octonas-plan'", said)
+        self.assertIn("'omv-octonas-plan-text-page' is on no route", said)
+
+    def test_every_text_is_there_in_french(self):
+        self.assertEqual(messages.problems(OMV, "fr_FR"), [])
+
+    def test_the_list_for_translators_is_that_of_the_pages(self):
+        self.assertEqual((OMV / "locale/openmediavault-octonas.pot").read_text(), messages.pot(OMV))
+
+
+class Service(unittest.TestCase):
+    """The service behind the pages."""
+
+    SOURCE = (OMV / "engined/rpc/octonas.inc").read_text()
+
+    def bodies(self):
+        """Public methods: name → body."""
+        parts = re.split(r"\n    (public|private) function (\w+)\(", self.SOURCE)
+        return {parts[i + 1]: parts[i + 2] for i in range(1, len(parts), 3) if parts[i] == "public"}
+
+    def test_what_is_registered_is_there_and_asks_for_a_role_first(self):
+        registered = manifests.methods(OMV / "engined/rpc/octonas.inc")
+        bodies = self.bodies()
+        self.assertEqual(set(bodies) - {"getName", "initialize"}, registered)
+        for name in registered:
+            first = bodies[name].split("{", 1)[1].strip()
+            self.assertRegex(first, r"^(\$params = \$this->(member|admin)\(|\$this->validateMethodContext\(|\$shown = \$this->get\()", name)
+
+    def test_every_model_that_is_named_exists_and_none_is_left_over(self):
+        models = set(datamodels.load(OMV / "datamodels"))
+        named = set(re.findall(r'"(rpc\.octonas\.\w+)"', self.SOURCE))
+        self.assertEqual(named, {name for name in models if name.startswith("rpc.")})
+
+    def test_messages_never_become_formats(self):
+        for path in PHP:
+            for call in re.findall(r"new \\OMV\\Exception\(\s*([^,)]+)", path.read_text()):
+                self.assertEqual(call.strip(), '"%s"', path)
+
+    def test_php_accepts_every_file_and_there_is_no_shell_in_any(self):
+        for path in PHP:
+            done = subprocess.run(["php", "-l", path], capture_output=True, text=True)
+            self.assertEqual(done.returncode, 0, done.stdout)
+            self.assertNotRegex(path.read_text(), r"\b(shell_exec|system|passthru|popen|exec)\s*\((?!\s*\$statusFile)", path)
+
+    def test_the_helper_is_called_without_a_shell_and_its_error_is_passed_on(self):
+        with tempfile.TemporaryDirectory() as directory:
+            helper = Path(directory) / "helper"
+            helper.write_text(HELPER)
+            helper.chmod(0o755)
+            done = subprocess.run(["php", HERE / "helper.php", helper, OMV.parent / "php/openmediavault/octonas"],
+                                  capture_output=True, text=True)
+        self.assertEqual(done.stderr, "")
+        told = json.loads(done.stdout)
+        self.assertEqual(told["request"], {"caller": {"username": "alice", "role": "user"},
+                                           "params": {"code": "$(id) 100% 'R&D' <b>"}})
+        self.assertEqual(told["progress"], ["[1/2] make it", "Warning: late"])
+        self.assertEqual(told["error"], ["there is no experiment 100%s (look again)", 404])
+        self.assertEqual(told["silent"], "The program 'octonas' ended without an answer.")
 
 
 if __name__ == "__main__":

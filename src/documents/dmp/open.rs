@@ -30,6 +30,8 @@ pub struct OpenRow {
     pub fr: &'static str,
     /// What is asked, in English.
     pub en: &'static str,
+    /// The words of which one is the answer; none where it is something else.
+    pub words: &'static [&'static str],
 }
 
 impl From<&Open> for OpenRow {
@@ -39,6 +41,7 @@ impl From<&Open> for OpenRow {
             key: open.key,
             fr: open.text.fr,
             en: open.text.en,
+            words: questions::allowed(open.key),
         }
     }
 }

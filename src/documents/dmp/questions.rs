@@ -357,6 +357,17 @@ pub fn find(key: &str) -> Result<Item> {
     .hint(hint))
 }
 
+/// The words of which one answers; none where the answer is something else.
+pub fn allowed(key: &str) -> &'static [&'static str] {
+    match CHOICES.iter().find(|choice| choice.key == key) {
+        Some(Choice {
+            kind: ChoiceKind::Word(allowed),
+            ..
+        }) => allowed,
+        _ => &[],
+    }
+}
+
 impl Choice {
     /// Checks what was said.
     pub fn parse(&self, text: &str) -> Result<String> {

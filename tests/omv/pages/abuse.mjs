@@ -1,0 +1,82 @@
+// Requests that no page makes: wrong types, missing and extra keys, texts that break careless programs, wrong people.
+
+import { request } from 'playwright-core';
+import { Visitor } from './browser.mjs';
+
+const NASTY = ['%', '100%s%n', 'R&D', '<script>alert(1)</script>', '\'"`$(id)', 'a\nb\r\nc', '🧪🔥', '../../etc/passwd', '{{ 7*7 }}', '\u0000', '', 'x'.repeat(70000)];
+const WRONG = [null, 7, -1, 1.5, true, [], {}, [1], { code: 'x' }, 'Text'];
+const page = { start: 0, limit: 25 };
+const METHODS = {
+  getList: page, get: {}, getTeam: {}, setTeam: { from: '0'.repeat(64), people: [] }, getPeople: {}, getDocuments: page,
+  getDocument: { name: 'README' }, getPlan: {}, buildPlan: {}, getQuestions: page, setAnswer: { question: 'reuse', text: 'x' },
+  getSources: page, getDeliveries: page, enrolSource: { source: 'plc-1', key: 'x' }, revokeSource: { source: 'plc-1' },
+  getHistory: page, downloadDefinition: {}, downloadDocument: { name: 'README' }, downloadPlan: {}, downloadKit: { source: 'plc-1' },
+  enumerateLayouts: null, getForm: {}, checkForm: { title: 'x' }, save: { title: 'x' }, apply: {}, close: {}, reopen: {}, remove: {},
+  getState: page, ingest: {}, buildDocuments: {}, getBases: page, enumerateBases: null, addBase: { mntentref: 'x', reldirpath: 'x' },
+  getDoctor: page, getStats: null, getStorage: null, getSilentSources: null, check: null,
+};
+const ADMIN = ['getForm', 'checkForm', 'save', 'apply', 'close', 'reopen', 'remove', 'check', 'getState', 'ingest', 'buildDocuments', 'getBases', 'enumerateBases', 'addBase', 'getDoctor', 'getSilentSources'];
+// 401 and 503 would log the user out; 504 means that nobody answered.
+const calm = (answer) => ![401, 503, 504].includes(answer.status) && (answer.status === 200 || typeof answer.message === 'string');
+
+export async function abuse(site) {
+  const { check } = site;
+  const admin = await Visitor.login(site, site.admin);
+  const before = JSON.stringify((await admin.rpc('get', { code: site.code })).result);
+  for (const [method, rest] of Object.entries(METHODS)) {
+    if (rest === null || ['save', 'checkForm', 'getList', 'getBases', 'addBase', 'getDoctor', 'getSilentSources'].includes(method)) continue;
+    const bad = [];
+    for (const code of [...NASTY, ...WRONG]) {
+      const answer = await admin.rpc(method, { ...rest, code });
+      const allowed = method === 'getForm' && (code === '' || answer.status === 400 || (Array.isArray(code) && !code.length));
+      if (!calm(answer) || (answer.status === 200 && !allowed)) bad.push(`${JSON.stringify(code)?.slice(0, 40)}: ${answer.status} ${answer.message}`);
+    }
+    for (const params of [null, [], 'text', 7, {}]) {
+      const answer = await admin.rpc(method, params);
+      if (!calm(answer) || (answer.status === 200 && method !== 'getForm')) bad.push(`${JSON.stringify(params)}: ${answer.status} ${answer.message}`);
+    }
+    check(bad.length === 0, `${method}: codes that are none are refused`, bad.join(' | '));
+  }
+  for (const text of NASTY) {
+    const answers = [
+      await admin.rpc('getDocument', { code: site.code, name: text }),
+      await admin.rpc('setAnswer', { code: site.code, question: text, text: 'x' }),
+      await admin.rpc('checkForm', { code: 'other-1', title: text, people: text }),
+      await admin.rpc('checkForm', { definition: text }),
+      await admin.rpc('enrolSource', { code: site.code, source: 'plc-1', key: text }),
+      await admin.rpc('getList', { start: 0, limit: 25, search: text }),
+    ];
+    const bad = answers.slice(0, 5).filter((answer) => !calm(answer) || answer.status === 200);
+    check(bad.length === 0 && calm(answers[5]), `${JSON.stringify(text).slice(0, 30)} is refused calmly`, JSON.stringify(bad).slice(0, 400));
+  }
+  const extra = await admin.rpc('close', { code: site.code, 'delete-data': site.code, 'dry-run': 'x', mend: 7 });
+  check(extra.status === 400 && extra.message.includes('no parameter'), 'keys that nobody asked for are refused', extra.message);
+  for (const key of ['zip', 'output', 'watch', 'dry-run']) {
+    const kit = await admin.rpc('downloadKit', { code: site.code, source: 'plc-1', [key]: '/tmp/otest-pages-stray' });
+    check(kit.status === 400 && kit.message.includes(`'${key}'`), `a kit cannot be written elsewhere by ${key}`, kit.message);
+  }
+  check((await admin.rpc('noSuchMethod', {})).status === 404, 'a method that does not exist is unknown');
+  const after = (await admin.rpc('get', { code: site.code })).result;
+  check(JSON.parse(before).definition.title === after.definition.title && after.definition.status === 'active', 'the experiment is what it was', after.definition.status);
+  const all = await Promise.all(Array.from({ length: 20 }, () => admin.rpc('getList', page)));
+  check(all.every((answer) => answer.status === 200), 'twenty at once are answered', all.map((answer) => answer.status));
+  await admin.leave();
+
+  const stranger = await Visitor.login(site, site.stranger);
+  for (const [method, rest] of Object.entries(METHODS)) {
+    const answer = await stranger.rpc(method, { ...rest, code: site.code });
+    const open = ['getList', 'enumerateLayouts', 'getStats', 'getStorage'].includes(method);
+    const right = open ? answer.status === 200 && !JSON.stringify(answer.result).includes(site.code) : [400, 403, 404].includes(answer.status);
+    check(right && calm(answer), `a stranger: ${method}`, `${answer.status} ${answer.message}`);
+    if (ADMIN.includes(method)) check(answer.status === 403, `a stranger: ${method} is for administrators`, answer.status);
+  }
+  await stranger.leave();
+
+  const nobody = await request.newContext();
+  for (const method of Object.keys(METHODS)) {
+    const response = await nobody.post(`${site.url}rpc.php`, { data: { service: 'Octonas', method, params: { ...METHODS[method], code: site.code } } });
+    const body = await response.text();
+    check(response.status() >= 400 && !body.includes('R&D'), `without a session: ${method} is refused`, `${response.status()} ${body.slice(0, 200)}`);
+  }
+  await nobody.dispose();
+}

@@ -1,0 +1,63 @@
+<?php
+
+// Runs the plugin's caller of 'octonas' with another program in its place, without OpenMediaVault: helper.php PROGRAM DIRECTORY
+
+namespace OMV {
+    class Exception extends \Exception
+    {
+        public function __construct()
+        {
+            $args = func_get_args();
+            parent::__construct(vsprintf(array_shift($args), $args));
+        }
+    }
+
+    class HttpErrorException extends Exception
+    {
+        public $httpStatusCode;
+
+        public function __construct()
+        {
+            $args = func_get_args();
+            $this->httpStatusCode = array_shift($args);
+            parent::__construct(...$args);
+        }
+    }
+
+    class Environment
+    {
+        public static function get($name, $default)
+        {
+            return $GLOBALS['argv'][1];
+        }
+    }
+}
+
+namespace {
+    define("OMV_ROLE_ADMINISTRATOR", 1);
+    foreach (["exception", "helper", "text"] as $name) {
+        require_once sprintf("%s/%s.inc", $argv[2], $name);
+    }
+    $context = ["username" => "alice", "role" => 2];
+    $lines = [];
+    $helper = new \OMV\Octonas\Helper("tell", ["code" => "$(id) 100% 'R&D' <b>"], $context);
+    $request = $helper->call(function ($progress) use (&$lines) {
+        $lines[] = \OMV\Octonas\Text::progress($progress);
+    });
+    try {
+        (new \OMV\Octonas\Helper("fail", [], $context))->call();
+    } catch (\OMV\Octonas\Exception $e) {
+        $error = [$e->getMessage(), $e->httpStatusCode];
+    }
+    try {
+        (new \OMV\Octonas\Helper("silent", [], $context))->call();
+    } catch (\OMV\Exception $e) {
+        $silent = $e->getMessage();
+    }
+    print(json_encode([
+        "request" => $request,
+        "progress" => $lines,
+        "error" => $error,
+        "silent" => $silent
+    ]));
+}
