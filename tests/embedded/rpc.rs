@@ -379,7 +379,7 @@ fn the_form_of_the_web_ui_says_what_the_definition_says() {
         "code": "eco", "title": "Heat & <b>waves</b> 100%", "description": "", "language": "en", "status": "active",
         "keywords": "heat, wave\nlake", "years": "10", "smb": "true", "ftp": "false", "quota": "2 GB", "from": "",
         "people": "[{\"name\":\"Ada\",\"account\":\"ada\",\"access\":\"manage\",\"orcid\":\"\",\"roles\":[]}]",
-        "sources": [{"id": "plc", "kind": "linux", "into": "raw", "every": "15min", "description": ""}],
+        "sources": "[]",
     });
     let mut changed = form.clone();
     changed["title"] = json!("Heat");
