@@ -389,6 +389,7 @@ fn user(site: &Site, method: &str, request: &Request) -> Result<Value> {
             found.unavailable.clear();
             value(found)
         }
+        // Where a kit is written is said by the web UI's service, never by the person.
         "enrol-source" | "revoke-source" | "build-synckit" => {
             let code = code_of(given)?;
             visible(site, &code, name)?;
