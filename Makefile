@@ -3,7 +3,7 @@
 CARGO = cargo
 HOST =
 
-.PHONY: help demo build test check fmt test-dmp test-host test-omv test-long bench deb man clean
+.PHONY: help demo build test check fmt test-outputs test-host test-omv test-long bench deb man clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
@@ -28,9 +28,12 @@ check: ## formatting, lints, architecture, and the plugin's files
 	$(CARGO) test --locked --features faults --test architecture
 	tests/plugin/check
 
-test-dmp: ## data management plans before other people's validators (madmpy from PyPI)
-	$(CARGO) build --locked
+test-outputs: ## documents, plans and sample data before other people's validators, the probe on other people's files (PyPI)
+	@tests/need outputs
+	$(CARGO) build --locked --bins
+	tests/documents/run
 	tests/dmp/run
+	tests/probe/run
 
 test-host: ## the wall by real clients, on a Debian 13 booted in a container (root)
 	tests/host/run

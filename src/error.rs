@@ -54,6 +54,16 @@ impl Passwords {
         self.0.insert(account, password);
     }
 
+    /// Enters several.
+    pub fn extend(&mut self, more: impl IntoIterator<Item = (String, Zeroizing<String>)>) {
+        self.0.extend(more);
+    }
+
+    /// Enters those of another operation.
+    pub fn append(&mut self, mut more: Self) {
+        self.0.append(&mut more.0);
+    }
+
     /// True where no account was created.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

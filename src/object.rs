@@ -18,7 +18,8 @@ pub enum Kind {
     /// Attributes: `owner`, `group`, `mode` (octal), `acl`, `default-acl` (short text form of acl(5), by name).
     Directory,
     /// What members keep in the leaves. Key: empty. Attributes: `sweep` = `done` once owners, masks and ACLs of everything
-    /// were brought in line (after an adoption); an intent without it is a sweep that has to go on.
+    /// were brought in line (after an adoption); an intent without it is a sweep that has to go on. With a path below the
+    /// experiment as its key: a directory that is no longer asked for, and stayed because it was not empty.
     Contents,
     /// The experiment's own entry in the NAS configuration, from which mount units and jails are made.
     /// Key: the code. Attributes: `id`, `path` (absolute), `read-only` = `true|false`, `sftp`, `rsync` =
@@ -38,6 +39,16 @@ pub enum Kind {
     Privileges,
     /// An SMB share. Key: name of the shared folder. Attributes: the NAS's own parameter names, as text.
     SmbShare,
+    /// An FTP share. Key: name of the shared folder. Attributes: `enable`, `comment`, `extraoptions`; observed also
+    /// `service` = `on|off`.
+    FtpShare,
+    /// A machine that may mount a shared folder over NFS. Key: `<shared folder>/<client>`. Attributes: `options` = `ro|rw`,
+    /// `comment`, `extraoptions` (as in exports(5), but the group of `anongid` by name); observed also `service`.
+    NfsShare,
+    /// A module of the rsync daemon. Key: name of the shared folder, which is the module's. Attributes: `enable`, `comment`,
+    /// `uid`, `gid`, `readonly`, `list`, `usechroot`, `authusers`, `extraoptions`, `user:<account>` = `yes` (it has a
+    /// password there, in the clear); observed also `service`.
+    RsyncModule,
     /// The end of an account's open sessions. Key: the account. It is intended before a membership is taken away and
     /// forgotten when no session is left, so that a crash in between leaves nobody inside.
     Revocation,
@@ -60,6 +71,9 @@ impl fmt::Display for Kind {
             Self::SharedFolder => "shared folder",
             Self::Privileges => "privileges",
             Self::SmbShare => "SMB share",
+            Self::FtpShare => "FTP share",
+            Self::NfsShare => "NFS share",
+            Self::RsyncModule => "rsync module",
             Self::Revocation => "end of sessions of",
             Self::Activation => "activation of",
             Self::Server => "NAS",
@@ -83,6 +97,13 @@ impl ObjectId {
             kind,
             key: key.into(),
         }
+    }
+
+    /// The shared folder that it refers to, where its kind does ([`Kind::is_of_a_shared_folder`]).
+    pub fn shared_folder(&self) -> &str {
+        self.key
+            .split_once('/')
+            .map_or(&self.key, |(folder, _)| folder)
     }
 }
 
@@ -117,6 +138,19 @@ impl Kind {
         matches!(
             self,
             Self::Contents | Self::Revocation | Self::Activation | Self::Server
+        )
+    }
+
+    /// A shared folder and what refers to it.
+    pub fn is_of_a_shared_folder(self) -> bool {
+        matches!(self, Self::SharedFolder | Self::Privileges) || self.is_door()
+    }
+
+    /// A door that a server of its own opens, for a shared folder.
+    pub fn is_door(self) -> bool {
+        matches!(
+            self,
+            Self::SmbShare | Self::FtpShare | Self::NfsShare | Self::RsyncModule
         )
     }
 }

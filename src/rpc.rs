@@ -22,6 +22,7 @@ use crate::provision::{
 mod deliveries;
 mod dmp;
 mod form;
+mod imports;
 mod one;
 mod team;
 mod texts;
@@ -49,6 +50,7 @@ pub const METHODS: &[&str] = &[
     "edit-team",
     "enrol-source",
     "history",
+    "import-experiment",
     "ingest",
     "landing",
     "list-bases",
@@ -322,6 +324,7 @@ fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
             };
             value(adopt::adopt(site, &absolute(&adopt.dir)?, &options)?)
         }
+        "import-experiment" => imports::call(site, given),
         "due-experiments" => value(lifecycle::due(site, params::<Rehearsal>(given)?.dry_run)?),
         "rights" => {
             let select: Select = params(given)?;

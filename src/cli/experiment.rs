@@ -11,7 +11,7 @@ use super::Desk;
 use crate::error::{Error, Exit, Result};
 use crate::experiment::Code;
 use crate::provision::create::{self, Options};
-use crate::provision::{adopt, lifecycle};
+use crate::provision::{adopt, import, lifecycle};
 use crate::settings::absolute;
 use crate::sys::dir::Dir;
 
@@ -130,6 +130,21 @@ pub enum Command {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Make an experiment of a directory or shared folder that is in use. Only says what it would mean, until confirmed.
+    Import {
+        /// A shared folder's name, or the directory's path: it lies directly in a base and bears the experiment's code.
+        #[arg(value_name = "FOLDER")]
+        folder: String,
+        /// The definition (`-` reads standard input).
+        #[arg(short, long, value_name = "FILE")]
+        file: PathBuf,
+        /// Do it. Files stay where they are; owners and rights change, and what they were is kept in the experiment.
+        #[arg(long)]
+        confirm: bool,
+        /// Create the accounts that are missing, and show their initial passwords once.
+        #[arg(long)]
+        create_accounts: bool,
+    },
     /// Take out the people whose access has ended.
     Due {
         /// Only say who.
@@ -220,6 +235,20 @@ pub fn run(desk: &Desk<'_>, command: &Command) -> Result<Exit> {
                 &adopt::adopt(site, &absolute(dir, desk.cwd), &options)?,
                 *dry_run,
             )
+        }
+        Command::Import {
+            folder,
+            file,
+            confirm,
+            create_accounts,
+        } => {
+            let options = import::Options {
+                confirm: *confirm,
+                create_accounts: *create_accounts,
+            };
+            let definition = read(desk, file)?;
+            let told = import::import(site, folder, desk.cwd, &definition, options)?;
+            print::import(desk, &told)
         }
         Command::Due { dry_run } => print::due(desk, *dry_run),
     }

@@ -164,6 +164,13 @@ fn table(rows: &[Row]) -> String {
                 row.source
             );
         }
+        if let Some(share) = &row.share {
+            let _ = writeln!(
+                out,
+                "{}: writes over SMB into the share {}, as {}",
+                row.source, share.name, share.account
+            );
+        }
         for key in &row.keys {
             let _ = writeln!(
                 out,

@@ -229,6 +229,8 @@ pub struct Doors {
     pub rsync: bool,
     /// FTP.
     pub ftp: bool,
+    /// The rsync daemon, to read.
+    pub rsyncd: bool,
     /// NFS, for machines that are not named here.
     pub nfs: bool,
     /// At least one.
@@ -455,8 +457,14 @@ fn doors(definition: &Definition) -> Doors {
         sftp: protocols.sftp,
         rsync: protocols.rsync,
         ftp: protocols.ftp,
+        rsyncd: protocols.rsyncd,
         nfs,
-        any: protocols.smb || protocols.sftp || protocols.rsync || protocols.ftp || nfs,
+        any: protocols.smb
+            || protocols.sftp
+            || protocols.rsync
+            || protocols.ftp
+            || protocols.rsyncd
+            || nfs,
     }
 }
 

@@ -70,6 +70,9 @@ pub struct Definition {
     pub storage: Storage,
     /// The template of its directory tree.
     pub layout: LayoutName,
+    /// What it was before it was an experiment, where it was imported.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub imported: Option<Imported>,
     /// The doors that are open to its members.
     pub protocols: Protocols,
     /// How long the data is kept.
@@ -163,6 +166,9 @@ pub struct Source {
     pub into: RelPath,
     /// How often it delivers.
     pub every: Interval,
+    /// The account of a machine that cannot do SSH: it writes into a share of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account: Option<AccountName>,
     /// Free text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
@@ -232,6 +238,19 @@ impl Storage {
     }
 }
 
+/// What an imported directory had beside its layout. Files that lie in a frame are read by members and changed by nobody.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Imported {
+    /// The day of the import.
+    pub date: Date,
+    /// Directories that the layout does not have: members write in them as in leaves.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub leaves: Vec<RelPath>,
+    /// Keys of a later program.
+    #[serde(flatten)]
+    pub unknown: Unknown,
+}
+
 /// The doors that are open to an experiment's members.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[allow(clippy::struct_excessive_bools)] // Each door is its own switch in the file.
@@ -244,6 +263,9 @@ pub struct Protocols {
     pub rsync: bool,
     /// FTP. Default: closed.
     pub ftp: bool,
+    /// The rsync daemon, for reading only. Default: closed.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub rsyncd: bool,
     /// Machines that may mount it over NFS.
     pub nfs: Vec<NfsRow>,
     /// Keys of a later program.
@@ -258,6 +280,7 @@ impl Default for Protocols {
             sftp: true,
             rsync: true,
             ftp: false,
+            rsyncd: false,
             nfs: Vec::new(),
             unknown: Unknown::new(),
         }

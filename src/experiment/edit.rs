@@ -42,11 +42,14 @@ impl Definition {
         Ok(changes)
     }
 
-    /// Takes from `old` what an edit may leave out because it was given at creation (id, base, and the status), and what
-    /// a person cannot give: the keys of a newer version, which a definition that is given must not have.
+    /// Takes from `old` what an edit may leave out because it was given at creation (id, base, what was imported, and the
+    /// status), and what a person cannot give: the keys of a newer version, which a definition that is given must not have.
     #[must_use]
     pub fn inheriting(mut self, old: &Self) -> Self {
         self.id = self.id.or(old.id);
+        if self.imported.is_none() {
+            self.imported.clone_from(&old.imported);
+        }
         if self.storage.base.is_none() {
             self.storage.base.clone_from(&old.storage.base);
         }
@@ -64,6 +67,9 @@ impl Definition {
         keep(&mut self.storage.unknown, &old.storage.unknown);
         keep(&mut self.protocols.unknown, &old.protocols.unknown);
         if let (Some(new), Some(old)) = (&mut self.facility, &old.facility) {
+            keep(&mut new.unknown, &old.unknown);
+        }
+        if let (Some(new), Some(old)) = (&mut self.imported, &old.imported) {
             keep(&mut new.unknown, &old.unknown);
         }
         if let (Some(new), Some(old)) = (&mut self.retention, &old.retention) {

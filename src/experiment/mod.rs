@@ -18,12 +18,14 @@ pub(crate) mod write;
 
 pub use choice::{Access, Language, Role, SourceKind, Status};
 pub use definition::{
-    Dates, Definition, Facility, Funding, NfsRow, Person, Protocols, Retention, Source, Storage,
-    Unknown, VERSION, Variable,
+    Dates, Definition, Facility, Funding, Imported, NfsRow, Person, Protocols, Retention, Source,
+    Storage, Unknown, VERSION, Variable,
 };
 pub use edit::{Change, check_edit};
 pub use identifier::{Email, Licence, Orcid, Ror};
-pub use name::{AccountName, Code, ExperimentId, LayoutName, SourceId, source_account};
+pub use name::{
+    AccountName, Code, ExperimentId, LayoutName, SourceId, source_account, source_share,
+};
 pub use node::INPUT_MAX;
 pub(crate) use path::is_windows_device;
 pub use path::{AbsPath, NAME_MAX, PATH_MAX, RelPath};

@@ -223,6 +223,11 @@ pub fn source_account(experiment: &str, source: &SourceId) -> String {
         })
 }
 
+/// The name of the share of a source that cannot do SSH: `<code>_<source>`. No code has an underscore in it.
+pub fn source_share(code: &Code, source: &SourceId) -> String {
+    format!("{code}_{source}")
+}
+
 /// The name of a layout: `[a-z][a-z0-9-]{0,39}`, not ending in `-`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LayoutName(String);

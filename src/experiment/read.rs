@@ -5,8 +5,8 @@ use std::net::IpAddr;
 
 use super::choice::{Access, Language, Role, SourceKind, Status};
 use super::definition::{
-    Dates, Definition, Facility, Funding, NfsRow, Person, Protocols, Retention, Source, Storage,
-    VERSION, Variable,
+    Dates, Definition, Facility, Funding, Imported, NfsRow, Person, Protocols, Retention, Source,
+    Storage, VERSION, Variable,
 };
 use super::fields::{Fields, Findings};
 use super::identifier::{Email, Licence, Orcid, Ror};
@@ -48,6 +48,7 @@ pub fn read(text: &[u8], strictness: Strictness) -> std::result::Result<Definiti
         &mut findings,
     );
     unique(&root, &["sources"], Some("id"), "the source", &mut findings);
+    nobodys_own(&root, &mut findings);
     unique(
         &root,
         &["sources"],
@@ -136,6 +137,36 @@ fn unique(root: &Node, list: &[&str], key: Option<&str>, what: &str, findings: &
     }
 }
 
+/// The account of a machine is no person's, and no other machine's: whoever knows its password is that machine.
+fn nobodys_own(root: &Node, findings: &mut Findings) {
+    let accounts = |list: &str| -> Vec<(usize, &Node)> {
+        let items = root.get(list).map(Node::items).unwrap_or_default();
+        let said = items.iter().map(|item| item.get("account"));
+        said.enumerate()
+            .filter_map(|(i, account)| Some((i, account?)))
+            .collect()
+    };
+    let mut taken: HashMap<String, usize> = HashMap::new();
+    for (_, node) in accounts("people") {
+        if let Some(text) = node.text() {
+            taken.entry(text.to_lowercase()).or_insert(node.place.line);
+        }
+    }
+    for (i, node) in accounts("sources") {
+        let Some(text) = node.text() else { continue };
+        if let Some(before) = taken.insert(text.to_lowercase(), node.place.line) {
+            findings.push(node.place.problem(
+                &format!("sources[{i}].account"),
+                format!(
+                    "the account {} is somebody else's too, on line {before}",
+                    quote(text)
+                ),
+                Some("give the machine an account of its own".into()),
+            ));
+        }
+    }
+}
+
 fn definition(mut f: Fields) -> Option<Definition> {
     let strictness = f.strictness();
     let unsaid = match strictness {
@@ -166,6 +197,7 @@ fn definition(mut f: Fields) -> Option<Definition> {
     let layout = f
         .value("layout", LayoutName::parse)
         .unwrap_or_else(LayoutName::minimal);
+    let imported = f.mapping("imported", imported);
     let protocols = f
         .mapping("protocols", |f| Some(protocols(f)))
         .unwrap_or_default();
@@ -189,6 +221,7 @@ fn definition(mut f: Fields) -> Option<Definition> {
         funding,
         storage,
         layout,
+        imported,
         protocols,
         retention,
         unknown,
@@ -315,6 +348,7 @@ fn source(mut f: Fields) -> Option<Source> {
     let every = f
         .value("every", Interval::parse)
         .unwrap_or(Interval::QUARTER);
+    let account = f.value("account", AccountName::parse);
     let description = f.value("description", |text| paragraph(text, 5_000));
     let unknown = f.close();
     Some(Source {
@@ -323,6 +357,7 @@ fn source(mut f: Fields) -> Option<Source> {
         timezone,
         into: into?,
         every,
+        account,
         description,
         unknown,
     })
@@ -398,6 +433,17 @@ fn storage(mut f: Fields) -> Storage {
     }
 }
 
+fn imported(mut f: Fields) -> Option<Imported> {
+    let date = f.required("date", Date::parse);
+    let leaves = f.values("leaves", into);
+    let unknown = f.close();
+    Some(Imported {
+        date: date?,
+        leaves,
+        unknown,
+    })
+}
+
 fn protocols(mut f: Fields) -> Protocols {
     let default = Protocols::default();
     Protocols {
@@ -405,6 +451,7 @@ fn protocols(mut f: Fields) -> Protocols {
         sftp: f.flag("sftp", default.sftp),
         rsync: f.flag("rsync", default.rsync),
         ftp: f.flag("ftp", default.ftp),
+        rsyncd: f.flag("rsyncd", default.rsyncd),
         nfs: f.mappings("nfs", nfs_row),
         unknown: f.close(),
     }

@@ -56,6 +56,10 @@ impl Layout {
             tree.source(source)
                 .map_err(|e| e.field(format!("sources[{i}].into")))?;
         }
+        for leaf in definition.imported.iter().flat_map(|i| &i.leaves) {
+            tree.imported(leaf)
+                .map_err(|e| e.field("imported.leaves"))?;
+        }
         Ok(tree.directories.into_values().collect())
     }
 
@@ -240,6 +244,42 @@ impl Tree<'_> {
             .hint("rename a chamber or a source"));
         }
         self.directories.insert(key(path), directory);
+        Ok(())
+    }
+
+    /// A directory that was there before the experiment, unless the layout has it, or members write in what holds it.
+    fn imported(&mut self, leaf: &RelPath) -> Result<()> {
+        let mut missing = vec![leaf.clone()];
+        if self.directories.contains_key(&key(leaf)) {
+            return Ok(());
+        }
+        let mut parent = leaf.parent();
+        while let Some(path) = parent {
+            match self.directories.get(&key(&path)).map(|d| d.kind) {
+                Some(DirectoryKind::Frame) => break,
+                Some(_) => return Ok(()),
+                None => {
+                    parent = path.parent();
+                    missing.push(path);
+                }
+            }
+        }
+        for path in missing.into_iter().rev() {
+            let kind = if path == *leaf {
+                DirectoryKind::OpenLeaf
+            } else {
+                DirectoryKind::Frame
+            };
+            self.add(Directory {
+                path,
+                kind,
+                purpose: Bilingual {
+                    fr: "Données d'avant la prise en charge par OctoNAS.".into(),
+                    en: "Data from before OctoNAS.".into(),
+                },
+                naming: None,
+            })?;
+        }
         Ok(())
     }
 

@@ -26,7 +26,7 @@ const SIZE_LIMIT: u64 = 256 << 20;
 /// How long the first to open it waits for another first.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-const KINDS: [Kind; 7] = [
+const KINDS: [Kind; 10] = [
     Kind::Group,
     Kind::Directory,
     Kind::Entry,
@@ -34,6 +34,9 @@ const KINDS: [Kind; 7] = [
     Kind::SharedFolder,
     Kind::Privileges,
     Kind::SmbShare,
+    Kind::FtpShare,
+    Kind::NfsShare,
+    Kind::RsyncModule,
 ];
 
 /// One line of the file.
@@ -299,6 +302,7 @@ impl Nas for Local {
             group_ids: BTreeMap::new(),
             objects: state.objects,
             pending: BTreeSet::new(),
+            lacking: BTreeMap::new(),
         })
     }
 
@@ -326,7 +330,7 @@ impl Nas for Local {
             (lines, known.and_then(|known| known.reference.clone()))
         })?;
         let reference = match (known, object.kind) {
-            (None, Kind::SharedFolder | Kind::SmbShare | Kind::Entry) => {
+            (None, kind) if kind.is_door() || matches!(kind, Kind::SharedFolder | Kind::Entry) => {
                 Some(uuid::Uuid::new_v4().to_string())
             }
             (reference, _) => reference,

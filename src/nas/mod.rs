@@ -51,6 +51,8 @@ pub struct Observation {
     pub objects: BTreeMap<ObjectId, Found>,
     /// Parts of the NAS configuration that wait to be applied, whoever changed them.
     pub pending: BTreeSet<String>,
+    /// Doors that this NAS does not have now, and what to do about it.
+    pub lacking: BTreeMap<Kind, String>,
 }
 
 /// A folder that holds experiments, as the NAS's configuration knows it.
@@ -140,6 +142,12 @@ pub trait Nas {
         comment: &str,
         email: Option<&str>,
     ) -> Result<Option<Zeroizing<String>>>;
+
+    /// Passwords of doors that were made since this was asked last: for whom → password. They are kept in the clear by the
+    /// NAS, and shown by us once.
+    fn fresh_passwords(&self) -> Vec<(String, Zeroizing<String>)> {
+        Vec::new()
+    }
 
     /// The sessions of these accounts that can reach `experiment` (absolute path).
     fn sessions(&self, accounts: &BTreeSet<String>, experiment: &Path) -> Result<Vec<Session>>;

@@ -1,38 +1,62 @@
-//! People's accounts: existing ones join, missing ones are created only when asked, system accounts never.
+//! Accounts of people, and of machines that come in over a share: existing ones join, missing ones are created only when
+//! asked, system accounts never.
 
 use std::collections::BTreeSet;
 
 use super::desired;
 use super::site::Site;
 use crate::error::{Error, Passwords, Result};
-use crate::experiment::{AccountName, Date, Definition, Email, Person};
+use crate::experiment::{AccountName, Date, Definition, Email};
 use crate::nas::Observation;
+use crate::object::Kind;
 
-/// The people who should have access today and have no account yet.
+/// Whoever is to come in with an account.
+pub struct Holder<'a> {
+    /// The account.
+    pub account: &'a AccountName,
+    /// A person's name, or what the machine is.
+    pub name: String,
+    /// A person's address.
+    pub email: Option<&'a Email>,
+}
+
+/// Everybody who should have access today, machines last.
+fn holders(definition: &Definition, today: Date) -> Vec<Holder<'_>> {
+    let members = desired::members(definition, today);
+    let people = definition.people.iter().filter_map(|person| {
+        let account = person.account.as_ref()?;
+        members.contains_key(account.as_str()).then(|| Holder {
+            account,
+            name: person.name.clone(),
+            email: person.email.as_ref(),
+        })
+    });
+    let machines = definition.sources.iter().filter_map(|source| {
+        Some(Holder {
+            account: source.account.as_ref()?,
+            name: format!("{}, {}", source.id, definition.code),
+            email: None,
+        })
+    });
+    people.chain(machines).collect()
+}
+
+/// Those of them who have no account yet.
 pub fn missing<'a>(
     definition: &'a Definition,
     observation: &Observation,
     today: Date,
-) -> Vec<&'a Person> {
-    let members = desired::members(definition, today);
-    definition
-        .people
-        .iter()
-        .filter(|person| {
-            person.account.as_ref().is_some_and(|account| {
-                members.contains_key(account.as_str())
-                    && !observation.accounts.contains_key(account.as_str())
-            })
-        })
-        .collect()
+) -> Vec<Holder<'a>> {
+    let mut holders = holders(definition, today);
+    holders.retain(|holder| !observation.accounts.contains_key(holder.account.as_str()));
+    holders
 }
 
 /// Fails where somebody who should have access has no account, or a system account.
 pub fn check(definition: &Definition, observation: &Observation, today: Date) -> Result<()> {
     let missing: Vec<&str> = missing(definition, observation, today)
         .into_iter()
-        .filter_map(|person| person.account.as_ref())
-        .map(AccountName::as_str)
+        .map(|holder| holder.account.as_str())
         .collect();
     if !missing.is_empty() {
         return Err(Error::new(
@@ -42,18 +66,41 @@ pub fn check(definition: &Definition, observation: &Observation, today: Date) ->
         .hint("create it in the NAS's panel, or run the command again with --create-accounts")
         .field("people"));
     }
-    for account in desired::members(definition, today).keys() {
+    for Holder { account, .. } in holders(definition, today) {
         if observation
             .accounts
-            .get(account)
+            .get(account.as_str())
             .is_some_and(|found| found.system)
         {
             return Err(Error::new(
                 "account.system",
-                format!("{account} is a system account: it cannot be a member"),
+                format!("{account} is a system account: nobody comes in with it"),
             )
-            .hint("give the person an account of their own")
+            .hint("give the person, or the machine, an account of their own")
             .field("people"));
+        }
+    }
+    Ok(())
+}
+
+/// Fails where a door is asked for that the NAS does not have.
+pub fn doors(definition: &Definition, observation: &Observation) -> Result<()> {
+    let protocols = &definition.protocols;
+    let asked = [
+        (Kind::FtpShare, "ftp", protocols.ftp),
+        (Kind::NfsShare, "nfs", !protocols.nfs.is_empty()),
+    ];
+    for (kind, name, _) in asked.into_iter().filter(|(_, _, asked)| *asked) {
+        if let Some(what_to_do) = observation.lacking.get(&kind) {
+            return Err(Error::new(
+                "door.lacking",
+                format!(
+                    "{} asks for {name}, which this NAS does not have",
+                    definition.code
+                ),
+            )
+            .hint(what_to_do.clone())
+            .field(format!("protocols.{name}")));
         }
     }
     Ok(())
@@ -61,10 +108,12 @@ pub fn check(definition: &Definition, observation: &Observation, today: Date) ->
 
 /// The accounts of a definition to whom nothing can be given: they are not there, or are system accounts.
 pub fn absent(definition: &Definition, observation: &Observation) -> BTreeSet<String> {
-    definition
-        .people
-        .iter()
-        .filter_map(|person| Some(person.account.as_ref()?.to_string()))
+    let people = definition.people.iter();
+    let machines = definition.sources.iter();
+    people
+        .filter_map(|person| person.account.as_ref())
+        .chain(machines.filter_map(|source| source.account.as_ref()))
+        .map(AccountName::to_string)
         .filter(|account| {
             observation
                 .accounts
@@ -97,16 +146,16 @@ pub fn create(
     observation: &Observation,
     passwords: &mut Passwords,
 ) -> Result<()> {
-    for person in missing(definition, observation, site.today.get()) {
-        let Some(account) = &person.account else {
-            continue;
-        };
-        site.progress.note(&format!(
-            "creating the account {account} for {}",
-            person.name
-        ));
-        let email = person.email.as_ref().map(Email::as_str);
-        if let Some(password) = site.nas.create_account(account, &person.name, email)? {
+    for holder in missing(definition, observation, site.today.get()) {
+        let Holder {
+            account,
+            name,
+            email,
+        } = holder;
+        site.progress
+            .note(&format!("creating the account {account} for {name}"));
+        let email = email.map(Email::as_str);
+        if let Some(password) = site.nas.create_account(account, &name, email)? {
             passwords.insert(account.to_string(), password);
         }
     }

@@ -7,12 +7,13 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::apply::{self, Outcome, Subject};
+use super::documents;
 use super::operation::Operation;
 use super::plan::Memory;
 use super::site::{self, OpenBase, Opened, Site};
 use super::sweep;
 use crate::error::{Error, Result};
-use crate::experiment::{self, AbsPath, Code, Definition, Status, Strictness};
+use crate::experiment::{self, AbsPath, AccountName, Code, Definition, Status, Strictness};
 use crate::nas::Observation;
 use crate::object::{Found, Kind, ObjectId};
 use crate::store;
@@ -77,8 +78,9 @@ pub fn adopt(site: &Site, dir: &Path, options: &Options) -> Result<Adoption> {
     let served_here = site.served_here(&opened);
     if before.is_none() && served_here.is_ok() && opened.definition.status != Status::Removed {
         if !options.dry_run {
-            // The list does not know yet where it could not be written when the adoption ended.
+            // What could not be written when the adoption ended: the list, the documents.
             site.note(&opened);
+            documents::follow(site, &opened);
         }
         return Err(Error::new(
             "experiment.exists",
@@ -116,6 +118,7 @@ pub fn adopt(site: &Site, dir: &Path, options: &Options) -> Result<Adoption> {
         ]
     })?;
     site.note(&opened);
+    documents::follow(site, &opened);
     // The last line of all: while it stands, the adoption is not finished.
     opened.metadata.remove_file(BEFORE)?;
     Ok(Adoption { map, outcome })
@@ -153,6 +156,11 @@ fn settled(
             person.access = None;
             person.until = None;
         }
+    }
+    for source in &mut settled.sources {
+        let granted =
+            |account: &AccountName| options.grant.iter().any(|name| name == account.as_str());
+        source.account = source.account.take().filter(granted);
     }
     let last = match before.status {
         Status::Removed => Tombstone::read(&opened.base.dir, &opened.identity()?)?
@@ -196,7 +204,7 @@ fn rehearse(
         super::accounts::check(settled, observation, site.today.get())?;
     }
     let mut outcome = Outcome::of(opened);
-    outcome.interruption = site.nas.interruption(&look.plan.kinds());
+    outcome.interruption = site.nas.interruption(&look.kinds());
     outcome.steps = look.plan.steps;
     Ok(outcome)
 }
@@ -242,19 +250,23 @@ fn forget(opened: &mut Opened, which: impl Fn(&ObjectId) -> bool) -> Result<()> 
 }
 
 fn map(before: &Definition, observation: &Observation, options: &Options) -> Vec<Mapped> {
-    before
-        .people
-        .iter()
-        .filter_map(|person| {
-            let account = person.account.as_ref()?.to_string();
+    let people = before.people.iter();
+    let people = people.filter_map(|person| Some((person.name.clone(), person.account.as_ref()?)));
+    let machines = before.sources.iter();
+    let machines =
+        machines.filter_map(|source| Some((source.id.to_string(), source.account.as_ref()?)));
+    people
+        .chain(machines)
+        .map(|(person, account)| {
+            let account = account.to_string();
             let here = observation.accounts.get(&account);
-            Some(Mapped {
-                person: person.name.clone(),
+            Mapped {
+                person,
                 uid: here.and_then(|here| here.uid),
                 exists: here.is_some(),
                 granted: options.grant.contains(&account),
                 account,
-            })
+            }
         })
         .collect()
 }

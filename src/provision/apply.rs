@@ -14,7 +14,7 @@ use super::desired::{self, Wish};
 use super::operation::Operation;
 use super::plan::{self, Action, Drift, Memory, Plan, Step, Terms};
 use super::site::{Opened, Site};
-use super::{frame, observe, presence, sweep};
+use super::{frame, observe, presence, stages, sweep};
 use crate::error::{Error, Passwords, Result};
 use crate::experiment::{Definition, Status};
 use crate::layout::Directory;
@@ -25,8 +25,9 @@ use crate::store::source_keys::SourceKeys;
 use crate::sys::dir::Dir;
 use crate::sys::{fault, process};
 
-/// A plan needs at most three rounds (make; link what got its name only when it was made; nothing left).
-const ROUNDS: usize = 5;
+/// A plan needs at most three rounds (make; link what got its name only when it was made; nothing left), and two more
+/// before them where an import keeps the experiment shut.
+const ROUNDS: usize = 7;
 
 /// What an operation did.
 #[derive(Debug, Default, Serialize)]
@@ -85,6 +86,18 @@ pub struct Look {
     pub directories: Vec<Directory>,
     /// What to do.
     pub plan: Plan,
+}
+
+impl Look {
+    /// The kinds of objects that the plan changes on the NAS, and the doors that follow.
+    pub fn kinds(&self) -> BTreeSet<Kind> {
+        let mut kinds = self.plan.kinds();
+        if kinds.contains(&Kind::Privileges) {
+            let follow = |kind: &Kind| stages::BY_PRIVILEGES.contains(kind);
+            kinds.extend(self.desired.keys().map(|id| id.kind).filter(follow));
+        }
+        kinds
+    }
 }
 
 /// What is looked at: an experiment that is open, or one that is not there yet.
@@ -154,6 +167,7 @@ pub fn look_at(
         },
         None => SourceKeys::default(),
     };
+    let sealed = sweep::is_sealed(&memory.intents);
     let mut desired = desired::desired(&Wish {
         definition,
         id: &id,
@@ -165,11 +179,24 @@ pub fn look_at(
         source_keys: &source_keys,
         has_account: &|account| observation.accounts.contains_key(account),
         today: site.today.get(),
+        sealed,
     });
     if lost_layout {
         desired.extend(remembered);
     }
-    let observed = observe::observe(subject.dir, observation, &desired, memory, enforced)?;
+    if sealed {
+        desired.extend(remembered_doors(memory));
+    }
+    // What cannot be there now is not missing; whoever asks for it anew is refused (`accounts::doors`).
+    desired.retain(|id, _| !observation.lacking.contains_key(&id.kind));
+    let mut known = memory.clone();
+    known
+        .objects
+        .retain(|id, _| !observation.lacking.contains_key(&id.kind));
+    known
+        .intents
+        .retain(|id, _| !observation.lacking.contains_key(&id.kind));
+    let observed = observe::observe(subject.dir, observation, &desired, &known, enforced)?;
     let absent = if enforced {
         accounts::absent(definition, observation)
     } else {
@@ -180,7 +207,7 @@ pub fn look_at(
         mend,
         absent: &absent,
     };
-    let plan = plan::plan(&desired, memory, &observed, &terms);
+    let plan = plan::plan(&desired, &known, &observed, &terms);
     Ok(Look {
         desired,
         observed,
@@ -194,6 +221,17 @@ fn remembered_directories(memory: &Memory) -> Objects {
         .objects
         .iter()
         .filter(|(id, _)| id.kind == Kind::Directory)
+        .map(|(id, found)| (id.clone(), found.attributes.clone()))
+        .collect()
+}
+
+/// Shared folders and doors that an import found stay as they are while nobody can enter through them.
+fn remembered_doors(memory: &Memory) -> Objects {
+    memory
+        .objects
+        .iter()
+        .filter(|(id, _)| !matches!(id.kind, Kind::Group | Kind::Directory))
+        .filter(|(id, _)| !id.kind.is_memory())
         .map(|(id, found)| (id.clone(), found.attributes.clone()))
         .collect()
 }
@@ -224,7 +262,7 @@ pub fn server(site: &Site) -> ObjectId {
 pub fn preview(site: &Site, opened: &Opened, observation: &Observation) -> Result<Outcome> {
     let look = look(site, opened, observation, false)?;
     let mut outcome = Outcome::of(opened);
-    outcome.interruption = site.nas.interruption(&look.plan.kinds());
+    outcome.interruption = site.nas.interruption(&look.kinds());
     outcome.drift = look.plan.drift;
     outcome.steps = look.plan.steps;
     Ok(outcome)
@@ -266,18 +304,23 @@ pub fn converge(
             // A kill between a new definition, or a new group, and their rights.
             opened.show_definition()?;
             store::show_below(&opened.metadata)?;
-            // Last, because a group that was made again has another number.
+            // Last, because a group that was made again has another number; and what it kept shut opens after it.
+            let sealed = sweep::is_sealed(&opened.applied.intents);
             if opened.applied.intents.contains_key(&sweep::intent()) {
                 let swept = sweep::mend(site, opened, &look, &observation)?;
                 outcome.repaired += swept.repaired;
                 sweep::settle(opened, &swept)?;
             }
+            if sealed {
+                continue;
+            }
             outcome.status = opened.definition.status.to_string();
             outcome.digest.clone_from(&opened.digest);
             outcome.calls = site.nas.counters();
+            outcome.passwords.extend(site.nas.fresh_passwords());
             return Ok(outcome);
         }
-        let interruption = site.nas.interruption(&look.plan.kinds());
+        let interruption = site.nas.interruption(&look.kinds());
         for effect in &interruption.effects {
             site.progress.note(effect);
         }
@@ -308,27 +351,6 @@ fn merge(into: &mut Interruption, more: Interruption) {
     }
 }
 
-/// Groups of kinds that become effective together, in the order of creation.
-const STAGES: [&[Kind]; 2] = [
-    &[Kind::Entry, Kind::Source, Kind::Mounts],
-    &[Kind::SharedFolder, Kind::Privileges, Kind::SmbShare],
-];
-
-fn stage(kind: Kind) -> Option<usize> {
-    STAGES.iter().position(|kinds| kinds.contains(&kind))
-}
-
-fn activation(stage: usize) -> ObjectId {
-    ObjectId::new(
-        Kind::Activation,
-        if stage == 0 {
-            "mounts and jails"
-        } else {
-            "services"
-        },
-    )
-}
-
 fn round(
     site: &Site,
     opened: &mut Opened,
@@ -346,12 +368,12 @@ fn round(
     let mut with_new_groups: Option<Observation> = None;
     for (number, step) in ordered(&look.plan.steps).into_iter().enumerate() {
         process::check_interrupted()?;
-        let next = stage(step.object.kind);
+        let next = stages::of(step.object.kind);
         // Mount what the entry rendered before the mounts themselves are looked after; finish a stage before the next.
         let boundary =
             open_stage.is_some() && (open_stage != next || step.object.kind == Kind::Mounts);
         if boundary && let Some(number) = open_stage.take() {
-            activate(site, opened, number)?;
+            stages::activate(site, opened, number)?;
         }
         // Whoever lost a membership is out before anything else is tried that may fail; and before a group is gone, by
         // whose number a process is known.
@@ -361,9 +383,7 @@ fn round(
         }
         site.progress.step(number + 1, total, &describe(step));
         if let Some(stage) = next.filter(|_| touches(step) && step.object.kind != Kind::Mounts) {
-            opened
-                .applied
-                .intend(&activation(stage), &Attributes::new())?;
+            stages::intend(opened, stage, step.object.kind)?;
             open_stage = Some(stage);
         }
         // Directories belong to groups that this round made: their numbers are known only now.
@@ -380,7 +400,7 @@ fn round(
         outcome.steps.push(step.clone());
     }
     if let Some(stage) = open_stage {
-        activate(site, opened, stage)?;
+        stages::activate(site, opened, stage)?;
     }
     presence::end_revoked(site, opened)
 }
@@ -396,7 +416,7 @@ fn touches(step: &Step) -> bool {
 fn ordered(steps: &[Step]) -> Vec<&Step> {
     let rank = |step: &Step| match (step.action == Action::Delete, step.object.kind) {
         (false, _) => 0,
-        (true, Kind::SmbShare) => 1,
+        (true, kind) if kind.is_door() => 1,
         (true, Kind::Privileges) => 2,
         (true, Kind::Source) => 3,
         (true, Kind::Entry) => 4,
@@ -446,9 +466,15 @@ fn carry_out(
             opened.applied.forget(id)
         }
         Action::Delete => {
-            match id.kind {
-                Kind::Directory => frame::remove(site, opened, &id.key)?,
-                _ => site.nas.delete(id, &found.cloned().unwrap_or_default())?,
+            if id.kind != Kind::Directory {
+                site.nas.delete(id, &found.cloned().unwrap_or_default())?;
+                return opened.applied.forget(id);
+            }
+            let made = opened.applied.objects.get(id).cloned().unwrap_or_default();
+            if frame::remove(site, opened, &id.key, &made.attributes, observation)? {
+                opened
+                    .applied
+                    .done(&sweep::left(&id.key), &Found::default())?;
             }
             opened.applied.forget(id)
         }
@@ -489,20 +515,9 @@ fn remember(
     )
 }
 
-fn activate(site: &Site, opened: &mut Opened, stage: usize) -> Result<()> {
-    let kinds: BTreeSet<Kind> = STAGES[stage].iter().copied().collect();
-    site.nas.activate(&kinds, &*site.progress)?;
-    fault::point("activated")?;
-    opened.applied.forget(&activation(stage))
-}
-
 /// What an earlier run began and a crash cut short. People are out before anything else is tried that may fail.
 fn finish_what_was_begun(site: &Site, opened: &mut Opened) -> Result<()> {
     presence::end_sessions(site, opened)?;
-    for stage in 0..STAGES.len() {
-        if opened.applied.intents.contains_key(&activation(stage)) {
-            activate(site, opened, stage)?;
-        }
-    }
+    stages::finish(site, opened)?;
     presence::end_revoked(site, opened)
 }

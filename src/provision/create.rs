@@ -67,7 +67,7 @@ pub fn create(site: &Site, text: &[u8], options: Options) -> Result<Outcome> {
                 base.path.join(definition.code.as_str()).display()
             ),
         )
-        .hint("choose another code, or move the directory away"));
+        .hint("`octonas experiment import` makes an experiment of it; or choose another code"));
     }
     let id = *definition.id.get_or_insert_with(ExperimentId::random);
     let _lock = site.lock_experiment(&id.to_string())?;
@@ -129,13 +129,18 @@ fn rehearse(
 }
 
 /// The accounts that `--create-accounts` will make count as if they were there.
-fn assume(site: &Site, definition: &Definition, observation: &mut Observation, options: Options) {
+pub(super) fn assume(
+    site: &Site,
+    definition: &Definition,
+    observation: &mut Observation,
+    options: Options,
+) {
     if !options.create_accounts {
         return;
     }
     let names: Vec<String> = accounts::missing(definition, observation, site.today.get())
         .into_iter()
-        .filter_map(|person| Some(person.account.as_ref()?.to_string()))
+        .map(|holder| holder.account.to_string())
         .collect();
     for name in names {
         let account = Account {
@@ -196,11 +201,12 @@ fn make(
 }
 
 /// Whoever is to be let in has an account of their own.
-fn accounts_are_there(
+pub(super) fn accounts_are_there(
     site: &Site,
     definition: &Definition,
     observation: &Observation,
 ) -> Result<()> {
+    accounts::doors(definition, observation)?;
     if !site.nas.identity().enforces_rights {
         return Ok(());
     }
@@ -208,7 +214,7 @@ fn accounts_are_there(
 }
 
 /// `seen` was observed under the lock of the NAS.
-fn settle(
+pub(super) fn settle(
     site: &Site,
     opened: &mut Opened,
     options: Options,
@@ -230,9 +236,12 @@ fn settle(
     // Passwords exist nowhere else: they are shown even when what follows fails.
     let mut outcome = match operation.end(made, detail) {
         Ok(outcome) => outcome,
-        Err(error) => return Err(error.passwords(passwords)),
+        Err(error) => {
+            passwords.extend(site.nas.fresh_passwords());
+            return Err(error.passwords(passwords));
+        }
     };
-    outcome.passwords = passwords;
+    outcome.passwords.append(passwords);
     site.note(opened);
     documents::follow(site, opened);
     Ok(outcome)

@@ -1,10 +1,12 @@
 //! From a definition to the objects that should be: pure. The rights are those proven for OpenMediaVault: two named
 //! groups, an empty owning-group entry, a frame that belongs to root, leaves in which members write.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use crate::experiment::{Access, Code, Date, Definition, SourceId, Status, source_account};
+use crate::experiment::{
+    Access, Code, Date, Definition, NfsRow, Source, Status, source_account, source_share,
+};
 use crate::layout::{self, DirectoryKind};
 use crate::object::{Attributes, Kind, ObjectId, Objects};
 use crate::store::source_keys::SourceKeys;
@@ -46,6 +48,8 @@ pub struct Wish<'a> {
     pub has_account: &'a dyn Fn(&str) -> bool,
     /// Access that ended before this day is not desired.
     pub today: Date,
+    /// Nobody enters yet: what lies in it still has other people's rights.
+    pub sealed: bool,
 }
 
 /// Who may enter, and how far, on `today`. A closed experiment takes nobody's membership away.
@@ -79,12 +83,11 @@ pub fn desired(wish: &Wish<'_>) -> Objects {
     let members = members(definition, wish.today);
     groups(&mut objects, wish, &members);
     directories(&mut objects, wish);
-    if definition.status != Status::Draft {
+    if definition.status != Status::Draft && !wish.sealed {
         entry(&mut objects, wish, &members);
-        if definition.protocols.smb {
-            share(&mut objects, wish);
-        }
+        doors(&mut objects, wish, &members);
         sources(&mut objects, wish);
+        source_shares(&mut objects, wish);
     }
     objects.retain(|id, _| wish.kinds.contains(&id.kind));
     objects
@@ -108,12 +111,28 @@ fn groups(objects: &mut Objects, wish: &Wish<'_>, members: &BTreeMap<String, Rig
 }
 
 fn directories(objects: &mut Objects, wish: &Wish<'_>) {
-    for own in ["", "metadata", "landing"] {
-        let attributes = directory(wish, DirectoryKind::Frame);
+    let definition = wish.definition;
+    // A machine with a share of its own walks through these, and sees nothing on its way.
+    let passing: BTreeMap<String, &str> = definition
+        .sources
+        .iter()
+        .filter_map(|source| guest(wish, source))
+        .map(|account| (account, "--x"))
+        .collect();
+    objects.insert(
+        ObjectId::new(Kind::Directory, "metadata"),
+        directory(wish, DirectoryKind::Frame),
+    );
+    for own in ["", "landing"] {
+        let attributes = if own.is_empty() && wish.sealed {
+            Attributes::from([("mode".to_owned(), "0700".to_owned())])
+        } else {
+            frame(wish, "2750", "r-x", &passing)
+        };
         objects.insert(ObjectId::new(Kind::Directory, own), attributes);
     }
-    for source in &wish.definition.sources {
-        landing(objects, wish, &source.id);
+    for source in &definition.sources {
+        landing(objects, wish, source);
     }
     for each in wish.directories {
         let attributes = directory(wish, each.kind);
@@ -125,57 +144,67 @@ fn directories(objects: &mut Objects, wish: &Wish<'_>) {
 }
 
 fn directory(wish: &Wish<'_>, kind: DirectoryKind) -> Attributes {
-    let frame = kind == DirectoryKind::Frame;
+    if kind == DirectoryKind::Frame {
+        return frame(wish, "2750", "r-x", &BTreeMap::new());
+    }
     let mut attributes = Attributes::new();
     let mut set = |name: &str, value: String| attributes.insert(name.to_owned(), value);
     if wish.enforced {
         let code = &wish.definition.code;
         set("owner", "root".into());
         set("group", code.writers_group());
-        set("mode", if frame { "2750" } else { "2770" }.into());
-        set("acl", acl(code, frame, frame));
-        set("default-acl", acl(code, frame, false));
+        set("mode", "2770".into());
+        set("acl", acl(code, &BTreeMap::new(), "rwx", "rwx"));
+        set("default-acl", acl(code, &BTreeMap::new(), "rwx", "rwx"));
     } else {
-        let closed = !frame && is_read_only(wish.definition.status);
-        let mode = match (frame, closed) {
-            (true, _) => "2750",
-            (false, false) => "2770",
-            (false, true) => "2550",
-        };
-        set("mode", mode.into());
+        let closed = is_read_only(wish.definition.status);
+        set("mode", if closed { "2550" } else { "2770" }.into());
         set("default-acl", "u::rwx,g::---,o::---".into());
     }
     attributes
 }
 
+/// A directory in which members look and change nothing, with the accounts of machines that are let in by name.
+fn frame(wish: &Wish<'_>, mode: &str, mask: &str, guests: &BTreeMap<String, &str>) -> Attributes {
+    let mut attributes = Attributes::from([("mode".to_owned(), mode.to_owned())]);
+    let mut set = |name: &str, value: String| attributes.insert(name.to_owned(), value);
+    if wish.enforced {
+        let code = &wish.definition.code;
+        set("owner", "root".into());
+        set("group", code.writers_group());
+        set("acl", acl(code, guests, "r-x", mask));
+        set("default-acl", acl(code, &BTreeMap::new(), "r-x", "rwx"));
+    } else {
+        set("default-acl", "u::rwx,g::---,o::---".into());
+    }
+    attributes
+}
+
+/// The account with which a machine comes in over a share, once the NAS has it.
+fn guest(wish: &Wish<'_>, source: &Source) -> Option<String> {
+    let account = source.account.as_ref()?.to_string();
+    (wish.has_account)(&account).then_some(account)
+}
+
 /// The landing of a source: `data` and `sums`, where it writes and can neither replace nor take away what root put
-/// (sticky), and `receipts`, which it reads. Its account is named once it exists; members look, and change nothing.
-fn landing(objects: &mut Objects, wish: &Wish<'_>, source: &SourceId) {
-    let account = source_account(wish.id, source);
+/// (sticky), and `receipts`, which it reads. Its accounts are named once they exist; members look, and change nothing.
+fn landing(objects: &mut Objects, wish: &Wish<'_>, source: &Source) {
+    let by_key = source_account(wish.id, &source.id);
+    let accounts: BTreeSet<String> = (wish.has_account)(&by_key)
+        .then_some(by_key)
+        .into_iter()
+        .chain(guest(wish, source))
+        .collect();
     for (name, mode, rights) in [
         ("", "2750", "r-x"),
         ("/data", "3770", "rwx"),
         ("/receipts", "2750", "r-x"),
         ("/sums", "3770", "rwx"),
     ] {
-        let mut attributes = directory(wish, DirectoryKind::Frame);
-        attributes.insert("mode".to_owned(), mode.to_owned());
-        if wish.enforced && (wish.has_account)(&account) {
-            let code = &wish.definition.code;
-            let list = format!(
-                "u::rwx,u:{account}:{rights},g::---,g:{}:r-x,g:{}:r-x,m::{rights},o::---",
-                code.readers_group(),
-                code.writers_group(),
-            );
-            attributes.insert("acl".to_owned(), list);
-        } else if wish.enforced {
-            // The mask is the mode's group bits, whoever is named.
-            attributes.insert(
-                "acl".to_owned(),
-                acl(&wish.definition.code, true, rights == "r-x"),
-            );
-        }
-        let path = format!("landing/{source}{name}");
+        let guests = accounts.iter().map(|account| (account.clone(), rights));
+        // The mask is the mode's group bits, whoever is named.
+        let attributes = frame(wish, mode, rights, &guests.collect());
+        let path = format!("landing/{}{name}", source.id);
         objects.insert(ObjectId::new(Kind::Directory, path), attributes);
     }
 }
@@ -203,11 +232,14 @@ fn sources(objects: &mut Objects, wish: &Wish<'_>) {
 
 /// The text form of acl(5). The owning group is empty on purpose: when a chmod drops set-group-ID from a directory, new
 /// files belong to everybody's primary group, and readers would write.
-fn acl(code: &Code, frame: bool, narrow_mask: bool) -> String {
-    let writers = if frame { "r-x" } else { "rwx" };
-    let mask = if narrow_mask { "r-x" } else { "rwx" };
+fn acl(code: &Code, guests: &BTreeMap<String, &str>, writers: &str, mask: &str) -> String {
+    let guests: Vec<String> = guests
+        .iter()
+        .map(|(account, rights)| format!("u:{account}:{rights},"))
+        .collect();
+    let guests = guests.concat();
     format!(
-        "u::rwx,g::---,g:{}:r-x,g:{}:{writers},m::{mask},o::---",
+        "u::rwx,{guests}g::---,g:{}:r-x,g:{}:{writers},m::{mask},o::---",
         code.readers_group(),
         code.writers_group(),
     )
@@ -258,26 +290,141 @@ fn entry(objects: &mut Objects, wish: &Wish<'_>, members: &BTreeMap<String, Righ
     objects.insert(ObjectId::new(Kind::Mounts, &code), mounts);
 }
 
-fn share(objects: &mut Objects, wish: &Wish<'_>) {
-    let code = &wish.definition.code;
-    let name = code.to_string();
+/// The shared folder, and the doors that need one.
+fn doors(objects: &mut Objects, wish: &Wish<'_>, members: &BTreeMap<String, Right>) {
+    let protocols = &wish.definition.protocols;
+    if protocols.smb || protocols.ftp || protocols.rsyncd || !protocols.nfs.is_empty() {
+        let code = &wish.definition.code;
+        let holders = [
+            (format!("group:{}", code.writers_group()), "write"),
+            (format!("group:{}", code.readers_group()), "read"),
+        ];
+        shared_folder(objects, wish, code.as_str(), wish.path, holders);
+    }
+    if protocols.smb {
+        smb(objects, wish, wish.definition.code.as_str());
+    }
+    if protocols.ftp {
+        ftp(objects, wish, wish.definition.code.as_str());
+    }
+    for row in &protocols.nfs {
+        nfs(objects, wish, row);
+    }
+    if protocols.rsyncd {
+        rsyncd(objects, wish, members);
+    }
+}
+
+/// Every transfer runs as the person, with all their groups: the file system decides. Nobody writes.
+fn rsyncd(objects: &mut Objects, wish: &Wish<'_>, members: &BTreeMap<String, Right>) {
+    let fixed = [
+        ("enable", "true"),
+        ("uid", "%RSYNC_USER_NAME%"),
+        ("gid", "*"),
+        ("readonly", "true"),
+        ("writeonly", "false"),
+        ("list", "false"),
+        ("usechroot", "true"),
+        ("authusers", "true"),
+        (
+            "extraoptions",
+            "refuse options = acls xattrs copy-devices write-devices fake-super delete",
+        ),
+    ];
+    let mut attributes: Attributes = fixed
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+    attributes.insert("comment".to_owned(), comment(wish));
+    for account in members.keys() {
+        attributes.insert(format!("user:{account}"), "yes".to_owned());
+    }
+    let module = ObjectId::new(Kind::RsyncModule, wish.definition.code.as_str());
+    objects.insert(module, attributes);
+}
+
+/// The landing of a machine that cannot do SSH, as a share that nobody else sees.
+fn source_shares(objects: &mut Objects, wish: &Wish<'_>) {
+    for source in &wish.definition.sources {
+        let Some(account) = &source.account else {
+            continue;
+        };
+        let name = source_share(&wish.definition.code, &source.id);
+        let path = wish.path.join("landing").join(source.id.as_str());
+        let holder = [(format!("user:{account}"), "write")];
+        shared_folder(objects, wish, &name, &path, holder);
+        smb(objects, wish, &name);
+        if wish.definition.protocols.ftp {
+            ftp(objects, wish, &name);
+        }
+    }
+}
+
+/// A shared folder, and who may enter it as the NAS understands it.
+fn shared_folder<const N: usize>(
+    objects: &mut Objects,
+    wish: &Wish<'_>,
+    name: &str,
+    path: &Path,
+    holders: [(String, &str); N],
+) {
     objects.insert(
-        ObjectId::new(Kind::SharedFolder, &name),
+        ObjectId::new(Kind::SharedFolder, name),
         Attributes::from([
-            ("path".to_owned(), wish.path.display().to_string()),
+            ("path".to_owned(), path.display().to_string()),
             ("comment".to_owned(), comment(wish)),
         ]),
     );
+    let holders = holders.map(|(holder, right)| (holder, right.to_owned()));
     objects.insert(
-        ObjectId::new(Kind::Privileges, &name),
+        ObjectId::new(Kind::Privileges, name),
+        Attributes::from(holders),
+    );
+}
+
+/// Members set no modes over FTP, and nothing is copied on the server past the file system's rights: the default access
+/// lists give the rights that new files need.
+fn ftp(objects: &mut Objects, wish: &Wish<'_>, name: &str) {
+    objects.insert(
+        ObjectId::new(Kind::FtpShare, name),
         Attributes::from([
-            (
-                format!("group:{}", code.writers_group()),
-                "write".to_owned(),
-            ),
-            (format!("group:{}", code.readers_group()), "read".to_owned()),
+            ("enable".to_owned(), "true".to_owned()),
+            ("comment".to_owned(), comment(wish)),
+            ("extraoptions".to_owned(), FTP_LIMITS.to_owned()),
         ]),
     );
+}
+
+/// What proftpd does not do in an experiment; MFMT, the time of a file, stays.
+const FTP_LIMITS: &str = "<Limit SITE_CHMOD SITE_CHGRP SITE_SYMLINK SITE_CPFR SITE_CPTO SITE_UTIME MFF>\n  DenyAll\n</Limit>";
+
+/// Everybody on that machine is squashed to nobody, in the group of writers or readers: the file system decides by it.
+fn nfs(objects: &mut Objects, wish: &Wish<'_>, row: &NfsRow) {
+    let code = &wish.definition.code;
+    let (options, checks, group) = match row.access {
+        Access::Read => ("ro", "no_subtree_check", code.readers_group()),
+        Access::Write | Access::Manage => ("rw", "subtree_check", code.writers_group()),
+    };
+    objects.insert(
+        ObjectId::new(Kind::NfsShare, format!("{code}/{}", row.host)),
+        Attributes::from([
+            ("options".to_owned(), options.to_owned()),
+            ("comment".to_owned(), comment(wish)),
+            (
+                "extraoptions".to_owned(),
+                format!(
+                    "{checks},root_squash,all_squash,anonuid={NOBODY},anongid={group},sec=sys,sync"
+                ),
+            ),
+        ]),
+    );
+}
+
+/// The number of `nobody` in Debian.
+const NOBODY: u32 = 65534;
+
+/// The SMB share of a shared folder.
+fn smb(objects: &mut Objects, wish: &Wish<'_>, name: &str) {
     let fixed = [
         ("enable", "true"),
         ("guest", "no"),
@@ -301,7 +448,7 @@ fn share(objects: &mut Objects, wish: &Wish<'_>) {
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
     attributes.insert("comment".to_owned(), comment(wish));
-    objects.insert(ObjectId::new(Kind::SmbShare, &name), attributes);
+    objects.insert(ObjectId::new(Kind::SmbShare, name), attributes);
 }
 
 /// By this a person sees, and we recognise, what belongs to an experiment.

@@ -2,8 +2,12 @@
 
 use serde::Serialize;
 
-use super::site::Site;
+use super::site::{OpenBase, Site};
 use super::{base, operation};
+use crate::error;
+use crate::store::baseline::Baseline;
+use crate::store::chain::Verified;
+use crate::store::ledger::Ledger;
 use crate::sys::clock;
 
 /// One thing that was looked at.
@@ -82,6 +86,20 @@ pub fn examine(site: &Site) -> Vec<Finding> {
         })),
         Err(error) => findings.push(finding("bases", Err(error.to_string()))),
     }
+    for base in open_bases(site) {
+        findings.push(finding(
+            &format!("ledger of {}", base.path.display()),
+            intact(
+                Ledger::open(&base.dir)
+                    .and_then(|ledger| ledger.verify())
+                    .map(|verified| vec![("ledger".to_owned(), verified)]),
+            ),
+        ));
+        findings.push(finding(
+            &format!("baselines of {}", base.path.display()),
+            intact(baselines(&base)),
+        ));
+    }
     findings.extend(unended(site));
     findings.push(finding(
         "list",
@@ -93,12 +111,50 @@ pub fn examine(site: &Site) -> Vec<Finding> {
     findings
 }
 
-/// Operations that were killed. A base that cannot be reached is named already.
+/// The bases that can be reached; the others are named already.
+fn open_bases(site: &Site) -> Vec<OpenBase> {
+    let bases = site.bases().unwrap_or_default().into_iter();
+    bases
+        .filter_map(|base| site.base(&base.path).ok())
+        .collect()
+}
+
+/// Every baseline of a base, checked line by line.
+fn baselines(base: &OpenBase) -> error::Result<Vec<(String, Verified)>> {
+    let mut all = Vec::new();
+    for id in Baseline::all(&base.dir)? {
+        if let Some(baseline) = Baseline::existing(&base.dir, &id)? {
+            all.push((format!("baseline of {id}"), baseline.verify()?));
+        }
+    }
+    Ok(all)
+}
+
+/// Whether every line follows from the one before.
+fn intact(chains: error::Result<Vec<(String, Verified)>>) -> Result<String, String> {
+    let chains = chains.map_err(|error| error.to_string())?;
+    let lines: u64 = chains.iter().map(|(_, chain)| chain.entries).sum();
+    let mut wrong = chains
+        .iter()
+        .flat_map(|(name, chain)| chain.findings.iter().map(move |found| (name, found)));
+    let Some((name, first)) = wrong.next() else {
+        return Ok(format!("{lines} lines, each follows from the one before"));
+    };
+    let more = wrong.count();
+    let others = if more == 0 {
+        String::new()
+    } else {
+        format!("; {more} more like it")
+    };
+    Err(format!(
+        "{name}: {first}{others}. Compare with a backup or a replica: somebody changed it, or the disk is failing"
+    ))
+}
+
+/// Operations that were killed.
 fn unended(site: &Site) -> Vec<Finding> {
-    let bases = site.bases().unwrap_or_default();
-    let open = bases.iter().filter_map(|base| site.base(&base.path).ok());
     let mut killed = Vec::new();
-    for base in open {
+    for base in open_bases(site) {
         match operation::unended(site, &base) {
             Ok(found) => killed.extend(found.into_values()),
             Err(error) => killed.push(error.to_string()),

@@ -10,6 +10,12 @@ pub fn missing(id: &ObjectId) -> String {
         Kind::Entry => "the next deployment takes the mounts and jails of this experiment away: no SFTP, no rsync, and symbolic links are followed again".into(),
         Kind::Source => "this machine cannot deliver its data".into(),
         Kind::Mounts => "nothing stops symbolic links, and SFTP and rsync over SSH show nothing".into(),
+        Kind::FtpShare => "nobody reaches the experiment over FTP".into(),
+        Kind::RsyncModule => "nobody reaches the experiment through the rsync daemon".into(),
+        Kind::NfsShare => "this machine cannot mount the experiment over NFS".into(),
+        Kind::SharedFolder | Kind::SmbShare if id.key.contains('_') => {
+            "this machine cannot deliver its data over SMB".into()
+        }
         Kind::SharedFolder | Kind::SmbShare => "nobody reaches the experiment over SMB".into(),
         Kind::Privileges => "OpenMediaVault's own list lets everybody try; the file system still refuses strangers".into(),
         Kind::Contents | Kind::Revocation | Kind::Activation | Kind::Server => String::new(),
@@ -73,6 +79,18 @@ pub fn of(id: &ObjectId, attribute: &str, applied: Option<&str>, observed: Optio
         (Kind::SharedFolder, "path") => "people find another folder under this name".into(),
         (Kind::SmbShare, "enable") => "SMB is open or shut against the definition".into(),
         (Kind::SmbShare, "guest") => "guests may connect; the file system still refuses them".into(),
+        (Kind::FtpShare, "enable") => "FTP is open or shut against the definition".into(),
+        (Kind::FtpShare, "extraoptions") => "members may set modes over FTP that shut others out of their files".into(),
+        (Kind::RsyncModule, "readonly") => "the rsync daemon lets members write, past what it was tried with".into(),
+        (Kind::RsyncModule, "uid" | "gid" | "authusers" | "usechroot") => {
+            "the rsync daemon may let people in with other rights than their own".into()
+        }
+        (Kind::RsyncModule, name) if name.starts_with("user:") => match observed {
+            Some(_) => format!("{} has a password for the rsync daemon", &name[5..]),
+            None => format!("{} has no password for the rsync daemon", &name[5..]),
+        },
+        (Kind::NfsShare, "options") => "this machine writes over NFS, or only reads, against the definition".into(),
+        (Kind::NfsShare, "extraoptions") => "people on this machine may enter with other rights than those of the experiment's group".into(),
         (Kind::SmbShare, _) => "SMB may create files that other members cannot use".into(),
         _ => "no effect on access".into(),
     }

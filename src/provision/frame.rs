@@ -105,24 +105,50 @@ fn group_id(name: &str, observation: &Observation) -> Result<u32> {
     }
 }
 
-/// Takes an empty directory away; one that holds something stays, and is said.
-pub fn remove(site: &Site, opened: &Opened, key: &str) -> Result<()> {
+/// Takes a directory away that nothing asks for any more. One that is not empty stays, without the accounts of machines; then this
+/// is true.
+pub fn remove(
+    site: &Site,
+    opened: &Opened,
+    key: &str,
+    made: &Attributes,
+    observation: &Observation,
+) -> Result<bool> {
     if key.is_empty() {
-        return Ok(());
+        return Ok(false);
     }
     let path = RelPath::parse(key)?;
     let Ok((parent, name)) = split(opened, &path) else {
-        return Ok(());
+        return Ok(false);
     };
     match parent.remove_dir(&name) {
         Err(error) if error.code() == "path.not-empty" => {
+            let without = without_guests(made);
+            if without != *made
+                && let Some(dir) = parent.child(&name)?
+            {
+                dress(&dir, &without, observation)?;
+            }
             site.progress.note(&format!(
                 "{path} is no longer part of the layout, but it is not empty: it stays"
             ));
-            Ok(())
+            Ok(true)
         }
-        other => other.map(|_| ()),
+        other => other.map(|_| false),
     }
+}
+
+/// The same rights, but for accounts that are named one by one.
+fn without_guests(made: &Attributes) -> Attributes {
+    let mut attributes = made.clone();
+    if let Some(list) = attributes.get_mut("acl") {
+        let entries = list.split(',');
+        let others: Vec<&str> = entries
+            .filter(|entry| !entry.starts_with("u:") || entry.starts_with("u::"))
+            .collect();
+        *list = others.join(",");
+    }
+    attributes
 }
 
 /// Shuts the experiment's directory for everybody but root: one step, whatever lies below.

@@ -44,6 +44,11 @@ impl Names {
         )
     }
 
+    /// `owner:group`, as `ls -l` shows it.
+    pub fn owner(&self, uid: u32, gid: u32) -> String {
+        format!("{}:{}", self.user(uid), self.group(gid))
+    }
+
     fn group(&self, gid: u32) -> String {
         self.groups
             .get(&gid)
@@ -51,7 +56,8 @@ impl Names {
             .unwrap_or_else(|| gid.to_string())
     }
 
-    fn user(&self, uid: u32) -> String {
+    /// The name of an account, or its number.
+    pub fn user(&self, uid: u32) -> String {
         self.users
             .get(&uid)
             .cloned()

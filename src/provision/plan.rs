@@ -151,7 +151,7 @@ impl Terms<'_> {
     /// True for what would be given to somebody who is not there.
     fn is_vain(&self, attribute: &str) -> bool {
         attribute.split_once(':').is_some_and(|(what, who)| {
-            matches!(what, "member" | "jail") && self.absent.contains(who)
+            matches!(what, "member" | "jail" | "user") && self.absent.contains(who)
         })
     }
 }
@@ -212,26 +212,36 @@ pub fn plan(
     plan
 }
 
-/// Whoever stands in a group that a step touches, in our memory or on the NAS, and will not afterwards.
+/// Whoever stands in a group that a step touches, or is let into a share by name, in our memory or on the NAS, and will not
+/// be afterwards.
 fn revoked(
     steps: &[Step],
     memory: &Memory,
     observed: &BTreeMap<ObjectId, Found>,
 ) -> BTreeSet<String> {
-    let members = |attributes: &Attributes| -> BTreeSet<String> {
+    let named = |kind: Kind, attributes: &Attributes| -> BTreeSet<String> {
+        let prefix = if kind == Kind::Group {
+            "member:"
+        } else {
+            "user:"
+        };
         attributes
             .keys()
-            .filter_map(|name| name.strip_prefix("member:"))
+            .filter_map(|name| name.strip_prefix(prefix))
             .map(str::to_owned)
             .collect()
     };
     let mut out = BTreeSet::new();
-    for step in steps.iter().filter(|step| step.object.kind == Kind::Group) {
-        let stays = members(&step.attributes);
-        let remembered = members(&step.record);
+    for step in steps {
+        let kind = step.object.kind;
+        if !matches!(kind, Kind::Group | Kind::Privileges) {
+            continue;
+        }
+        let stays = named(kind, &step.attributes);
+        let remembered = named(kind, &step.record);
         for before in [memory.objects.get(&step.object), observed.get(&step.object)] {
             let before = before
-                .map(|found| members(&found.attributes))
+                .map(|found| named(kind, &found.attributes))
                 .unwrap_or_default();
             // Somebody who was taken out by hand and is still meant to be in is drift, not a revocation.
             out.extend(

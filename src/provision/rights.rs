@@ -1,5 +1,7 @@
 //! Effective rights: person × door × operation, from what is observed, with the reason for each cell. Pure.
 
+mod hosts;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
@@ -7,6 +9,8 @@ use serde::Serialize;
 use crate::experiment::Definition;
 use crate::nas::Account;
 use crate::object::{Attributes, Found, Kind, ObjectId};
+
+pub use hosts::HostRow;
 
 /// A way in for people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -18,11 +22,15 @@ pub enum Door {
     Sftp,
     /// rsync over SSH.
     Rsync,
+    /// FTP; in the table where it is asked for, or there.
+    Ftp,
+    /// The rsync daemon; in the table where it is asked for, or there.
+    Rsyncd,
 }
 
 impl Door {
-    /// All doors that are provisioned.
-    pub const ALL: [Self; 3] = [Self::Smb, Self::Sftp, Self::Rsync];
+    /// All doors that people have.
+    pub const ALL: [Self; 5] = [Self::Smb, Self::Sftp, Self::Rsync, Self::Ftp, Self::Rsyncd];
 
     /// Its name on a command line.
     pub fn name(self) -> &'static str {
@@ -30,6 +38,8 @@ impl Door {
             Self::Smb => "smb",
             Self::Sftp => "sftp",
             Self::Rsync => "rsync",
+            Self::Ftp => "ftp",
+            Self::Rsyncd => "rsyncd",
         }
     }
 }
@@ -95,17 +105,6 @@ pub struct Cell {
     pub reason: String,
 }
 
-/// A host that NFS is declared for. NFS knows hosts, not people.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct HostRow {
-    /// The client, as in the definition.
-    pub client: String,
-    /// Whether it works.
-    pub allowed: bool,
-    /// Why, or why not.
-    pub reason: String,
-}
-
 /// Everybody's rights in one experiment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Rights {
@@ -146,6 +145,9 @@ pub fn rights(basis: &Basis<'_>, only: Option<&str>) -> Rights {
     for account in accounts {
         let reach = FileSystem::of(basis, &account);
         for door in Door::ALL {
+            if !is_shown(basis, door) {
+                continue;
+            }
             let way = way(basis, &account, door);
             for operation in Operation::ALL {
                 let (allowed, reason) = cell(&way, &reach, operation);
@@ -159,23 +161,29 @@ pub fn rights(basis: &Basis<'_>, only: Option<&str>) -> Rights {
             }
         }
     }
-    let hosts = basis
-        .definition
-        .protocols
-        .nfs
-        .iter()
-        .map(|row| HostRow {
-            client: row.host.clone(),
-            allowed: false,
-            reason: "NFS is declared, but this version does not open it yet".into(),
-        })
-        .collect();
+    let hosts = hosts::rows(basis);
     Rights {
         code,
         enforced: basis.enforced,
         cells,
         hosts,
     }
+}
+
+/// Doors that few experiments have are in the table of those alone.
+fn is_shown(basis: &Basis<'_>, door: Door) -> bool {
+    let protocols = &basis.definition.protocols;
+    let (asked, kind) = match door {
+        Door::Ftp => (protocols.ftp, Kind::FtpShare),
+        Door::Rsyncd => (protocols.rsyncd, Kind::RsyncModule),
+        Door::Smb | Door::Sftp | Door::Rsync => return true,
+    };
+    asked || basis.observed.keys().any(|id| id.kind == kind)
+}
+
+/// True where the whole service is switched off on the NAS.
+fn is_off(door: &Attributes) -> bool {
+    door.get("service").map(String::as_str) == Some("off")
 }
 
 fn everybody(basis: &Basis<'_>) -> BTreeSet<String> {
@@ -222,12 +230,15 @@ fn way(basis: &Basis<'_>, account: &str, door: Door) -> Way {
         return Way::Shut(format!("there is no account {account}"));
     }
     match door {
-        Door::Smb => smb(
+        Door::Smb => shared(
             basis,
             account,
+            "SMB",
             object(Kind::SmbShare),
             object(Kind::Privileges),
         ),
+        Door::Ftp => ftp(basis, account),
+        Door::Rsyncd => rsyncd(object(Kind::RsyncModule), account),
         Door::Sftp | Door::Rsync => ssh(
             basis,
             account,
@@ -238,17 +249,60 @@ fn way(basis: &Basis<'_>, account: &str, door: Door) -> Way {
     }
 }
 
-fn smb(
+/// proftpd lets in those who have a privilege, and nobody where there is none.
+fn ftp(basis: &Basis<'_>, account: &str) -> Way {
+    let code = basis.definition.code.to_string();
+    let object = |kind| {
+        basis
+            .observed
+            .get(&ObjectId::new(kind, &code))
+            .map(|found| &found.attributes)
+    };
+    let privileges = object(Kind::Privileges);
+    if object(Kind::FtpShare).is_some_and(is_off) {
+        return Way::Shut("FTP is switched off on the NAS (Services | FTP)".into());
+    }
+    if privileges.is_none_or(BTreeMap::is_empty) && object(Kind::FtpShare).is_some() {
+        return Way::Shut("the shared folder has no privileges".into());
+    }
+    shared(basis, account, "FTP", object(Kind::FtpShare), privileges)
+}
+
+/// The daemon lets in those who have a password there, to read.
+fn rsyncd(module: Option<&Attributes>, account: &str) -> Way {
+    let Some(module) = module else {
+        return Way::Shut("there is no rsync module".into());
+    };
+    let is = |name: &str, value: &str| module.get(name).map(String::as_str) == Some(value);
+    if is_off(module) {
+        return Way::Shut("the rsync daemon is switched off on the NAS (Services | Rsync)".into());
+    }
+    if !is("enable", "true") {
+        return Way::Shut("the rsync module is switched off".into());
+    }
+    if is("authusers", "true") && !is(&format!("user:{account}"), "yes") {
+        return Way::Shut("no password for the rsync daemon".into());
+    }
+    if is("readonly", "true") {
+        Way::Read("the rsync module is read-only".into())
+    } else {
+        Way::Write
+    }
+}
+
+/// A door that goes by the privileges of the shared folder.
+fn shared(
     basis: &Basis<'_>,
     account: &str,
+    door: &str,
     share: Option<&Attributes>,
     privileges: Option<&Attributes>,
 ) -> Way {
     let Some(share) = share else {
-        return Way::Shut("there is no SMB share".into());
+        return Way::Shut(format!("there is no {door} share"));
     };
     if share.get("enable").map(String::as_str) != Some("true") {
-        return Way::Shut("the SMB share is switched off".into());
+        return Way::Shut(format!("the {door} share is switched off"));
     }
     let empty = Attributes::new();
     let privileges = privileges.unwrap_or(&empty);
@@ -268,7 +322,7 @@ fn smb(
         return Way::Shut("not among the shared folder's privileges".into());
     }
     if share.get("readonly").map(String::as_str) == Some("true") {
-        return Way::Read("the SMB share is read-only".into());
+        return Way::Read(format!("the {door} share is read-only"));
     }
     if best.contains(&"write") || privileges.is_empty() {
         Way::Write

@@ -9,7 +9,7 @@ use super::apply::{self, Outcome};
 use super::operation::Operation;
 use super::site::{self, Opened, Site};
 use crate::error::{Error, Result};
-use crate::experiment::{Code, PublicKey, SourceId, Status, source_account};
+use crate::experiment::{Code, PublicKey, SourceId, Status, source_account, source_share};
 use crate::store;
 use crate::store::catalogue::{Catalogue, Delivered};
 use crate::store::source_keys::{self, Enrolled, SourceKeys};
@@ -33,6 +33,9 @@ pub struct Row {
     pub account: String,
     /// Its landing, absolute.
     pub landing: String,
+    /// The share in which it writes, and the account with which it comes in there, where it cannot do SSH.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub share: Option<Share>,
     /// The keys with which it comes in.
     pub keys: Vec<KeyRow>,
     /// What it delivered so far.
@@ -41,6 +44,15 @@ pub struct Row {
     /// True where the last file came in longer ago than twice its interval; `None` where none ever did, or the
     /// experiment takes nothing in.
     pub late: Option<bool>,
+}
+
+/// The landing of a machine that cannot do SSH, over SMB.
+#[derive(Debug, Serialize)]
+pub struct Share {
+    /// The name of the share.
+    pub name: String,
+    /// The account with which it comes in.
+    pub account: String,
 }
 
 /// A key, for people.
@@ -103,6 +115,10 @@ pub fn list(site: &Site, code: &Code) -> Result<Vec<Row>> {
                 .join(source.id.as_str())
                 .display()
                 .to_string(),
+            share: source.account.as_ref().map(|account| Share {
+                name: source_share(code, &source.id),
+                account: account.to_string(),
+            }),
             keys: keys
                 .sources
                 .get(&source.id)

@@ -2,11 +2,15 @@
 //! the mask for everybody else, and some programs drop the ACL. The sweep finds such files and sets them right, on
 //! descriptors, never through a link.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::Serialize;
 
 use super::apply::Look;
+use super::desired::{self, Right};
 use super::site::{Opened, Site};
 use crate::error::{Error, Result};
+use crate::experiment::{Date, Definition};
 use crate::layout::DirectoryKind;
 use crate::nas::Observation;
 use crate::object::{Attributes, Kind, ObjectId};
@@ -48,11 +52,71 @@ pub fn with_owners() -> Attributes {
     Attributes::from([("owners".to_owned(), "root".to_owned())])
 }
 
+/// The attribute that keeps the experiment shut until the sweep is done.
+const SEALED: &str = "sealed";
+
+/// The attributes of the intent after an import: files stay theirs whose owner may write, the others become root's; and
+/// until that is so, nobody enters.
+pub fn of_an_import() -> Attributes {
+    Attributes::from([
+        ("owners".to_owned(), "writers".to_owned()),
+        (SEALED.to_owned(), "yes".to_owned()),
+    ])
+}
+
+/// True while the sweep that stands in these intents keeps the experiment shut.
+pub fn is_sealed(intents: &BTreeMap<ObjectId, Attributes>) -> bool {
+    intents
+        .get(&intent())
+        .is_some_and(|attributes| attributes.contains_key(SEALED))
+}
+
+/// Whose files stay theirs.
+enum Owners {
+    /// Everybody's.
+    Any,
+    /// Those of these numbers; the others become root's.
+    Only(BTreeSet<u32>),
+}
+
+impl Owners {
+    /// As the intent in the record asks.
+    fn asked(site: &Site, opened: &Opened, observation: &Observation) -> Self {
+        let asked = opened.applied.intents.get(&intent());
+        match asked.and_then(|attributes| attributes.get("owners")) {
+            None => Self::Any,
+            Some(owners) if owners == "writers" => {
+                Self::Only(writers(&opened.definition, observation, site.today.get()))
+            }
+            Some(_) => Self::Only(BTreeSet::new()),
+        }
+    }
+
+    /// The new owner of a file, where it gets one.
+    fn instead_of(&self, uid: u32) -> Option<u32> {
+        match self {
+            Self::Only(kept) if uid != 0 && !kept.contains(&uid) => Some(0),
+            _ => None,
+        }
+    }
+}
+
+/// The numbers of those who may write in an experiment.
+pub fn writers(definition: &Definition, observation: &Observation, today: Date) -> BTreeSet<u32> {
+    desired::members(definition, today)
+        .into_iter()
+        .filter(|(_, right)| *right == Right::Write)
+        .filter_map(|(account, _)| observation.accounts.get(&account)?.uid)
+        .collect()
+}
+
 /// The groups of an experiment, by number.
 #[derive(Clone, Copy)]
 struct Wall {
     writers: u32,
     readers: u32,
+    /// Where members only read.
+    frame: bool,
 }
 
 impl Wall {
@@ -65,15 +129,25 @@ impl Wall {
         Some(Self {
             writers: *observation.group_ids.get(&code.writers_group())?,
             readers: *observation.group_ids.get(&code.readers_group())?,
+            frame: false,
         })
     }
 
+    /// The wall around what lies in the frame itself.
+    fn in_frame(self) -> Self {
+        Self {
+            frame: true,
+            ..self
+        }
+    }
+
     fn acl(self, user_obj: Perms, mask: Perms) -> Acl {
+        let writers = if self.frame { Perms::READ } else { Perms::ALL };
         Acl {
             user_obj,
             users: std::collections::BTreeMap::new(),
             group_obj: Perms::NONE,
-            groups: [(self.writers, Perms::ALL), (self.readers, Perms::READ)].into(),
+            groups: [(self.writers, writers), (self.readers, Perms::READ)].into(),
             mask: Some(mask),
             other: Perms::NONE,
         }
@@ -85,7 +159,12 @@ impl Wall {
             return self.acl(Perms::ALL, Perms::ALL);
         }
         let bits = owner.or(Perms::from_bits(6));
-        self.acl(bits, bits)
+        let mask = if self.frame {
+            bits.and(Perms::READ)
+        } else {
+            bits
+        };
+        self.acl(bits, mask)
     }
 
     fn is_right(self, node: &Node, kind: FileKind) -> Result<bool> {
@@ -130,7 +209,7 @@ pub fn find(
         .enforces_rights
         .then(|| Wall::of(opened, look, observation))
         .flatten();
-    strangers_in_frame(opened, look, &mut findings)?;
+    strangers_in_frame(opened, look, wall, &mut findings)?;
     for directory in look
         .directories
         .iter()
@@ -204,9 +283,14 @@ fn is_linked(found: &walk::Found) -> bool {
     found.metadata.kind == FileKind::File && found.metadata.links > 1
 }
 
-/// The frame holds the layout and nothing else.
-fn strangers_in_frame(opened: &Opened, look: &Look, findings: &mut Vec<Finding>) -> Result<()> {
-    let frames = look
+/// A directory that stayed, because it was not empty, when nothing asked for it any more.
+pub fn left(path: &str) -> ObjectId {
+    ObjectId::new(Kind::Contents, path)
+}
+
+/// The directories of the layout in which only root changes something, open, each with its path.
+fn frames(opened: &Opened, look: &Look) -> Result<Vec<(String, Dir)>> {
+    let keys = look
         .desired
         .keys()
         .filter(|id| id.kind == Kind::Directory)
@@ -219,31 +303,63 @@ fn strangers_in_frame(opened: &Opened, look: &Look, findings: &mut Vec<Finding>)
                 .iter()
                 .any(|d| d.path.as_str() == id.key && d.kind != DirectoryKind::Frame)
         });
-    for frame in frames {
+    let mut open = Vec::new();
+    for frame in keys {
         let dir = if frame.key.is_empty() {
             Some(opened.dir.try_clone()?)
         } else {
             opened.dir.open(&frame.key)?
         };
-        let Some(dir) = dir else { continue };
-        for entry in dir.entries()? {
+        open.extend(dir.map(|dir| (frame.key.clone(), dir)));
+    }
+    Ok(open)
+}
+
+/// The frame holds the layout and nothing else, but for what was left of an earlier one, and files that an import found.
+fn strangers_in_frame(
+    opened: &Opened,
+    look: &Look,
+    wall: Option<Wall>,
+    findings: &mut Vec<Finding>,
+) -> Result<()> {
+    let imported = opened.definition.imported.is_some();
+    for (frame, dir) in frames(opened, look)? {
+        for entry in dir.iterate()? {
+            let entry = entry?;
+            if findings.len() >= FINDINGS_LIMIT {
+                return Ok(());
+            }
             let name = entry.name.to_string_lossy();
-            let path = if frame.key.is_empty() {
+            let path = if frame.is_empty() {
                 name.into_owned()
             } else {
-                format!("{}/{name}", frame.key)
+                format!("{frame}/{name}")
             };
-            if !look
-                .desired
-                .contains_key(&ObjectId::new(Kind::Directory, &path))
-            {
-                findings.push(Finding {
-                    code: "frame.unexpected",
-                    path,
-                    text: "the layout knows nothing of it, and no member can have made it"
-                        .to_owned(),
-                });
-            }
+            let (code, text) = if entry.kind == FileKind::Directory || !imported {
+                let asked_for = ObjectId::new(Kind::Directory, &path);
+                if look.desired.contains_key(&asked_for)
+                    || opened.applied.objects.contains_key(&left(&path))
+                {
+                    continue;
+                }
+                let text = "the layout knows nothing of it, and no member can have made it";
+                ("frame.unexpected", text)
+            } else {
+                let (FileKind::File, Some(wall)) = (entry.kind, wall) else {
+                    continue;
+                };
+                match dir.node_at(&entry.name)? {
+                    Some(node) if !wall.in_frame().is_right(&node, FileKind::File)? => {}
+                    _ => continue,
+                }
+                let text = "its rights differ from the experiment's: members may only read it";
+                ("rights.narrowed", text)
+            };
+            findings.push(Finding {
+                code,
+                path,
+                text: text.to_owned(),
+            });
         }
     }
     Ok(())
@@ -258,24 +374,31 @@ pub fn mend(site: &Site, opened: &Opened, look: &Look, observation: &Observation
     let Some(wall) = Wall::of(opened, look, observation) else {
         return Ok(swept);
     };
-    let owners = opened
-        .applied
-        .intents
-        .get(&intent())
-        .is_some_and(|attributes| attributes.contains_key("owners"));
+    let owners = Owners::asked(site, opened, observation);
     for directory in look
         .directories
         .iter()
         .filter(|directory| directory.kind != DirectoryKind::Frame)
     {
         if let Some(dir) = opened.dir.open(directory.path.as_str())? {
-            mend_below(site, &dir, wall, owners, &mut swept)?;
+            mend_below(site, &dir, wall, &owners, &mut swept)?;
+        }
+    }
+    if opened.definition.imported.is_some() {
+        for (_, dir) in frames(opened, look)? {
+            mend_frame(site, &dir, wall.in_frame(), &mut swept)?;
         }
     }
     Ok(swept)
 }
 
-fn mend_below(site: &Site, dir: &Dir, wall: Wall, owners: bool, swept: &mut Swept) -> Result<()> {
+fn mend_below(
+    site: &Site,
+    dir: &Dir,
+    wall: Wall,
+    owners: &Owners,
+    swept: &mut Swept,
+) -> Result<()> {
     for found in Walk::new(dir)? {
         process::check_interrupted()?;
         match found.and_then(|found| mend_one(&found, wall, owners)) {
@@ -297,8 +420,42 @@ fn mend_below(site: &Site, dir: &Dir, wall: Wall, owners: bool, swept: &mut Swep
     dir.sync()
 }
 
+/// Files in the frame itself belong to root, and members read them.
+fn mend_frame(site: &Site, dir: &Dir, wall: Wall, swept: &mut Swept) -> Result<()> {
+    let mend = |name: &std::ffi::OsStr| -> Result<bool> {
+        let Some(node) = dir.node_at(name)? else {
+            return Ok(false);
+        };
+        let metadata = node.metadata()?;
+        let strange = (metadata.uid, metadata.gid) != (0, wall.writers);
+        if !strange && wall.is_right(&node, FileKind::File)? {
+            return Ok(false);
+        }
+        if strange {
+            node.set_owner(Some(0), Some(wall.writers))?;
+        }
+        wall.set_right(&node, FileKind::File)?;
+        Ok(true)
+    };
+    for entry in dir.iterate()? {
+        process::check_interrupted()?;
+        let entry = entry?;
+        if entry.kind != FileKind::File {
+            continue;
+        }
+        match mend(&entry.name) {
+            Ok(mended) => swept.repaired += u64::from(mended),
+            Err(error) => {
+                swept.left += 1;
+                site.progress.warn(&error.to_string());
+            }
+        }
+    }
+    dir.sync()
+}
+
 /// Forgets that a sweep is due. One that had to give new owners and could not give them all stays due: numbers of another
-/// NAS may be other people's here.
+/// NAS may be other people's here, and whoever had rights before an import keeps them.
 pub fn settle(opened: &mut Opened, swept: &Swept) -> Result<()> {
     let owners = opened
         .applied
@@ -309,7 +466,7 @@ pub fn settle(opened: &mut Opened, swept: &Swept) -> Result<()> {
         return Err(Error::new(
             "sweep.incomplete",
             format!(
-                "{} file(s) of {} still belong to accounts of another NAS",
+                "{} file(s) of {} still have the owner and the rights that they had before",
                 swept.left, opened.definition.code
             ),
         )
@@ -328,7 +485,7 @@ enum Mended {
     Linked(String),
 }
 
-fn mend_one(found: &walk::Found, wall: Wall, owners: bool) -> Result<Mended> {
+fn mend_one(found: &walk::Found, wall: Wall, owners: &Owners) -> Result<Mended> {
     let kind = found.metadata.kind;
     if !matches!(kind, FileKind::Directory | FileKind::File) {
         return Ok(Mended::Right);
@@ -336,7 +493,9 @@ fn mend_one(found: &walk::Found, wall: Wall, owners: bool) -> Result<Mended> {
     let Some(node) = found.node()? else {
         return Ok(Mended::Right);
     };
-    let strange = owners && (found.metadata.uid != 0 || found.metadata.gid != wall.writers);
+    let owner = owners.instead_of(found.metadata.uid);
+    let asked = matches!(owners, Owners::Only(_));
+    let strange = asked && (owner.is_some() || found.metadata.gid != wall.writers);
     if !strange && wall.is_right(&node, kind)? {
         return Ok(Mended::Right);
     }
@@ -344,7 +503,7 @@ fn mend_one(found: &walk::Found, wall: Wall, owners: bool) -> Result<Mended> {
         return Ok(Mended::Linked(found.path.display().to_string()));
     }
     if strange {
-        node.set_owner(Some(0), Some(wall.writers))?;
+        node.set_owner(owner, Some(wall.writers))?;
     }
     wall.set_right(&node, kind)?;
     Ok(Mended::Repaired)

@@ -51,6 +51,7 @@ const SWITCHES: &[(&str, &[&str])] = &[
     ("sftp", &["protocols", "sftp"]),
     ("rsync", &["protocols", "rsync"]),
     ("ftp", &["protocols", "ftp"]),
+    ("rsyncd", &["protocols", "rsyncd"]),
 ];
 const YEARS: (&str, &[&str]) = ("years", &["retention", "years"]);
 /// Said by the form about itself, not about the experiment.
@@ -65,12 +66,26 @@ struct Which {
     definition: Option<String>,
 }
 
+/// A definition comes as an object, or as the text of a file. JSON is YAML: the same reader takes both.
+#[derive(Deserialize)]
+#[serde(transparent)]
+pub(super) struct Given(Value);
+
+impl Given {
+    pub(super) fn text(&self) -> Vec<u8> {
+        match &self.0 {
+            Value::String(text) => text.clone().into_bytes(),
+            other => other.to_string().into_bytes(),
+        }
+    }
+}
+
 /// A definition, in one of the ways in which it can be given.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct Define {
     #[serde(default)]
-    definition: Option<Value>,
+    definition: Option<Given>,
     #[serde(default)]
     form: Option<Value>,
     #[serde(default)]
@@ -86,8 +101,7 @@ impl Define {
     /// reader takes all.
     pub(super) fn text(&self) -> Result<Vec<u8>> {
         match (&self.definition, &self.form) {
-            (Some(Value::String(text)), None) => Ok(text.clone().into_bytes()),
-            (Some(other), None) => Ok(other.to_string().into_bytes()),
+            (Some(given), None) => Ok(given.text()),
             (None, Some(form)) => Ok(definition(form)?.to_string().into_bytes()),
             _ => Err(
                 Error::new("rpc.params", "either `definition` or `form` is needed")
@@ -163,7 +177,10 @@ fn empty() -> Map<String, Value> {
         form.insert((*field).into(), json!([]));
     }
     for (field, _) in SWITCHES {
-        form.insert((*field).into(), (*field != "ftp").into());
+        form.insert(
+            (*field).into(),
+            (!matches!(*field, "ftp" | "rsyncd")).into(),
+        );
     }
     form.insert("language".into(), Language::Fr.as_str().into());
     form.insert("status".into(), "active".into());

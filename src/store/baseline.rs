@@ -105,6 +105,17 @@ impl Baseline {
         }))
     }
 
+    /// Whose baselines a claimed base holds, also those of experiments that were removed.
+    pub fn all(base: &Dir) -> Result<Vec<ExperimentId>> {
+        let Some(all) = evidence(base)?.child(DIRECTORY)? else {
+            return Ok(Vec::new());
+        };
+        let entries = all.entries()?.into_iter();
+        Ok(entries
+            .filter_map(|entry| ExperimentId::parse(entry.name.to_str()?).ok())
+            .collect())
+    }
+
     /// Adds lines, all on the disk when this returns. Only under the lock of whoever adds.
     pub fn append(&self, marks: &[Mark]) -> Result<()> {
         self.append_at(marks, clock::now())

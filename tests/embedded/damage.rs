@@ -4,6 +4,7 @@ use std::fs;
 use std::io::Write as _;
 use std::path::Path;
 
+use crate::landing::Field;
 use crate::support::{TestEnv, definition, exact, exact_one, names, untouched};
 
 #[test]
@@ -269,4 +270,37 @@ fn a_base_that_cannot_be_written_is_refused_and_nothing_is_made_elsewhere() {
     assert_eq!(ran.exit, Some(1), "{ran:?}");
     assert!(ran.stderr.contains("error:"), "{ran:?}");
     assert_eq!(names(env.root.path()), ["nas"]);
+}
+
+/// Somebody who rewrites what was done, or what came in, is found out.
+#[test]
+fn doctor_finds_a_ledger_and_a_baseline_that_were_changed() {
+    let field = Field::new();
+    field.deliver("plc", "one", "abc");
+    field.deliver("plc", "two", "abc");
+    assert_eq!(field.ingest()["received"], 2);
+    field.env.run(&["doctor"]).ok();
+    for (directory, from, to) in [
+        ("ledger", "\"create\"", "\"adopt\""),
+        ("baseline", "\"size\":3", "\"size\":4"),
+    ] {
+        let (segment, text) = walkdir::WalkDir::new(field.env.at(&format!(".octonas/{directory}")))
+            .into_iter()
+            .map(|entry| entry.unwrap().into_path())
+            .filter_map(|path| Some((path.clone(), fs::read_to_string(path).ok()?)))
+            .find(|(_, text)| text.lines().next().is_some_and(|line| line.contains(from)))
+            .unwrap();
+        fs::write(&segment, text.replacen(from, to, 1)).unwrap();
+        let doctor = field.env.run(&["doctor"]);
+        assert_eq!(doctor.exit, Some(3), "{doctor:?}");
+        let name = segment.file_name().unwrap().to_string_lossy();
+        let told = doctor.stdout.lines().any(|line| {
+            line.contains("WRONG")
+                && line.contains(directory)
+                && line.contains(&format!("line 2 of {name} does not follow"))
+        });
+        assert!(told, "{doctor:?}");
+        fs::write(&segment, text).unwrap();
+        field.env.run(&["doctor"]).ok();
+    }
 }

@@ -100,6 +100,26 @@ const OPERATIONS: &[Operation] = &[
         input: nothing,
     },
     Operation {
+        name: "import",
+        prepare: |env| {
+            for (path, text) in [
+                ("eco/raw/data.csv", "1,2\n"),
+                ("eco/2019/deep/old.csv", "3,4\n"),
+                ("eco/notes.txt", "notes"),
+            ] {
+                fs::create_dir_all(env.at(path).parent().unwrap()).unwrap();
+                fs::write(env.at(path), text).unwrap();
+            }
+        },
+        arguments: |env| {
+            let mut all = words("experiment import");
+            all.push(env.at("eco").display().to_string());
+            all.extend(words("-f - --confirm"));
+            all
+        },
+        input: || definition("eco"),
+    },
+    Operation {
         name: "ingest",
         prepare: |env| {
             env.create(&with_sources("eco")).ok();

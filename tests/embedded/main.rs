@@ -27,6 +27,7 @@ mod errors;
 mod faults;
 mod flows;
 mod hostile;
+mod import;
 mod landing;
 mod many;
 mod order;

@@ -318,6 +318,11 @@ fn describe(top: &Path, below: &Path, out: &mut String) {
             let mut claim: Value = serde_json::from_str(&text).unwrap();
             claim.as_object_mut().unwrap().remove("abilities");
             let _ = writeln!(out, "    {claim}");
+        } else if shown.ends_with("before-import.facl") {
+            // In the order of the directory.
+            let mut paragraphs: Vec<&str> = text.split("\n\n").collect();
+            paragraphs.sort_unstable();
+            let _ = writeln!(out, "{}", paragraphs.join("\n\n"));
         } else if shown.ends_with("applied.jsonl") {
             let _ = writeln!(out, "{}", applied(&text));
         } else {

@@ -40,17 +40,41 @@ LISTS = {
     "conf.system.sharedfolder": "sharedfolders",
     "conf.system.filesystem.mountpoint": "mountpoints",
     "conf.service.smb.share": "smbshares",
+    "conf.service.ftp.share": "ftpshares",
+    "conf.service.nfs.share": "nfsshares",
+    "conf.service.rsyncd.module": "rsyncmodules",
     "conf.service.octonas.experiment": "experiments",
     "conf.service.octonas.base": "bases",
     "conf.service.octonas.source": "sources",
 }
 # In the order in which a real apply takes them.
-MODULES = ["postfix", "fstab", "systemd", "sharedfolders", "ssh", "octonas", "samba", "avahi"]
+MODULES = ["postfix", "fstab", "systemd", "sharedfolders", "quota", "monit", "collectd", "ssh", "octonas", "samba",
+           "proftpd", "nfs", "rsyncd", "avahi"]
+# Services whose settings hold their rows: key of the list, settings as they are after the installation.
+SERVICES = {
+    "conf.service.ftp": ("shares", "share", "ftpshares", {
+        "enable": True, "port": 21, "maxclients": 5, "maxconnectionsperhost": 2, "maxloginattempts": 1,
+        "timeoutidle": 1200, "displaylogin": "Welcome user %U@%R to %L FTP server.\nThe local time is: %T",
+        "allowforeignaddress": False, "allowrestart": False, "identlookups": False, "usereversedns": False,
+        "rootlogin": False, "masqueradeaddress": "", "dynmasqrefresh": 0, "usepassiveports": False,
+        "minpassiveports": 49152, "maxpassiveports": 65534, "limittransferrate": False, "maxuptransferrate": 0,
+        "maxdowntransferrate": 0, "anonymous": False, "requirevalidshell": True, "transferlog": False,
+        "homesenable": False, "extraoptions": "",
+        "modules": {"mod_ban": "", "mod_tls": {"enable": False, "required": False, "sslcertificateref": "",
+                                               "nosessionreuserequired": False, "useimplicitssl": False,
+                                               "extraoptions": ""}}}),
+    "conf.service.nfs": ("shares", "share", "nfsshares", {"enable": False, "versions": "3,4,4.1,4.2"}),
+    "conf.service.rsyncd": ("modules", "module", "rsyncmodules", {"enable": True, "port": 873, "extraoptions": ""}),
+}
+# What a bind mount in fstab(5) makes wait.
+FSTAB = ["collectd", "fstab", "monit", "quota"]
 METHODS = {
     "UserMgmt.enumerateAllUsers", "UserMgmt.enumerateUsers", "UserMgmt.enumerateAllGroups", "UserMgmt.enumerateGroups",
     "UserMgmt.getUser", "UserMgmt.setUser", "UserMgmt.deleteUser", "UserMgmt.getGroup", "UserMgmt.setGroup",
     "UserMgmt.deleteGroup", "ShareMgmt.get", "ShareMgmt.getPath", "ShareMgmt.set", "ShareMgmt.delete",
-    "ShareMgmt.setPrivileges", "SMB.getShare", "SMB.setShare", "SMB.deleteShare", "Config.get", "Config.getlist",
+    "ShareMgmt.setPrivileges", "SMB.getShare", "SMB.setShare", "SMB.deleteShare", "FTP.getShare", "FTP.setShare",
+    "FTP.deleteShare", "NFS.getShare", "NFS.setShare", "NFS.deleteShare", "Rsyncd.getModule", "Rsyncd.setModule",
+    "Rsyncd.deleteModule", "Config.get", "Config.getlist",
     "Config.set", "Config.delete", "Config.isDirty", "Config.applyChanges", "Config.applyChangesBg",
     "Config.revertChanges", "Exec.isRunning", "Exec.getOutput",
 }
@@ -72,7 +96,9 @@ class Engined:
         self.lock = threading.RLock()    # this object's memory
         self.changes = threading.RLock()  # changes wait while somebody applies; reads do not
         self.state = {"octonas": {"id": str(uuid.uuid4())}, "users": [], "groups": [], "calls": {}, "next": 2000,
-                      "dirty": [], "faults": [], "deployed": [], "restarts": {}, "tasks": {}, "mounted": []}
+                      "dirty": [], "faults": [], "deployed": [], "restarts": {}, "tasks": {}, "mounted": [],
+                      # Settings that a test changed (`{"conf.service.ftp": {"enable": false}}`); plugins that are not there.
+                      "settings": {}, "without": []}
         self.state.update({key: [] for key in LISTS.values()})
         if self.path.exists():
             self.state.update(json.loads(self.path.read_text()))
@@ -154,10 +180,19 @@ class Engined:
         """Which modules listen to what (engined/module/*.inc)."""
         if model == "conf.system.sharedfolder":
             self.dirty("sharedfolders", "systemd")
-            if what == "modify" and any(s["sharedfolderref"] == new["uuid"] for s in self.state["smbshares"]):
-                self.dirty("samba")
+            for module, rows in (("samba", "smbshares"), ("proftpd", "ftpshares"), ("rsyncd", "rsyncmodules")):
+                if what == "modify" and any(s["sharedfolderref"] == new["uuid"] for s in self.state[rows]):
+                    self.dirty(module)
         elif model == "conf.service.smb.share":
             self.dirty("samba", "avahi")
+        elif model == "conf.service.ftp.share":
+            self.dirty("proftpd")
+        elif model == "conf.service.nfs.share":
+            self.dirty("nfs", *([] if what == "modify" else ["avahi"]))
+        elif model == "conf.service.rsyncd.module":
+            self.dirty("rsyncd")
+        elif model == "conf.system.filesystem.mountpoint":
+            self.dirty(*FSTAB)
         elif model == "conf.system.usermngmnt.group" and what == "modify":
             self.dirty("samba")
         elif model == "conf.system.usermngmnt.user":
@@ -362,7 +397,7 @@ class Engined:
         if params["recursive"]:
             # The one call that would destroy data: no test may ever reach it.
             os._exit(13)
-        users = self.state["smbshares"] + self.state["experiments"]
+        users = [row for rows in LISTS.values() for row in self.state[rows]]
         if any(params["uuid"] == user.get("sharedfolderref") for user in users):
             raise Refused("The configuration object 'conf.system.sharedfolder' is referenced.")
         return self.remove("conf.system.sharedfolder", folder)
@@ -377,7 +412,8 @@ class Engined:
             if row["type"] == "group" and not self.group(row["name"]):
                 raise Refused(f"The group '{row['name']}' does not exist.")
         rows = [{key: row[key] for key in ("type", "name", "perms")} for row in params["privileges"]]
-        return self.store("conf.system.sharedfolder", {**folder, "privileges": {"privilege": rows} if rows else ""})
+        row = self.store("conf.system.sharedfolder", {**folder, "privileges": {"privilege": rows} if rows else ""})
+        return {**row, "privileges": {"privilege": rows}}
 
     def smb_setshare(self, params):
         model = "conf.service.smb.share"
@@ -394,6 +430,72 @@ class Engined:
     def smb_deleteshare(self, params):
         return self.remove("conf.service.smb.share", self.by_uuid("conf.service.smb.share", params["uuid"]))
 
+    # --- FTP, NFS, rsyncd -----------------------------------------------------------------------------------------
+
+    def unique(self, model, name, row):
+        for other in self.rows(model):
+            if other[name] == row[name] and other["uuid"] != row["uuid"]:
+                raise Refused(f"The configuration object '{model}' is not unique. An object with the property "
+                              f"'{name}' and value '{row[name]}' already exists.")
+
+    def ftp_setshare(self, params):
+        model = "conf.service.ftp.share"
+        self.unique(model, "sharedfolderref", params)
+        return self.store(model, self.fitted(model, params))
+
+    def ftp_getshare(self, params):
+        return self.by_uuid("conf.service.ftp.share", params["uuid"])
+
+    def ftp_deleteshare(self, params):
+        return self.remove("conf.service.ftp.share", self.by_uuid("conf.service.ftp.share", params["uuid"]))
+
+    def nfs_setshare(self, params):
+        model, disks = "conf.service.nfs.share", "conf.system.filesystem.mountpoint"
+        row = self.fitted(model, params)
+        if not schema.EXPORT_OPTIONS.match(row["extraoptions"]):
+            raise Refused(f"extraoptions: The value '{row['extraoptions']}' doesn't match the pattern "
+                          f"'{schema.EXPORT_OPTIONS_PATTERN}' (code=0).")
+        if row["uuid"] == NEW:
+            folder = self.by_uuid("conf.system.sharedfolder", row["sharedfolderref"])
+            if " " in folder["reldirpath"]:
+                raise Refused(f"The relative path of the shared folder '{folder['name']}' contains blanks.")
+            where = f"/export/{folder['name']}"
+            mount = next((m for m in self.rows(disks) if m["dir"] == where), None)
+            if not mount:
+                disk = self.by_uuid(disks, folder["mntentref"])
+                mount = self.store(disks, {
+                    "uuid": NEW, "fsname": f"{disk['dir']}/{folder['reldirpath']}", "dir": where, "type": "none",
+                    "opts": "bind,nofail", "freq": 0, "passno": 0, "hidden": False, "usagewarnthreshold": 0,
+                    "comment": ""})
+                self.fault("NFS.setShare", "bound")
+            row["mntentref"] = mount["uuid"]
+        return self.store(model, row)
+
+    def nfs_getshare(self, params):
+        return self.by_uuid("conf.service.nfs.share", params["uuid"])
+
+    def nfs_deleteshare(self, params):
+        disks = "conf.system.filesystem.mountpoint"
+        row = self.remove("conf.service.nfs.share", self.by_uuid("conf.service.nfs.share", params["uuid"]))
+        self.fault("NFS.deleteShare", "removed")
+        if not any(r["mntentref"] == row["mntentref"] for r in self.state["nfsshares"]):
+            self.remove(disks, self.by_uuid(disks, row["mntentref"]))
+        return {}  # as the real one: an object that does not say itself
+
+    def rsyncd_setmodule(self, params):
+        model = "conf.service.rsyncd.module"
+        row = self.fitted(model, {**params, "users": {"user": params["users"]} if params["users"] else ""})
+        if row["uuid"] == NEW:
+            self.unique(model, "name", row)
+        return {**self.store(model, row), "users": {"user": params["users"]}}
+
+    def rsyncd_getmodule(self, params):
+        row = self.by_uuid("conf.service.rsyncd.module", params["uuid"])
+        return {**row, "users": row["users"]["user"] if row["users"] else []}
+
+    def rsyncd_deletemodule(self, params):
+        return self.remove("conf.service.rsyncd.module", self.by_uuid("conf.service.rsyncd.module", params["uuid"]))
+
     def fitted(self, model, data, before=None):
         """A configuration object of these values, defaults filled in; unknown or ill-typed ones are refused."""
         row = {key: default for key, (_, default) in schema.MODELS[model].items()}
@@ -403,7 +505,7 @@ class Engined:
                 raise Refused(f"The property '{key}' does not exist in the model '{model}'.")
             kind = schema.MODELS[model][key][0]
             if not isinstance(value, kind):
-                word = {str: "a string", bool: "a boolean", int: "an integer"}[kind]
+                word = {str: "a string", bool: "a boolean", int: "an integer"}.get(kind, "an object")
                 raise Refused(f"{key}: The value {json.dumps(value)} is not {word}.")
             row[key] = value
         return row
@@ -417,6 +519,10 @@ class Engined:
         if params["id"] == "conf.service.octonas":
             return {"id": self.state["octonas"]["id"], "bases": {"item": self.state["bases"]},
                     "experiments": {"item": self.state["experiments"]}, "sources": {"item": self.state["sources"]}}
+        if params["id"] in SERVICES and params["id"] not in self.state["without"]:
+            rows, row, place, settings = SERVICES[params["id"]]
+            changed = self.state["settings"].get(params["id"], {})
+            return {**settings, **changed, rows: {row: self.state[place]} if self.state[place] else ""}
         if "uuid" in params:
             return self.by_uuid(params["id"], params["uuid"])
         return self.rows(params["id"])

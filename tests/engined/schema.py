@@ -3,6 +3,8 @@
 import json
 import re
 
+EXPORT_OPTIONS_PATTERN = r"^(([a-zA-Z_]+)(=([\w@:\/]+))?[,])*([a-zA-Z_]+)(=([\w@:\/]+))?$"
+EXPORT_OPTIONS = re.compile(EXPORT_OPTIONS_PATTERN)
 UUID = re.compile(r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", re.I)
 FORMATS = {
     "uuidv4": (UUID, "is not an UUIDv4"),
@@ -84,6 +86,22 @@ PARAMS = {
         recyclemaxsize=number(minimum=0), recyclemaxage=number(minimum=0), hidedotfiles=flag(),
         inheritacls=flag(), inheritpermissions=flag(), easupport=flag(), storedosattributes=flag(),
         hostsallow=text(), hostsdeny=text(), audit=flag(), timemachine=flag(False), extraoptions=text()),
+    "ftp.getshare": record(uuid=uuid()),
+    "ftp.deleteshare": record(uuid=uuid()),
+    "ftp.setshare": record(
+        uuid=uuid(), enable=flag(), sharedfolderref=uuid(), extraoptions=text(), comment=text()),
+    "nfs.getshare": record(uuid=uuid()),
+    "nfs.deleteshare": record(uuid=uuid()),
+    "nfs.setshare": record(
+        uuid=uuid(), sharedfolderref=uuid(), mntentref=uuid(), client=text(), options=text(), extraoptions=text(),
+        comment=text()),
+    "rsyncd.getmodule": record(uuid=uuid()),
+    "rsyncd.deletemodule": record(uuid=uuid()),
+    "rsyncd.setmodule": record(
+        uuid=uuid(), enable=flag(), sharedfolderref=uuid(), name=text(), comment=text(), uid=text(), gid=text(),
+        readonly=flag(), writeonly=flag(), maxconnections=number(minimum=0), list=flag(), hostsallow=text(),
+        hostsdeny=text(), authusers=flag(), usechroot=flag(),
+        users=rows(record(name=text(), password=text(format="no-multi-line"))), extraoptions=text()),
     "config.getlist": record(id=text(), **LIST),
     "config.get": record(id=text(), uuid=uuid(False)),
     "config.set": record(id=text(), data=record()),
@@ -108,6 +126,18 @@ MODELS = {
         "audit": (bool, False), "timemachine": (bool, False), "timemachinemaxsize": (str, ""),
         "transportencryption": (bool, False), "followsymlinks": (bool, True), "widelinks": (bool, False),
         "extraoptions": (str, "")},
+    "conf.service.ftp.share": {
+        "uuid": (str, None), "enable": (bool, False), "sharedfolderref": (str, None), "extraoptions": (str, ""),
+        "comment": (str, "")},
+    "conf.service.nfs.share": {
+        "uuid": (str, None), "sharedfolderref": (str, None), "mntentref": (str, None), "client": (str, ""),
+        "options": (str, ""), "comment": (str, ""), "extraoptions": (str, "")},
+    "conf.service.rsyncd.module": {
+        "uuid": (str, None), "enable": (bool, False), "sharedfolderref": (str, None), "uid": (str, ""),
+        "gid": (str, ""), "name": (str, ""), "comment": (str, ""), "readonly": (bool, False),
+        "writeonly": (bool, False), "maxconnections": (int, 0), "list": (bool, True), "hostsallow": (str, ""),
+        "hostsdeny": (str, ""), "extraoptions": (str, ""), "authusers": (bool, False), "usechroot": (bool, False),
+        "users": ((dict, str), "")},
     "conf.service.octonas.experiment": {
         "uuid": (str, None), "id": (str, ""), "code": (str, ""), "path": (str, ""),
         "sharedfolderref": (str, ""), "readonly": (bool, False), "sftp": (bool, False),

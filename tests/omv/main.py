@@ -6,6 +6,7 @@ import sys
 import traceback
 
 import crashes
+import delivery
 import disk
 import drift
 import lasting
@@ -36,6 +37,7 @@ def parts():
         "upgrade": packages.again,
         "purge": packages.go,
         "scale": lasting.scale,
+        "delivery": delivery.run,
     }
 
 
@@ -50,6 +52,7 @@ def main():
     options.add_argument("--keep", action="store_true", help="leave packages, people and experiments as they are at the end")
     options.add_argument("--reuse", action="store_true", help="use the packages that are installed")
     options.add_argument("--scale", type=int, default=0, metavar="N", help="also create N experiments and tell how long each takes")
+    options.add_argument("--minutes", type=float, default=0, metavar="N", help="also let a sync kit deliver for so long, with cuts")
     arguments = options.parse_args()
 
     findings = Findings()
@@ -57,12 +60,13 @@ def main():
     findings.begin("install")
     nas.wait()
     site = testbed.Site(nas, arguments.disk or testbed.first_data_disk(nas))
-    site.scale, site.dist = arguments.scale, arguments.dist
+    site.scale, site.minutes, site.dist = arguments.scale, arguments.minutes, arguments.dist
     try:
         packages.install(site, findings, arguments)
         testbed.accounts(site, findings)
         for name, part in known.items():
-            if name in arguments.skip or (name == "scale" and not site.scale) or (arguments.only and name not in arguments.only and name != "create"):
+            asked = {"scale": site.scale, "delivery": site.minutes}.get(name, True)
+            if name in arguments.skip or not asked or (arguments.only and name not in arguments.only and name != "create"):
                 continue
             findings.begin(name)
             try:

@@ -15,6 +15,8 @@ PEOPLE = {
     "otyves": ("shell", None, None),
 }
 EMPTY = "otempty"
+# A machine that comes in over SMB.
+GATEWAY = "otgateway"
 EXPERIMENTS = {ECO: 1, LAKE: 2}
 
 

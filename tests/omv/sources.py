@@ -15,6 +15,7 @@ import urllib.request
 
 from doors import PENALTY, Session
 from nas import Nas
+from people import GATEWAY
 
 CODE = "otest-src"
 MEMBERS = {"otalice": "manage", "otcarol": "read"}
@@ -258,6 +259,58 @@ def by_kit(site, findings, machine):
     site.in_order(findings, CODE, "after the kit's deliveries")
 
 
+def by_share(site, findings):
+    """A machine that only knows SMB: its share leads to its landing and nowhere else."""
+    nas = site.nas
+    gateway = [{"id": "gw", "kind": "windows", "into": "gateway", "every": "15min", "account": GATEWAY}]
+    done = site.edit(CODE, members=MEMBERS, sources=SOURCES + gateway)
+    findings.check(done.code == 1 and GATEWAY in done.text, "an account that is missing is named", done)
+    done = site.edit(CODE, "--create-accounts", members=MEMBERS, sources=SOURCES + gateway)
+    if not findings.check(done.code == 0, "an edit gives a third machine a share", done):
+        return
+    site.know(GATEWAY, done.json()["passwords"][GATEWAY])
+    site.in_order(findings, CODE, "with a share for a machine")
+    client, share, landing = site.clients[GATEWAY], f"{CODE}_gw", f"{site.path(CODE)}/landing/gw"
+    with tempfile.NamedTemporaryFile("w", suffix=".csv") as file:
+        file.write("t;v\n1;gw\n")
+        file.flush()
+        done = client.smb(share, ["mkdir data\\day", f"put {file.name} data\\day\\x.csv", f"put {file.name} data\\x.csv"])
+        findings.check(nas.sh(f"test -s {landing}/data/day/x.csv").code == 0, "the gateway writes into its share", done)
+        digest = hashlib.sha256(pathlib.Path(file.name).read_bytes()).hexdigest()
+        file.seek(0)
+        file.truncate()
+        file.write(f"{digest}  x.csv\n")
+        file.flush()
+        client.smb(share, [f"put {file.name} sums\\x.csv.sha256"])
+        for name in ("here", "receipts\\x", "..\\plc\\data\\x", "..\\..\\raw\\x"):
+            done = client.smb(share, [f'put {file.name} "{name}"'])
+            findings.check("NT_STATUS" in done.text, f"the gateway cannot write {name}", done)
+    for other in (CODE, f"{CODE}_plc"):
+        done = client.smb(other, ["ls"])
+        findings.check("NT_STATUS" in done.text, f"the gateway does not enter {other}", done)
+    for name in MEMBERS:
+        done = site.clients[name].smb(share, ["ls"])
+        findings.check("NT_STATUS" in done.text, f"{name} does not enter the gateway's share", done)
+    done = client.sftp(["ls"])
+    findings.check(done.code != 0 and "data" not in done.out, "the gateway has no SFTP", done)
+    done = nas.octonas("--json", "ingest", CODE)
+    findings.check(nas.sh(f"test -s {site.path(CODE)}/gateway/x.csv").code == 0, "what it wrote with a checksum is ingested at once", done)
+    findings.check(nas.sh(f"test -s {landing}/data/day/x.csv").code == 0, "what has none waits until it is still", done)
+    done = client.smb(share, ["cd receipts", "ls"])
+    findings.check(".jsonl" in done.out, "the gateway sees its receipts", done)
+    nas.octonas("experiment", "close", CODE)
+    done = client.smb(share, ["mkdir data\\late"])
+    findings.check("NT_STATUS" in done.text, "it writes nothing into a closed experiment", done)
+    nas.octonas("experiment", "reopen", CODE)
+    done = site.edit(CODE, members=MEMBERS, sources=SOURCES)
+    findings.check(done.code == 0, "an edit takes the gateway out", done)
+    done = client.smb(share, ["ls"])
+    findings.check("NT_STATUS" in done.text, "it is refused", done)
+    named = nas.must(f"getfacl --absolute-names {site.path(CODE)} {site.path(CODE)}/landing {landing} {landing}/* | grep user:{GATEWAY} || true")
+    findings.check(not named, "nothing on the way to its landing names its account", named)
+    site.in_order(findings, CODE, "without the gateway")
+
+
 def kept(site, findings, machine):
     """What a source cannot undo."""
     before = machine.receipts()
@@ -321,6 +374,7 @@ def run(site, findings):
         confined(site, findings, machines["plc"], machines["cam"])
         delivered(site, findings, machines)
         by_kit(site, findings, machines["plc"])
+        by_share(site, findings)
         kept(site, findings, machines["plc"])
         closed(site, findings, machines["plc"])
         site.nas.reboot()

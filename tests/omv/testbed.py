@@ -204,7 +204,7 @@ def sweep(site, findings):
             done = nas.octonas("experiment", "remove", code, "--delete-data", code)
             findings.check(done.code == 0, f"{code}: remove --delete-data", done)
     known = {row["name"] for row in nas.rpc("UserMgmt", "enumerateUsers", {})}
-    for name in [*PEOPLE, people.EMPTY]:
+    for name in [*PEOPLE, people.EMPTY, people.GATEWAY]:
         if name in known:
             people.delete_account(nas, name)
 

@@ -71,12 +71,12 @@ fn operations_cost_what_they_cost() {
     });
 }
 
-const CREATE: Cost = (33, 151, 5, 1);
-const AGAIN: Cost = (7, 0, 0, 0);
-const EDIT: Cost = (17, 35, 1, 0);
-const CLOSE: Cost = (16, 38, 1, 0);
-const REOPEN: Cost = (16, 36, 1, 0);
-const REMOVE: Cost = (29, 42, 7, 1);
+const CREATE: Cost = (36, 153, 5, 1);
+const AGAIN: Cost = (10, 0, 0, 0);
+const EDIT: Cost = (20, 35, 1, 0);
+const CLOSE: Cost = (19, 38, 1, 0);
+const REOPEN: Cost = (19, 36, 1, 0);
+const REMOVE: Cost = (32, 44, 7, 1);
 
 #[test]
 fn fifty_other_experiments_cost_no_call_more() {

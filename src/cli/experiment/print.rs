@@ -6,6 +6,7 @@ use crate::cli::Desk;
 use crate::error::{Exit, Result};
 use crate::experiment::Code;
 use crate::provision::apply::Outcome;
+use crate::provision::import::{self, Survey};
 use crate::provision::plan::{Action, Drift, Step};
 use crate::provision::{adopt, check, lifecycle, list, show};
 use crate::report;
@@ -46,11 +47,14 @@ fn text(outcome: &Outcome, dry_run: bool) -> String {
         }
     }
     out.push_str(&drifts(&outcome.drift));
-    for (account, password) in outcome.passwords.reveal() {
-        let _ = writeln!(
-            out,
-            "initial password of {account}: {password}   (shown once; it is kept nowhere)"
-        );
+    for (whose, password) in outcome.passwords.reveal() {
+        // No account has a blank in its name: that is a door's own password.
+        let line = if whose.contains(' ') {
+            format!("password of {whose}: {password}   (shown once; the NAS keeps it in the clear)")
+        } else {
+            format!("initial password of {whose}: {password}   (shown once; it is kept nowhere)")
+        };
+        let _ = writeln!(out, "{line}");
     }
     out
 }
@@ -252,6 +256,110 @@ pub(super) fn adoption(desk: &Desk<'_>, adoption: &adopt::Adoption, dry_run: boo
         report::stdout(&report::table(&rows))?;
     }
     outcome(desk, &adoption.outcome, dry_run)
+}
+
+pub(super) fn import(desk: &Desk<'_>, told: &import::Import) -> Result<Exit> {
+    if desk.json {
+        report::json(told)?;
+        return Ok(Exit::Done);
+    }
+    if !told.access.is_empty() {
+        let mut rows = vec![
+            ["ACCOUNT", "", "BEFORE", "AFTER", ""]
+                .map(str::to_owned)
+                .to_vec(),
+        ];
+        rows.extend(told.access.iter().map(|line| {
+            [
+                &line.name,
+                line.change,
+                line.before,
+                line.after,
+                &line.reason,
+            ]
+            .map(str::to_owned)
+            .to_vec()
+        }));
+        report::stdout(&report::table(&rows))?;
+    }
+    if let Some(survey) = &told.contents {
+        report::stdout(&contents(survey, told.enforced))?;
+    }
+    outcome(desk, &told.outcome, !told.confirmed)?;
+    if !told.confirmed {
+        report::stdout("nothing was changed: `--confirm` does it\n")?;
+    }
+    Ok(Exit::Done)
+}
+
+/// What lies in a directory that is to be imported, and what becomes of it.
+fn contents(survey: &Survey, enforced: bool) -> String {
+    let mut out = format!(
+        "{} files ({} bytes) and {} directories stay where they are\n",
+        survey.files, survey.bytes, survey.directories
+    );
+    if !survey.leaves.is_empty() {
+        let _ = writeln!(
+            out,
+            "{} directories that the layout does not have stay, and writers write in them: {}",
+            survey.leaves.len(),
+            report::printable(&some(&survey.leaves))
+        );
+    }
+    let frame =
+        "lie beside the directories: members read them, nobody changes them or adds others there";
+    let mut counted = vec![
+        (&survey.in_frame, frame),
+        (
+            &survey.symbolic_links,
+            "are symbolic links: no door follows them",
+        ),
+        (
+            &survey.special,
+            "are devices, sockets or pipes: no door opens them",
+        ),
+    ];
+    if enforced {
+        counted.extend([
+            (
+                &survey.private,
+                "could be read by their owner alone: every member will read them",
+            ),
+            (
+                &survey.public,
+                "could be read by everybody on the NAS: members alone will",
+            ),
+            (
+                &survey.writable_by_all,
+                "could be changed by everybody on the NAS: writers alone will",
+            ),
+        ]);
+    }
+    for (count, what) in counted {
+        if count.count > 0 {
+            let examples = report::printable(&some(&count.examples));
+            let _ = writeln!(out, "{} {what}: {examples}", count.count);
+        }
+    }
+    for owner in survey.owners.iter().filter(|owner| owner.given_to_root > 0) {
+        let _ = writeln!(
+            out,
+            "{} of {}'s {} become root's (where they may not write, and beside the directories)",
+            owner.given_to_root,
+            report::printable(&owner.account),
+            owner.count
+        );
+    }
+    out
+}
+
+fn some(names: &[String]) -> String {
+    let shown = names.iter().take(5).cloned().collect::<Vec<_>>().join(", ");
+    if names.len() > 5 {
+        format!("{shown}, …")
+    } else {
+        shown
+    }
 }
 
 pub(super) fn due(desk: &Desk<'_>, dry_run: bool) -> Result<Exit> {

@@ -55,6 +55,17 @@ fn the_problems_become_one_error_with_the_first_field() {
 }
 
 #[test]
+fn the_account_of_a_machine_is_nobody_elses() {
+    let text = message(
+        "people:\n  - {name: A, account: plcgw, access: read}\nsources:\n  - {id: a, kind: windows, into: raw/a, account: PLCGW}\n  - {id: b, kind: windows, into: raw/b, account: own}\n  - {id: c, kind: windows, into: raw/c, account: own}\n",
+    );
+    assert!(text.contains("sources[0].account"), "{text}");
+    assert!(text.contains("sources[2].account"), "{text}");
+    assert!(text.contains("somebody else's too"), "{text}");
+    assert!(!text.contains("sources[1].account"), "{text}");
+}
+
+#[test]
 fn an_account_twice_is_named_with_both_lines() {
     let text = message(
         "people:\n  - {name: A, account: a1, access: read}\n  - {name: B, account: a1, access: write}\n",

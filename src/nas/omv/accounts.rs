@@ -71,7 +71,7 @@ pub(super) fn create(
 }
 
 /// A random password, from the kernel.
-fn password() -> Result<Zeroizing<String>> {
+pub(super) fn password() -> Result<Zeroizing<String>> {
     use std::io::Read as _;
     let mut bytes = Zeroizing::new([0_u8; LETTERS]);
     std::fs::File::open("/dev/urandom")

@@ -29,9 +29,12 @@ pub(super) fn modules(kinds: &BTreeSet<Kind>) -> BTreeSet<&'static str> {
         .iter()
         .flat_map(|kind| match kind {
             Kind::Entry | Kind::Source | Kind::Mounts => &["octonas"][..],
-            Kind::SharedFolder => &["sharedfolders", "systemd"],
-            Kind::Privileges => &["sharedfolders", "systemd", "samba"],
+            // The doors that go by privileges come with them: see `provision::stages`.
+            Kind::SharedFolder | Kind::Privileges => &["sharedfolders", "systemd"],
             Kind::SmbShare => &["samba", "avahi"],
+            Kind::FtpShare => &["proftpd"],
+            Kind::RsyncModule => &["rsyncd"],
+            Kind::NfsShare => &["fstab", "quota", "monit", "collectd", "nfs", "avahi"],
             _ => &[],
         })
         .copied()
@@ -58,6 +61,20 @@ pub(super) fn interruption(
                 }
                 None => "smbd restarts: every open SMB session, of every share, is cut".to_owned(),
             }),
+            "proftpd" => {
+                effects.push("proftpd restarts: every open FTP session is cut".to_owned());
+            }
+            "rsyncd" => effects.push(
+                "the rsync daemon restarts: transfers through it are cut, those over SSH go on"
+                    .to_owned(),
+            ),
+            "nfs" => effects.push(
+                "NFS reads its exports again; machines that have mounted one go on".to_owned(),
+            ),
+            "quota" => effects.push(
+                "quotas are switched off and on again on every disk, which takes a while"
+                    .to_owned(),
+            ),
             "octonas" => effects.push(
                 "sshd reads its configuration again; open SFTP and rsync sessions go on".to_owned(),
             ),

@@ -7,13 +7,16 @@ mod activate;
 mod bases;
 mod engined;
 mod freeze;
+mod ftp;
 pub mod jails;
 mod model;
 mod mounting;
 mod mounts;
+mod nfs;
 mod observe;
 mod people;
 mod put;
+mod rsyncd;
 mod sessions;
 mod settings;
 mod smb;
@@ -49,6 +52,9 @@ const KINDS: &[Kind] = &[
     Kind::SharedFolder,
     Kind::Privileges,
     Kind::SmbShare,
+    Kind::FtpShare,
+    Kind::NfsShare,
+    Kind::RsyncModule,
 ];
 
 /// An OpenMediaVault.
@@ -60,6 +66,8 @@ pub struct Omv {
     snapshot: snapshot::Snapshot,
     /// Experiments whose entry or mounts were put by us.
     touched: Mutex<BTreeSet<String>>,
+    /// Passwords of doors that nobody was shown yet.
+    fresh: Mutex<Vec<(String, Zeroizing<String>)>>,
 }
 
 /// Which modules wait, and who made them wait.
@@ -99,6 +107,7 @@ impl Omv {
             dirt: Mutex::default(),
             snapshot: snapshot::Snapshot::of_bases(configuration),
             touched: Mutex::default(),
+            fresh: Mutex::default(),
         })
     }
 
@@ -225,6 +234,9 @@ impl Nas for Omv {
             Kind::SharedFolder => put::shared_folder(self, key, attributes),
             Kind::Privileges => put::privileges(self, key, attributes, found),
             Kind::SmbShare => smb::share(self, key, attributes),
+            Kind::FtpShare => ftp::share(self, key, attributes),
+            Kind::NfsShare => nfs::share(self, key, attributes),
+            Kind::RsyncModule => rsyncd::module(self, key, attributes),
             _ => Ok(None),
         })
         .and_then(|reference| {
@@ -245,6 +257,9 @@ impl Nas for Omv {
             Kind::SharedFolder => put::delete_shared_folder(self, key, found),
             Kind::Privileges => put::delete_privileges(self, key, found),
             Kind::SmbShare => smb::delete_share(&self.engined, found),
+            Kind::FtpShare => ftp::delete_share(self, found),
+            Kind::NfsShare => nfs::delete_share(self, found),
+            Kind::RsyncModule => rsyncd::delete_module(self, found),
             _ => Ok(()),
         })
     }
@@ -304,6 +319,13 @@ impl Nas for Omv {
     ) -> Result<Option<Zeroizing<String>>> {
         self.changing(|| accounts::create(self, account.as_str(), comment, email))
             .map(Some)
+    }
+
+    fn fresh_passwords(&self) -> Vec<(String, Zeroizing<String>)> {
+        self.fresh
+            .lock()
+            .map(|mut fresh| std::mem::take(&mut *fresh))
+            .unwrap_or_default()
     }
 
     fn sessions(&self, accounts: &BTreeSet<String>, experiment: &Path) -> Result<Vec<Session>> {

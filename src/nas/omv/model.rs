@@ -113,6 +113,48 @@ pub struct SmbShare {
     pub parameters: BTreeMap<String, Value>,
 }
 
+/// A service that has rows of shared folders: `conf.service.ftp`, `conf.service.nfs`.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct Service<T: DeserializeOwned> {
+    #[serde(default)]
+    pub enable: bool,
+    #[serde(default = "Vec::new", deserialize_with = "list_within")]
+    pub shares: Vec<T>,
+}
+
+impl<T: DeserializeOwned> Service<T> {
+    /// `on` or `off`.
+    pub fn state(&self) -> String {
+        if self.enable { "on" } else { "off" }.to_owned()
+    }
+}
+
+/// `conf.service.ftp.share`.
+#[derive(Debug, Clone, Deserialize)]
+pub struct FtpShare {
+    pub uuid: String,
+    pub sharedfolderref: String,
+    pub enable: bool,
+    #[serde(default)]
+    pub extraoptions: String,
+    #[serde(default)]
+    pub comment: String,
+}
+
+/// `conf.service.nfs.share`.
+#[derive(Debug, Clone, Deserialize)]
+pub struct NfsShare {
+    pub uuid: String,
+    pub sharedfolderref: String,
+    pub mntentref: String,
+    pub client: String,
+    pub options: String,
+    #[serde(default)]
+    pub comment: String,
+    #[serde(default)]
+    pub extraoptions: String,
+}
+
 /// `conf.service.octonas`.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct Configuration {
@@ -245,7 +287,9 @@ pub fn located<'m>(mounts: &'m [MountPoint], path: &Path) -> Option<(&'m MountPo
 /// OpenMediaVault wraps every list in an object with one member (`{"privilege":[…]}`); an empty one may come as an
 /// empty list, an empty text, or nothing. Rows that are not understood are an error: lists are replaced as a whole,
 /// so that a row which was skipped would be lost.
-fn list_within<'de, D: Deserializer<'de>, T: DeserializeOwned>(d: D) -> Result<Vec<T>, D::Error> {
+pub(super) fn list_within<'de, D: Deserializer<'de>, T: DeserializeOwned>(
+    d: D,
+) -> Result<Vec<T>, D::Error> {
     use serde::de::Error as _;
     let lists = match Value::deserialize(d)? {
         Value::Object(lists) => lists,

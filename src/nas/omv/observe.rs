@@ -1,11 +1,12 @@
-//! One bulk snapshot: five calls, whatever the number of experiments.
+//! One bulk snapshot: five calls, whatever the number of experiments, and three for
+//! the doors that few of them open.
 
 use std::collections::BTreeMap;
 
 use super::Omv;
 use super::model::{GroupRecord, Page, Privilege, absolute, all};
 use super::people::Group;
-use super::{mounts, smb};
+use super::{ftp, mounts, nfs, rsyncd, smb};
 use crate::error::Result;
 use crate::nas::{Account, Observation};
 use crate::object::{Attributes, Found, Kind, ObjectId};
@@ -84,6 +85,8 @@ pub(super) fn observe(omv: &Omv) -> Result<Observation> {
         }
     }
 
+    doors(omv, &mut seen, &names)?;
+
     for source in &sources {
         insert(
             &mut seen,
@@ -112,6 +115,42 @@ pub(super) fn observe(omv: &Omv) -> Result<Observation> {
     }
     seen.pending = omv.pending()?;
     Ok(seen)
+}
+
+/// The doors that few experiments open.
+fn doors(omv: &Omv, seen: &mut Observation, names: &BTreeMap<String, String>) -> Result<()> {
+    let all = omv.doors()?;
+    match all.ftp {
+        None => {
+            let what_to_do = "install the plugin openmediavault-ftp (System | Plugins)";
+            seen.lacking.insert(Kind::FtpShare, what_to_do.to_owned());
+        }
+        Some(service) => {
+            for share in &service.shares {
+                if let Some(name) = names.get(&share.sharedfolderref) {
+                    let object = ObjectId::new(Kind::FtpShare, name);
+                    let attributes = ftp::attributes(share, &service.state());
+                    insert(seen, object, Some(share.uuid.clone()), attributes);
+                }
+            }
+        }
+    }
+    let service = all.nfs;
+    for share in &service.shares {
+        if let Some(name) = names.get(&share.sharedfolderref) {
+            let object = ObjectId::new(Kind::NfsShare, format!("{name}/{}", share.client));
+            let attributes = nfs::attributes(share, &service.state(), &seen.group_ids);
+            insert(seen, object, Some(share.uuid.clone()), attributes);
+        }
+    }
+    for module in &all.rsyncd.modules {
+        // A module that bears the name of another folder is in the way of that folder's own.
+        let object = ObjectId::new(Kind::RsyncModule, &module.name);
+        let folder = names.get(&module.sharedfolderref).map(String::as_str);
+        let attributes = rsyncd::attributes(module, all.rsyncd.enable, folder);
+        insert(seen, object, Some(module.uuid.clone()), attributes);
+    }
+    Ok(())
 }
 
 fn group_attributes(group: &Group, record: Option<&GroupRecord>) -> Attributes {

@@ -5,9 +5,12 @@
 use std::sync::Mutex;
 
 use super::Omv;
-use super::model::{BaseRecord, Configuration, Entry, MountPoint, SharedFolder};
-use super::put;
+use super::model::{
+    BaseRecord, Configuration, Entry, FtpShare, MountPoint, NfsShare, Service, SharedFolder,
+};
+use super::rsyncd::{self, Rsyncd};
 use super::sources::Source;
+use super::{ftp, nfs, put};
 use crate::error::Result;
 
 /// Mount points, shared folders, entries, sources.
@@ -20,6 +23,18 @@ pub(super) struct Snapshot {
     folders: Mutex<Option<Vec<SharedFolder>>>,
     bases: Mutex<Option<Vec<BaseRecord>>>,
     own: Mutex<Option<(Vec<Entry>, Vec<Source>)>>,
+    doors: Mutex<Option<Doors>>,
+}
+
+/// The doors that few experiments open. They are asked for once, and again after a change of ours.
+#[derive(Clone)]
+pub(super) struct Doors {
+    /// FTP; `None` where its plugin is not installed.
+    pub ftp: Option<Service<FtpShare>>,
+    /// NFS.
+    pub nfs: Service<NfsShare>,
+    /// The rsync daemon.
+    pub rsyncd: Rsyncd,
 }
 
 /// What is kept in `place`, or what `read` gives.
@@ -57,6 +72,11 @@ impl Snapshot {
         keep(&self.folders, None);
     }
 
+    /// A door of these was opened or shut.
+    pub(super) fn forget_doors(&self) {
+        keep(&self.doors, None);
+    }
+
     /// An entry or a source changed, or a deployment took its time.
     pub(super) fn forget_own(&self) {
         keep(&self.own, None);
@@ -82,6 +102,17 @@ impl Omv {
     pub(super) fn shared_folders_now(&self) -> Result<Vec<SharedFolder>> {
         self.snapshot.forget_folders();
         self.shared_folders()
+    }
+
+    /// FTP, NFS and the rsync daemon.
+    pub(super) fn doors(&self) -> Result<Doors> {
+        known(&self.snapshot.doors, || {
+            Ok(Doors {
+                ftp: ftp::service(self.engined())?,
+                nfs: nfs::service(self.engined())?,
+                rsyncd: rsyncd::service(self.engined())?,
+            })
+        })
     }
 
     /// Our bases.
