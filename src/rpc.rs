@@ -180,64 +180,6 @@ struct One {
     code: Code,
 }
 
-/// A definition comes as an object, or as the text of a file. JSON is YAML: the same reader takes both.
-#[derive(Deserialize)]
-#[serde(transparent)]
-struct Given(Value);
-
-impl Given {
-    fn text(&self) -> Vec<u8> {
-        match &self.0 {
-            Value::String(text) => text.clone().into_bytes(),
-            other => other.to_string().into_bytes(),
-        }
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct Define {
-    #[serde(default)]
-    definition: Option<Given>,
-    #[serde(default)]
-    form: Option<Value>,
-    #[serde(default)]
-    from: Option<String>,
-    #[serde(default)]
-    create_accounts: bool,
-    #[serde(default)]
-    dry_run: bool,
-}
-
-impl Define {
-    /// A definition comes as an object, as the text of a file, or as the form of the web UI. JSON is YAML: the same
-    /// reader takes all.
-    fn text(&self) -> Result<Vec<u8>> {
-        match (&self.definition, &self.form) {
-            (Some(given), None) => Ok(given.text()),
-            (None, Some(form)) => Ok(form::definition(form)?.to_string().into_bytes()),
-            _ => Err(
-                Error::new("rpc.params", "either `definition` or `form` is needed")
-                    .field("definition"),
-            ),
-        }
-    }
-
-    /// The digest of the definition that was edited.
-    fn from(&self) -> Option<String> {
-        self.from
-            .clone()
-            .or_else(|| self.form.as_ref().and_then(form::from))
-    }
-
-    fn options(&self) -> create::Options {
-        create::Options {
-            create_accounts: self.create_accounts,
-            dry_run: self.dry_run,
-        }
-    }
-}
-
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Change {
@@ -320,11 +262,11 @@ fn value(result: impl serde::Serialize) -> Result<Value> {
 fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
     match method {
         "create-experiment" => {
-            let define: Define = params(given)?;
+            let define: form::Define = params(given)?;
             value(create::create(site, &define.text()?, define.options())?)
         }
         "edit-experiment" => {
-            let define: Define = params(given)?;
+            let define: form::Define = params(given)?;
             // The web UI always says which definition it showed.
             let from = define.from().ok_or_else(|| {
                 Error::new(
@@ -450,6 +392,7 @@ fn user(site: &Site, method: &str, request: &Request) -> Result<Value> {
             found.unavailable.clear();
             value(found)
         }
+        // Where a kit is written is said by the web UI's service, never by the person.
         "enrol-source" | "revoke-source" | "build-synckit" => {
             let code = code_of(given)?;
             visible(site, &code, name)?;

@@ -66,6 +66,65 @@ struct Which {
     definition: Option<String>,
 }
 
+/// A definition comes as an object, or as the text of a file. JSON is YAML: the same reader takes both.
+#[derive(Deserialize)]
+#[serde(transparent)]
+pub(super) struct Given(Value);
+
+impl Given {
+    pub(super) fn text(&self) -> Vec<u8> {
+        match &self.0 {
+            Value::String(text) => text.clone().into_bytes(),
+            other => other.to_string().into_bytes(),
+        }
+    }
+}
+
+/// A definition, in one of the ways in which it can be given.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Define {
+    #[serde(default)]
+    definition: Option<Given>,
+    #[serde(default)]
+    form: Option<Value>,
+    #[serde(default)]
+    from: Option<String>,
+    #[serde(default)]
+    create_accounts: bool,
+    #[serde(default)]
+    dry_run: bool,
+}
+
+impl Define {
+    /// A definition comes as an object, as the text of a file, or as the form of the web UI. JSON is YAML: the same
+    /// reader takes all.
+    pub(super) fn text(&self) -> Result<Vec<u8>> {
+        match (&self.definition, &self.form) {
+            (Some(given), None) => Ok(given.text()),
+            (None, Some(form)) => Ok(definition(form)?.to_string().into_bytes()),
+            _ => Err(
+                Error::new("rpc.params", "either `definition` or `form` is needed")
+                    .field("definition"),
+            ),
+        }
+    }
+
+    /// The digest of the definition that was edited.
+    pub(super) fn from(&self) -> Option<String> {
+        self.from
+            .clone()
+            .or_else(|| self.form.as_ref().and_then(from))
+    }
+
+    pub(super) fn options(&self) -> create::Options {
+        create::Options {
+            create_accounts: self.create_accounts,
+            dry_run: self.dry_run,
+        }
+    }
+}
+
 /// `show-form`: of an experiment, of the text of a definition, or of an experiment that is to be.
 pub(super) fn show(site: &Site, given: &Value) -> Result<Value> {
     let which: Which = params(given)?;
@@ -118,7 +177,10 @@ fn empty() -> Map<String, Value> {
         form.insert((*field).into(), json!([]));
     }
     for (field, _) in SWITCHES {
-        form.insert((*field).into(), (!matches!(*field, "ftp" | "rsyncd")).into());
+        form.insert(
+            (*field).into(),
+            (!matches!(*field, "ftp" | "rsyncd")).into(),
+        );
     }
     form.insert("language".into(), Language::Fr.as_str().into());
     form.insert("status".into(), "active".into());
@@ -128,7 +190,7 @@ fn empty() -> Map<String, Value> {
 }
 
 /// The definition that a form says, to be read like any other.
-pub(super) fn definition(form: &Value) -> Result<Value> {
+fn definition(form: &Value) -> Result<Value> {
     let Value::Object(form) = form else {
         return Err(Error::new("rpc.params", "`form` is not an object").field("form"));
     };
@@ -158,7 +220,7 @@ pub(super) fn definition(form: &Value) -> Result<Value> {
 }
 
 /// The digest that the form began with.
-pub(super) fn from(form: &Value) -> Option<String> {
+fn from(form: &Value) -> Option<String> {
     let from = form.get(FROM)?.as_str()?;
     (!from.is_empty()).then(|| from.to_owned())
 }

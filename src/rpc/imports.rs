@@ -5,7 +5,8 @@ use std::path::Path;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Given, params, value};
+use super::form::Given;
+use super::{params, value};
 use crate::error::Result;
 use crate::provision::import::{self, Options};
 use crate::provision::site::Site;

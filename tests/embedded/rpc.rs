@@ -179,6 +179,7 @@ fn whatever_the_parameters_every_method_gives_exactly_one_line_and_changes_nothi
         "due-experiments",
         "check-base",
         "rights",
+        "show-form",
     ];
     in_parallel(&methods(&env), |method| {
         for params in &shapes {
@@ -276,7 +277,14 @@ fn a_user_sees_their_own_experiments_whatever_they_ask() {
     );
 
     // Another's, a past one, a removed one and none at all cannot be told apart.
-    for method in ["show-experiment", "rights", "landing", "list-sources"] {
+    for method in [
+        "show-experiment",
+        "rights",
+        "landing",
+        "list-sources",
+        "history",
+        "show-definition",
+    ] {
         for code in ["lake", "past", "gone", "none"] {
             let refused = answer(method, json!({"code": code}));
             assert_eq!(
@@ -298,8 +306,25 @@ fn a_user_sees_their_own_experiments_whatever_they_ask() {
         "rights",
         "landing",
         "list-sources",
+        "history",
+        "show-definition",
+    ];
+    // Who manages may; `who_manages_edits_the_people_and_nobody_else_does` tries that.
+    let managed = [
+        "edit-team",
+        "enrol-source",
+        "revoke-source",
+        "build-synckit",
     ];
     for method in methods(&env) {
+        if managed.contains(&method.as_str()) {
+            let refused = answer(
+                &method,
+                json!({"code": "eco", "source": "plc", "from": "", "people": []}),
+            );
+            assert!(refused.get("error").is_some(), "{method}: {refused}");
+            continue;
+        }
         // Plans are looked at by members, and answered by those who manage: `dmp` tries that.
         if open.contains(&method.as_str()) || method.contains("dmp") {
             continue;
@@ -345,4 +370,101 @@ fn progress_is_json_lines_before_the_one_answer() {
     );
     let text = &progress[0]["progress"];
     assert_eq!((&text["step"], &text["of"]), (&json!(1), &json!(13)));
+}
+
+#[test]
+fn the_form_of_the_web_ui_says_what_the_definition_says() {
+    let env = TestEnv::new();
+    let form = json!({
+        "code": "eco", "title": "Heat & <b>waves</b> 100%", "description": "", "language": "en", "status": "active",
+        "keywords": "heat, wave\nlake", "years": "10", "smb": "true", "ftp": "false", "quota": "2 GB", "from": "",
+        "people": "[{\"name\":\"Ada\",\"account\":\"ada\",\"access\":\"manage\",\"orcid\":\"\",\"roles\":[]}]",
+        "sources": "[]",
+    });
+    let mut changed = form.clone();
+    changed["title"] = json!("Heat");
+    golden(
+        &env,
+        "rpc-form",
+        &[
+            ("show-form", json!({})),
+            (
+                "create-experiment",
+                json!({"form": form.clone(), "dry-run": true}),
+            ),
+            ("create-experiment", json!({"form": form})),
+            ("show-form", json!({"code": "eco"})),
+            (
+                "show-form",
+                json!({"definition": "octonas: 1\ncode: lake\ntitle: Lake\n"}),
+            ),
+            ("show-definition", json!({"code": "eco"})),
+            ("edit-experiment", json!({"form": changed})),
+            ("create-experiment", json!({"form": {"titel": "x"}})),
+            ("create-experiment", json!({"form": [], "dry-run": true})),
+            (
+                "create-experiment",
+                json!({"form": {"code": "Eco", "title": ""}}),
+            ),
+            (
+                "create-experiment",
+                json!({"form": {}, "definition": "octonas: 1"}),
+            ),
+            ("show-form", json!({"code": "eco", "definition": ""})),
+            ("history", json!({"code": "eco"})),
+            ("history", json!({"code": "lake"})),
+        ],
+    );
+    let shown = env.admin("show-form", &json!({"code": "eco"}));
+    changed["from"] = shown["result"]["from"].clone();
+    let edited = env.admin("edit-experiment", &json!({"form": changed}));
+    assert_eq!(edited["result"]["code"], "eco", "{edited}");
+    let shown = env.admin("show-form", &json!({"code": "eco"}));
+    assert_eq!(shown["result"]["title"], "Heat", "{shown}");
+}
+
+#[test]
+fn who_manages_edits_the_people_and_nobody_else_does() {
+    let env = TestEnv::with_experiment();
+    let shown = env.admin("show-experiment", &json!({"code": "eco"}));
+    let digest = shown["result"]["digest"].clone();
+    let mut people = shown["result"]["definition"]["people"].clone();
+    people[2]["access"] = json!("write");
+    let team = json!({"code": "eco", "from": digest, "people": people});
+    let refused = one_answer(&env.rpc("edit-team", ("bo", "user"), &team));
+    assert_eq!(refused["error"]["code"], "rpc.forbidden", "{refused}");
+    let refused = one_answer(&env.rpc("edit-team", ("eve", "user"), &team));
+    assert_eq!(refused["error"]["code"], "experiment.unknown", "{refused}");
+    let mut nobody = team.clone();
+    nobody["people"][0]["access"] = json!("write");
+    let refused = one_answer(&env.rpc("edit-team", ("ada", "user"), &nobody));
+    assert_eq!(refused["error"]["code"], "people.unmanaged", "{refused}");
+    let done = one_answer(&env.rpc("edit-team", ("ada", "user"), &team));
+    assert_eq!(done["result"]["code"], "eco", "{done}");
+    let stale = one_answer(&env.rpc("edit-team", ("ada", "user"), &team));
+    assert_eq!(stale["error"]["code"], "definition.changed", "{stale}");
+    let after = env.admin("show-experiment", &json!({"code": "eco"}));
+    assert_eq!(after["result"]["members"]["cy"], "write", "{after}");
+    assert_eq!(
+        after["result"]["definition"]["title"],
+        shown["result"]["definition"]["title"]
+    );
+}
+
+#[test]
+fn the_list_tells_what_the_last_check_found() {
+    let env = TestEnv::with_experiment();
+    let row = |answer: Value| answer["result"]["rows"][0].clone();
+    assert_eq!(
+        row(env.admin("list-experiments", &json!({})))["state"],
+        Value::Null
+    );
+    env.admin("check-experiments", &json!({}));
+    let seen = row(env.admin("list-experiments", &json!({})));
+    assert_eq!(seen["state"], "in-order", "{seen}");
+    assert_eq!(seen["files"], 0, "{seen}");
+    std::fs::write(env.at("eco").join("raw/a.csv"), "1,2\n").unwrap();
+    env.admin("check-experiments", &json!({"code": "eco"}));
+    let seen = row(env.admin("list-experiments", &json!({})));
+    assert_eq!((&seen["files"], &seen["bytes"]), (&json!(1), &json!(4)));
 }

@@ -138,7 +138,7 @@ fn what_is_wrong_with_an_order_is_said() {
     assert!(!env.root.path().join("kit").exists());
     let who = env.rpc(
         "build-synckit",
-        ("ada", "user"),
+        ("bo", "user"),
         &json!({"code": "eco", "source": "plc-c1"}),
     );
     assert!(who.stdout.contains("rpc.forbidden"), "{who:?}");

@@ -86,6 +86,19 @@ async function papers(site, admin) {
   await admin.press('Save', admin.dialog());
   await admin.settle();
   check(await admin.reads('chaque semaine'), 'a question of the plan is answered', await admin.text());
+  await admin.row('réutilisées');
+  await admin.action('pencil').click();
+  await admin.page.waitForTimeout(600);
+  await admin.field('Choice', admin.dialog()).locator('mat-select').click();
+  await admin.page.waitForTimeout(400);
+  const words = (await admin.page.locator('mat-option').allInnerTexts()).map((word) => word.trim());
+  check(words.join() === 'None,Yes,No', 'a choice offers its own words only', words);
+  await admin.picture('choice');
+  await admin.page.locator('mat-option', { hasText: 'No' }).last().click();
+  await admin.press('Save', admin.dialog());
+  await admin.settle();
+  const made = (await admin.rpc('getQuestions', { code: site.code, start: 0, limit: null })).result;
+  check(made.data.some((row) => row.key === 'reuse' && row.answer === 'no'), 'the choice is made', JSON.stringify(made.data.filter((row) => row.key === 'reuse')));
   await admin.open(`${PAGES}/plan/${site.code}`);
   check(await admin.reads('<b>chaque semaine</b>'), 'the answer is in the plan', await admin.text());
   for (const [name, ending] of [['Markdown', 'md'], ['RDA maDMP', 'madmp.json'], ['DMP OPIDoR', 'opidor.json'], ['HTML', 'html']]) {
@@ -199,6 +212,8 @@ async function after(site) {
   await admin.press('Yes', admin.dialog());
   const said = await admin.task();
   check(said.includes('Done.'), 'the experiment is removed', said);
+  await admin.open(`${PAGES}/list`);
+  check(!(await admin.text()).includes(site.code), 'it is not in the list any more');
   await admin.leave();
 }
 
