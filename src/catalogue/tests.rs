@@ -193,6 +193,22 @@ fn directories_that_stay_empty_for_a_day_go() {
     assert!(!data.join("a").exists() && data.join("c/x.part").exists());
 }
 
+#[test]
+#[allow(clippy::disallowed_methods)]
+fn a_directory_where_a_checksum_was_stops_nothing() {
+    let field = Field::new();
+    let sum = field.base.join("eco/landing/plc/sums/a.sha256");
+    std::fs::create_dir(&sum).unwrap();
+    let base = Dir::open_absolute(&field.base).unwrap();
+    let into = (
+        SourceId::parse("plc").unwrap(),
+        RelPath::parse("raw").unwrap(),
+    );
+    let (landings, _) = super::landing::open(&base.existing("eco").unwrap(), &[into]).unwrap();
+    landings[0].drop_sum("a").unwrap();
+    assert!(sum.is_dir());
+}
+
 const SOURCE: u32 = 64_901;
 const WRITERS: u32 = 64_902;
 const READERS: u32 = 64_903;

@@ -43,6 +43,10 @@ pub(super) fn failed(verb: &str, path: &Path, errno: Errno) -> Error {
             "path.not-directory",
             "something that is no directory stands in the way",
         ),
+        Errno::EISDIR => (
+            "path.not-regular",
+            "a directory stands where a file should be; move it away",
+        ),
         Errno::EACCES | Errno::EPERM => (
             "path.denied",
             "run it as root, or as the owner of the directory",
