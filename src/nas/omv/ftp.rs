@@ -1,13 +1,12 @@
 //! FTP shares of the plugin openmediavault-ftp (8.0.4: `engined/rpc/proftpd.inc`, `datamodels/rpc.ftp.json`). proftpd lets in
 //! whom the shared folder's privileges name; without any it lets in nobody.
 
-use serde::de::IgnoredAny;
 use serde_json::json;
 
 use super::Omv;
 use super::engined::Engined;
 use super::model::{FtpShare, NEW, Service};
-use super::put::{Stored, folder_named};
+use super::put::{self, Stored, folder_named};
 use crate::error::{Error, Result};
 use crate::object::{Attributes, Found, Reference};
 
@@ -72,13 +71,10 @@ pub(super) fn share(omv: &Omv, folder: &str, attributes: &Attributes) -> Result<
 
 /// Takes the FTP share away. With the plugin, its shares are gone too.
 pub(super) fn delete_share(omv: &Omv, found: &Found) -> Result<()> {
-    let engined = omv.engined();
-    let Some(uuid) = &found.reference else {
-        return Ok(());
-    };
     omv.snapshot.forget_doors();
-    if shares(engined)?.iter().any(|share| share.uuid == *uuid) {
-        engined.change::<IgnoredAny>("FTP", "deleteShare", json!({"uuid": uuid}))?;
-    }
-    Ok(())
+    let engined = omv.engined();
+    put::delete_share(engined, found, ("FTP", "deleteShare"), || {
+        let shares = shares(engined)?;
+        Ok(shares.into_iter().map(|share| share.uuid).collect())
+    })
 }

@@ -5,13 +5,12 @@
 
 use std::collections::BTreeMap;
 
-use serde::de::IgnoredAny;
 use serde_json::json;
 
 use super::Omv;
 use super::engined::Engined;
 use super::model::{NEW, NfsShare, Service};
-use super::put::{Stored, folder_named};
+use super::put::{self, Stored, folder_named};
 use crate::error::{Error, Result};
 use crate::object::{Attributes, Found, Reference};
 
@@ -104,19 +103,12 @@ pub(super) fn share(omv: &Omv, key: &str, attributes: &Attributes) -> Result<Ref
 
 /// Takes the row away.
 pub(super) fn delete_share(omv: &Omv, found: &Found) -> Result<()> {
-    let engined = omv.engined();
-    let Some(uuid) = &found.reference else {
-        return Ok(());
-    };
     omv.snapshot.forget_doors();
-    if service(engined)?
-        .shares
-        .iter()
-        .any(|share| share.uuid == *uuid)
-    {
-        engined.change::<IgnoredAny>("NFS", "deleteShare", json!({"uuid": uuid}))?;
-    }
-    Ok(())
+    let engined = omv.engined();
+    put::delete_share(engined, found, ("NFS", "deleteShare"), || {
+        let shares = service(engined)?.shares;
+        Ok(shares.into_iter().map(|share| share.uuid).collect())
+    })
 }
 
 #[cfg(test)]

@@ -213,6 +213,22 @@ pub(super) fn delete_shared_folder(omv: &Omv, name: &str, found: &Found) -> Resu
     Ok(())
 }
 
+/// Takes a share away by the name that OpenMediaVault gave it, if it is still among the `living`.
+pub(super) fn delete_share(
+    engined: &Engined,
+    found: &Found,
+    (service, method): (&'static str, &'static str),
+    living: impl FnOnce() -> Result<Vec<String>>,
+) -> Result<()> {
+    let Some(uuid) = &found.reference else {
+        return Ok(());
+    };
+    if living()?.contains(uuid) {
+        engined.change::<IgnoredAny>(service, method, json!({"uuid": uuid}))?;
+    }
+    Ok(())
+}
+
 fn rows(attributes: &Attributes) -> Vec<Privilege> {
     attributes
         .iter()

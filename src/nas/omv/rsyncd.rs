@@ -1,14 +1,13 @@
 //! Modules of the rsync daemon (8.5.7: `engined/rpc/rsyncd.inc`). Its users have passwords of their own, which OpenMediaVault
 //! keeps in the clear in its configuration and in `/var/lib/openmediavault/rsyncd-<module>.secrets`: never an account's.
 
-use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
 use super::engined::Engined;
 use super::model::{NEW, list_within};
-use super::put::{Stored, folder_named};
+use super::put::{self, Stored, folder_named};
 use super::{Omv, accounts};
 use crate::error::Result;
 use crate::object::{Attributes, Found, Reference};
@@ -186,19 +185,12 @@ fn users(
 
 /// Takes the module away, and its passwords with it.
 pub(super) fn delete_module(omv: &Omv, found: &Found) -> Result<()> {
-    let engined = omv.engined();
-    let Some(uuid) = &found.reference else {
-        return Ok(());
-    };
     omv.snapshot.forget_doors();
-    if service(engined)?
-        .modules
-        .iter()
-        .any(|module| module.uuid == *uuid)
-    {
-        engined.change::<IgnoredAny>("Rsyncd", "deleteModule", json!({"uuid": uuid}))?;
-    }
-    Ok(())
+    let engined = omv.engined();
+    put::delete_share(engined, found, ("Rsyncd", "deleteModule"), || {
+        let modules = service(engined)?.modules;
+        Ok(modules.into_iter().map(|module| module.uuid).collect())
+    })
 }
 
 #[cfg(test)]

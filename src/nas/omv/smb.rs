@@ -4,13 +4,12 @@
 //! here. `storedosattributes` is not a matter of taste: without it Samba keeps DOS attributes in mode bits, and files
 //! become unreadable for the other members.
 
-use serde::de::IgnoredAny;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::Omv;
 use super::engined::Engined;
 use super::model::{NEW, Page, SmbShare, all};
-use super::put::{Stored, folder_named};
+use super::put::{self, Stored, folder_named};
 use crate::error::{Error, Result};
 use crate::object::{Attributes, Found, Reference};
 
@@ -122,17 +121,16 @@ pub(super) fn share(omv: &Omv, folder: &str, attributes: &Attributes) -> Result<
 
 /// Takes the SMB share away.
 pub(super) fn delete_share(engined: &Engined, found: &Found) -> Result<()> {
-    let Some(uuid) = &found.reference else {
-        return Ok(());
-    };
-    if shares(engined)?.iter().any(|s| s.uuid == *uuid) {
-        engined.change::<IgnoredAny>("SMB", "deleteShare", json!({"uuid": uuid}))?;
-    }
-    Ok(())
+    put::delete_share(engined, found, ("SMB", "deleteShare"), || {
+        let shares = shares(engined)?;
+        Ok(shares.into_iter().map(|share| share.uuid).collect())
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
