@@ -26,6 +26,7 @@ mod imports;
 mod one;
 mod team;
 mod texts;
+mod tonight;
 
 /// The longest request.
 const SIZE_LIMIT: u64 = 4 << 20;
@@ -39,6 +40,7 @@ pub const METHODS: &[&str] = &[
     "build-dmp",
     "build-documents",
     "build-synckit",
+    "cancel-tonight",
     "check-base",
     "check-experiments",
     "close-experiment",
@@ -59,6 +61,7 @@ pub const METHODS: &[&str] = &[
     "list-experiments",
     "list-layouts",
     "list-sources",
+    "list-tonight",
     "methods",
     "plan-experiment",
     "probe-experiment",
@@ -67,12 +70,14 @@ pub const METHODS: &[&str] = &[
     "reopen-experiment",
     "revoke-source",
     "rights",
+    "run-tonight",
     "show-definition",
     "show-dmp",
     "show-document",
     "show-experiment",
     "show-form",
     "show-layout",
+    "show-tonight",
 ];
 
 /// What a role may do.
@@ -190,6 +195,9 @@ struct Change {
     dry_run: bool,
     #[serde(default)]
     delete_data: Option<Code>,
+    /// Looked at before (`tonight::is_asked`).
+    #[serde(default, rename = "tonight")]
+    _tonight: bool,
 }
 
 #[derive(Deserialize)]
@@ -260,6 +268,9 @@ fn value(result: impl serde::Serialize) -> Result<Value> {
 }
 
 fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
+    if tonight::is_asked(method, given) {
+        return tonight::set(site, method, given);
+    }
     match method {
         "create-experiment" => {
             let define: form::Define = params(given)?;
@@ -267,14 +278,7 @@ fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
         }
         "edit-experiment" => {
             let define: form::Define = params(given)?;
-            // The web UI always says which definition it showed.
-            let from = define.from().ok_or_else(|| {
-                Error::new(
-                    "rpc.params",
-                    "`from` is missing: the digest of the definition that was edited",
-                )
-                .field("from")
-            })?;
+            let from = define.digest()?;
             value(create::edit(
                 site,
                 &define.text()?,
@@ -358,6 +362,7 @@ fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
             value(doctor::examine(site))
         }
         _ if dmp::METHODS.contains(&method) => dmp::call(site, method, given),
+        _ if tonight::METHODS.contains(&method) => tonight::call(site, method, given),
         _ if one::METHODS.contains(&method) => one::admin(site, method, given),
         _ => deliveries::admin(site, method, given),
     }

@@ -20,6 +20,7 @@ pub mod probe;
 pub mod rights;
 pub mod source;
 pub mod synckit;
+pub mod tonight;
 
 /// Experiments on a NAS: storage, the right people and nobody else, a tree that everyone recognises.
 #[derive(Debug, Parser)]
@@ -68,6 +69,9 @@ pub enum Command {
     /// Create, look at, change, close and remove experiments.
     #[command(subcommand, visible_alias = "exp")]
     Experiment(experiment::Command),
+    /// What is set for tonight, when nobody works.
+    #[command(subcommand)]
+    Tonight(tonight::Command),
     /// The folders that hold experiments.
     #[command(subcommand)]
     Base(base::Command),
@@ -152,6 +156,7 @@ pub struct Desk<'a> {
 pub fn run(desk: &Desk<'_>, command: &Command) -> Result<Exit> {
     match command {
         Command::Experiment(command) => experiment::run(desk, command),
+        Command::Tonight(command) => tonight::run(desk, command),
         Command::Base(command) => base::run(desk, command),
         Command::Layout(command) => layout::run(desk, command),
         Command::Dmp(command) => dmp::run(desk, command),

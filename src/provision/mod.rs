@@ -30,3 +30,4 @@ pub mod source;
 pub mod stages;
 pub mod sweep;
 pub mod synckit;
+pub mod tonight;

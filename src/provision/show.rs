@@ -9,6 +9,7 @@ use super::apply;
 use super::desired::{self, Right};
 use super::plan::Plan;
 use super::site::{self, Site};
+use super::tonight::{self, Waiting};
 use crate::error::Result;
 use crate::experiment::{Code, Definition, Language, LayoutName, Status};
 use crate::layout::{Bilingual, DirectoryKind, Layouts, Origin};
@@ -41,6 +42,8 @@ pub struct Shown {
     pub members: BTreeMap<String, &'static str>,
     /// Its tree.
     pub tree: Vec<Branch>,
+    /// What is set for the night.
+    pub tonight: Option<Waiting>,
 }
 
 /// Looks at one experiment, removed ones included.
@@ -83,6 +86,7 @@ pub fn show(site: &Site, code: &Code) -> Result<Shown> {
         digest: opened.digest.clone(),
         members,
         tree,
+        tonight: tonight::of(site, code)?,
         definition: opened.definition,
     })
 }
@@ -141,6 +145,16 @@ pub fn text(shown: &Shown) -> String {
         printable(&shown.nas.name)
     );
     let _ = writeln!(out, "digest   {}", shown.digest);
+    if let Some(set) = &shown.tonight {
+        let _ = writeln!(
+            out,
+            "tonight  {} ({}), set by {}, from {}",
+            set.operation.as_str(),
+            set.state.as_str(),
+            printable(&set.by),
+            set.from
+        );
+    }
     let _ = writeln!(out, "\npeople");
     for person in &definition.people {
         let access = match &person.account {

@@ -38,3 +38,4 @@ mod start;
 mod support;
 mod synckit;
 mod together;
+mod tonight;

@@ -8,6 +8,7 @@ use crate::experiment::Code;
 use crate::provision::apply::Outcome;
 use crate::provision::import::{self, Survey};
 use crate::provision::plan::{Action, Drift, Step};
+use crate::provision::tonight::Set;
 use crate::provision::{adopt, check, lifecycle, list, show};
 use crate::report;
 
@@ -17,6 +18,22 @@ pub(super) fn outcome(desk: &Desk<'_>, outcome: &Outcome, dry_run: bool) -> Resu
     } else {
         report::stdout(&text(outcome, dry_run))?;
     }
+    Ok(Exit::Done)
+}
+
+/// What was set for the night: what it would do, and when.
+pub(super) fn set(desk: &Desk<'_>, set: &Set) -> Result<Exit> {
+    if desk.json {
+        report::json(set)?;
+        return Ok(Exit::Done);
+    }
+    report::stdout(&text(&set.outcome, true))?;
+    report::stdout(&format!(
+        "set for the night: {} of {}, from {}; nothing was changed yet\n",
+        set.tonight.operation.as_str(),
+        set.tonight.code,
+        set.tonight.from
+    ))?;
     Ok(Exit::Done)
 }
 
@@ -117,9 +134,13 @@ pub(super) fn list(desk: &Desk<'_>, refresh: bool, all: bool) -> Result<Exit> {
             .get(..16)
             .unwrap_or(&row.seen_at)
             .replace('T', " ");
+        let status = match &row.tonight {
+            None => row.status.clone(),
+            Some(set) => format!("{} ({} tonight: {})", row.status, set.operation, set.state),
+        };
         vec![
             row.code.clone(),
-            row.status.clone(),
+            status,
             row.responsible.clone(),
             row.title.clone(),
             seen,
