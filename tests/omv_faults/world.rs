@@ -270,15 +270,18 @@ impl World {
             user.as_object_mut().unwrap().remove("uid");
         }
         without_numbers_and_passwords(&mut state);
+        let folders = state["sharedfolders"].as_array().cloned().unwrap();
+        let place = |row: &Value| {
+            let folder = folders.iter().find(|f| f["uuid"] == row["sharedfolderref"]);
+            [&row["name"], &row["code"], &folder.unwrap_or(row)["name"]]
+                .iter()
+                .find_map(|name| name.as_str().map(str::to_owned))
+                .unwrap_or_else(|| row.to_string())
+        };
         let mut text = String::new();
         for (key, value) in state.as_object_mut().unwrap() {
             if let Some(rows) = value.as_array_mut() {
-                rows.sort_by_key(|row| {
-                    ["name", "code", "sharedfolderref"]
-                        .iter()
-                        .find_map(|key| row[key].as_str().map(str::to_owned))
-                        .unwrap_or_else(|| row.to_string())
-                });
+                rows.sort_by_key(place);
                 for row in rows {
                     let _ = writeln!(text, "{key}: {row}");
                 }
