@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::experiment::{Access, Code};
 use crate::provision::site::Site;
 use crate::provision::{
-    adopt, base, check, create, desired, doctor, ingest, lifecycle, list, probe, show, source,
+    adopt, adoptable, base, check, create, desired, doctor, ingest, lifecycle, list, probe, show, source,
 };
 
 mod deliveries;
@@ -24,6 +24,7 @@ mod dmp;
 mod form;
 mod imports;
 mod one;
+mod settings;
 mod team;
 mod texts;
 
@@ -47,12 +48,14 @@ pub const METHODS: &[&str] = &[
     "doctor",
     "due-experiments",
     "edit-experiment",
+    "edit-settings",
     "edit-team",
     "enrol-source",
     "history",
     "import-experiment",
     "ingest",
     "landing",
+    "list-adoptable",
     "list-bases",
     "list-dmp-questions",
     "list-documents",
@@ -73,6 +76,7 @@ pub const METHODS: &[&str] = &[
     "show-experiment",
     "show-form",
     "show-layout",
+    "show-settings",
 ];
 
 /// What a role may do.
@@ -213,6 +217,8 @@ struct Adopt {
     grant: Vec<String>,
     #[serde(default)]
     dry_run: bool,
+    #[serde(default)]
+    plan: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -321,8 +327,13 @@ fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
                 take_over: adopt.take_over,
                 grant: adopt.grant,
                 dry_run: adopt.dry_run,
+                plan: adopt.plan,
             };
             value(adopt::adopt(site, &absolute(&adopt.dir)?, &options)?)
+        }
+        "list-adoptable" => {
+            let Nothing {} = params(given)?;
+            value(adoptable::adoptable(site)?)
         }
         "import-experiment" => imports::call(site, given),
         "due-experiments" => value(lifecycle::due(site, params::<Rehearsal>(given)?.dry_run)?),
@@ -358,6 +369,7 @@ fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
             value(doctor::examine(site))
         }
         _ if dmp::METHODS.contains(&method) => dmp::call(site, method, given),
+        _ if settings::METHODS.contains(&method) => settings::call(site, method, given),
         _ if one::METHODS.contains(&method) => one::admin(site, method, given),
         _ => deliveries::admin(site, method, given),
     }

@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 
 use crate::error::{Exit, Result};
 use crate::provision::site::Site;
-use crate::settings;
+use crate::settings as configuration;
 
 pub mod base;
 pub mod dmp;
@@ -18,6 +18,7 @@ pub mod ingest;
 pub mod layout;
 pub mod probe;
 pub mod rights;
+pub mod settings;
 pub mod source;
 pub mod synckit;
 
@@ -56,8 +57,8 @@ impl Cli {
     pub fn settings_file(&self, cwd: &Path) -> PathBuf {
         self.config
             .as_ref()
-            .map_or(PathBuf::from(settings::FILE), |file| {
-                settings::absolute(file, cwd)
+            .map_or(PathBuf::from(configuration::FILE), |file| {
+                configuration::absolute(file, cwd)
             })
     }
 }
@@ -71,6 +72,9 @@ pub enum Command {
     /// The folders that hold experiments.
     #[command(subcommand)]
     Base(base::Command),
+    /// What the unit says for all its experiments: its name, what a new one begins with, who is told.
+    #[command(subcommand)]
+    Settings(settings::Command),
     /// Named templates of directory trees.
     #[command(subcommand)]
     Layout(layout::Command),
@@ -153,6 +157,7 @@ pub fn run(desk: &Desk<'_>, command: &Command) -> Result<Exit> {
     match command {
         Command::Experiment(command) => experiment::run(desk, command),
         Command::Base(command) => base::run(desk, command),
+        Command::Settings(command) => settings::run(desk, command),
         Command::Layout(command) => layout::run(desk, command),
         Command::Dmp(command) => dmp::run(desk, command),
         Command::Document(command) => document::run(desk, command),
