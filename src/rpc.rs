@@ -13,10 +13,11 @@ use serde_json::{Value, json};
 
 use crate::catalogue::examine::Options;
 use crate::error::{Error, Result};
-use crate::experiment::{Access, Code};
+use crate::experiment::{Access, Code, Language};
 use crate::provision::site::Site;
 use crate::provision::{
-    adopt, adoptable, base, check, create, desired, doctor, ingest, lifecycle, list, probe, show, source,
+    adopt, adoptable, base, check, create, desired, doctor, ingest, lifecycle, list, probe, show,
+    source,
 };
 
 mod deliveries;
@@ -97,6 +98,13 @@ pub struct Caller {
     pub username: String,
     /// Their role.
     pub role: Role,
+    /// In which progress is told to them; English where it is not said.
+    #[serde(default = "english")]
+    pub language: Language,
+}
+
+fn english() -> Language {
+    Language::En
 }
 
 /// One request.

@@ -51,8 +51,10 @@ pub fn run(desk: &Desk<'_>, command: &Command) -> Result<Exit> {
             from,
             dry_run,
         } => {
-            let changes: Vec<(String, String)> =
-                changes.iter().map(|each| split(each)).collect::<Result<_>>()?;
+            let changes: Vec<(String, String)> = changes
+                .iter()
+                .map(|each| split(each))
+                .collect::<Result<_>>()?;
             let done = settings::change(desk.site, &changes, from.as_deref(), *dry_run)?;
             if desk.json {
                 report::json(&done)?;
@@ -61,7 +63,8 @@ pub fn run(desk: &Desk<'_>, command: &Command) -> Result<Exit> {
                     .changed
                     .iter()
                     .map(|(setting, (was, is))| {
-                        report::printable(&format!("{setting}: {} → {}", said(was), said(is))) + "\n"
+                        report::printable(&format!("{setting}: {} → {}", said(was), said(is)))
+                            + "\n"
                     })
                     .collect();
                 report::stdout(&lines)?;

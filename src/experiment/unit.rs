@@ -314,10 +314,7 @@ mod tests {
             unit.set("organization", "x").unwrap_err().hint_text(),
             Some("did you mean `organisation`?")
         );
-        assert_eq!(
-            unit.set("", "").unwrap_err().code(),
-            "settings.unknown"
-        );
+        assert_eq!(unit.set("", "").unwrap_err().code(), "settings.unknown");
         let (read, wrong) = Unit::read([("ror", "x".to_owned()), ("years", "5".to_owned())]);
         assert_eq!((read.ror, read.years, wrong.len()), (None, Some(5), 1));
     }

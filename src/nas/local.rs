@@ -43,12 +43,23 @@ const KINDS: [Kind; 10] = [
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Line {
-    Nas { id: String },
-    Account { name: String },
-    Put { object: ObjectId, found: Found },
-    Delete { object: ObjectId },
+    Nas {
+        id: String,
+    },
+    Account {
+        name: String,
+    },
+    Put {
+        object: ObjectId,
+        found: Found,
+    },
+    Delete {
+        object: ObjectId,
+    },
     /// Setting → text, all of them.
-    Unit { says: BTreeMap<String, String> },
+    Unit {
+        says: BTreeMap<String, String>,
+    },
 }
 
 #[derive(Debug, Default, Clone)]

@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
 use crate::experiment::{AccountName, Unit};
-use crate::report::Progress;
+use crate::report::{Progress, Said};
 
 pub use crate::object::{Attributes, Found, Kind, ObjectId, Objects, Reference};
 
@@ -83,7 +83,7 @@ pub struct Interruption {
     /// Parts of the configuration that would be applied.
     pub modules: Vec<String>,
     /// What restarts, and whom that cuts; one sentence each.
-    pub effects: Vec<String>,
+    pub effects: Vec<Said>,
 }
 
 /// What holds accounts, shares and rights.

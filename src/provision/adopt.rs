@@ -16,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::experiment::{self, AbsPath, AccountName, Code, Definition, Status, Strictness};
 use crate::nas::Observation;
 use crate::object::{Found, Kind, ObjectId};
+use crate::report::said;
 use crate::store;
 use crate::store::claim::Claim;
 use crate::store::tombstone::Tombstone;
@@ -348,7 +349,10 @@ fn take(site: &Site, base: &OpenBase) -> Result<()> {
         .and_then(|_| site.nas.add_base(&base.path));
     operation.end(taken, |()| Vec::new())?;
     site.known_bases.take();
-    site.progress
-        .note(&format!("{path} is now served by {}", identity.name));
+    site.progress.note(&said!(
+        "{path} is now served by {}",
+        "{path} est maintenant servi par {}",
+        identity.name
+    ));
     Ok(())
 }

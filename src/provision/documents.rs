@@ -16,6 +16,7 @@ use crate::documents::file::{self, State};
 use crate::documents::sheets::{self, Outcome, Press};
 use crate::error::{Error, Result};
 use crate::experiment::{Code, Definition, Language, Status};
+use crate::report::said;
 use crate::store::catalogue::{Catalogue, Probed};
 use crate::store::ledger;
 use crate::sys::dir::Dir;
@@ -184,8 +185,9 @@ impl<'s> Samples<'s> {
             // A NAS without a probe has documents too.
             Err(error) => {
                 self.until = None;
-                self.site.progress.warn(&format!(
-                    "files are not looked into for the documents: {error}"
+                self.site.progress.warn(&said!(
+                    "files are not looked into for the documents: {error}",
+                    "les fichiers ne sont pas examinés pour les documents : {error}"
                 ));
                 Ok(None)
             }
@@ -264,8 +266,9 @@ fn print(site: &Site, opened: &Opened, probing: Probing) -> Result<Documents> {
     let outcomes = press.print(&opened.metadata)?;
     for outcome in &outcomes {
         if let Some(beside) = &outcome.kept {
-            site.progress.warn(&format!(
+            site.progress.warn(&said!(
                 "{} had been changed by hand; what it said is in {} now",
+                "{} avait été modifié à la main ; ce qu'il disait est maintenant dans {}",
                 opened.metadata.path_of(&outcome.file).display(),
                 beside
             ));
@@ -291,8 +294,9 @@ pub(super) fn follow(site: &Site, opened: &Opened) {
     }
     if let Err(error) = print(site, opened, Probing::Never) {
         let code = &opened.definition.code;
-        site.progress.warn(&format!(
-            "the documents of {code} could not be written: {error}; `octonas document build {code}` tries again"
+        site.progress.warn(&said!(
+            "the documents of {code} could not be written: {error}; `octonas document build {code}` tries again",
+            "les documents de {code} n'ont pas pu être écrits : {error} ; `octonas document build {code}` réessaie"
         ));
     }
 }

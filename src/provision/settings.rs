@@ -67,7 +67,10 @@ pub fn change(
         .get(&unit.layout)
         .map_err(|error| error.field("layout"))?;
     if let Some(base) = &unit.base
-        && !site.bases()?.iter().any(|known| known.path == base.as_path())
+        && !site
+            .bases()?
+            .iter()
+            .any(|known| known.path == base.as_path())
     {
         return Err(
             Error::new("base.unknown", format!("{base} is not a base of this NAS"))

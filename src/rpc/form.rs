@@ -177,7 +177,11 @@ fn new(site: &Site) -> Result<Map<String, Value>> {
     let base = unit.base.as_ref().map(AbsPath::as_path);
     for (setting, text) in unit.texts() {
         // A default that names what is not there any more would be refused in the end.
-        if setting == "base" && !site.bases()?.iter().any(|known| Some(known.path.as_path()) == base)
+        if setting == "base"
+            && !site
+                .bases()?
+                .iter()
+                .any(|known| Some(known.path.as_path()) == base)
         {
             continue;
         }

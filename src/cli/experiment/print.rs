@@ -25,7 +25,7 @@ fn text(outcome: &Outcome, dry_run: bool) -> String {
     if dry_run {
         out.push_str(&steps(&outcome.steps));
         for effect in &outcome.interruption.effects {
-            let _ = writeln!(out, "! {}", report::printable(effect));
+            let _ = writeln!(out, "! {}", report::printable(&effect.en));
         }
         if outcome.steps.is_empty() {
             out.push_str("nothing to do\n");

@@ -35,7 +35,7 @@ use crate::error::{Error, Result};
 use crate::experiment::{AccountName, Unit};
 use crate::nas::{Base, Identity, Interruption, Nas, Observation, Session};
 use crate::object::{Attributes, Found, Kind, ObjectId, Reference};
-use crate::report::{Hidden, Progress};
+use crate::report::{Hidden, Progress, said};
 
 use people::People;
 
@@ -302,10 +302,12 @@ impl Nas for Omv {
         }
         self.apply(&modules, progress)?;
         if kinds.contains(&Kind::Group) && self.pending()?.contains("samba") {
-            progress.note(
+            progress.note(&said!(
                 "OpenMediaVault shows a pending change of 'samba': memberships count already, and applying it would \
                  cut every SMB session, so it is left to you",
-            );
+                "OpenMediaVault affiche un changement de « samba » à appliquer : les appartenances aux groupes comptent \
+                 déjà, et l'appliquer couperait toutes les sessions SMB ; cela vous est laissé"
+            ));
         }
         if [Kind::Entry, Kind::Source, Kind::Mounts]
             .iter()

@@ -15,6 +15,8 @@ const MODEL: &str = "conf.service.octonas.unit";
 
 /// What of the data model is a number there, with the number that means that nothing is said.
 const NUMBERS: [(&str, i64); 2] = [("years", 0), ("night", 2)];
+/// What is a switch there.
+const SWITCHES: [&str; 6] = ["smb", "sftp", "rsync", "ftp", "rsyncd", "mail"];
 
 /// What the configuration holds of it: property → value.
 pub(super) type Record = BTreeMap<String, Value>;
@@ -37,8 +39,11 @@ pub(super) fn read(record: &Record) -> (Unit, Vec<Error>) {
 
 /// See `Nas::set_unit`.
 pub(super) fn write(omv: &Omv, unit: &Unit) -> Result<()> {
-    omv.engined()
-        .change::<IgnoredAny>("Config", "set", json!({"id": MODEL, "data": record(unit)}))?;
+    omv.engined().change::<IgnoredAny>(
+        "Config",
+        "set",
+        json!({"id": MODEL, "data": record(unit)}),
+    )?;
     omv.snapshot.forget_unit();
     Ok(())
 }
@@ -48,11 +53,10 @@ fn record(unit: &Unit) -> Map<String, Value> {
         if let Some((_, nothing)) = NUMBERS.iter().find(|(name, _)| *name == setting) {
             return text.parse::<i64>().unwrap_or(*nothing).into();
         }
-        match text.as_str() {
-            "true" => true.into(),
-            "false" => false.into(),
-            _ => Value::String(text),
+        if SWITCHES.contains(&setting) {
+            return (text == "true").into();
         }
+        Value::String(text)
     };
     unit.texts()
         .into_iter()
@@ -69,7 +73,7 @@ mod tests {
         let mut unit = Unit::default();
         for each in [
             [("years", "10"), ("mail", "yes"), ("organisation", "R&D")],
-            [("years", ""), ("night", "0"), ("smb", "no")],
+            [("years", ""), ("night", "0"), ("organisation", "true")],
         ] {
             for (setting, text) in each {
                 unit.set(setting, text).unwrap();
