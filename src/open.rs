@@ -27,8 +27,8 @@ pub enum Show {
     Nothing,
     /// A line a step, on standard error.
     Lines,
-    /// A JSON object a line, on standard output.
-    Json,
+    /// A JSON object a line, on standard output, in this language.
+    Json(Language),
 }
 
 impl Show {
@@ -38,8 +38,12 @@ impl Show {
     }
 
     /// JSON, or nothing.
-    pub fn json(wanted: bool) -> Self {
-        if wanted { Self::Json } else { Self::Nothing }
+    pub fn json(wanted: bool, language: Language) -> Self {
+        if wanted {
+            Self::Json(language)
+        } else {
+            Self::Nothing
+        }
     }
 }
 
@@ -69,7 +73,7 @@ pub fn site(
     let progress: Box<dyn Progress> = match show {
         Show::Nothing => Box::new(Hidden),
         Show::Lines => Box::new(Lines),
-        Show::Json => Box::new(JsonLines::new()),
+        Show::Json(language) => Box::new(JsonLines::new(language)),
     };
     let (nas, locks, cache): (Box<dyn Nas>, Dir, Dir) =
         match settings.choose(asked, cwd, home.as_deref())? {

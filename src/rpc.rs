@@ -13,10 +13,11 @@ use serde_json::{Value, json};
 
 use crate::catalogue::examine::Options;
 use crate::error::{Error, Result};
-use crate::experiment::{Access, Code};
+use crate::experiment::{Access, Code, Language};
 use crate::provision::site::Site;
 use crate::provision::{
-    adopt, base, check, create, desired, doctor, ingest, lifecycle, list, probe, show, source,
+    adopt, adoptable, base, check, create, desired, doctor, ingest, lifecycle, list, probe, show,
+    source,
 };
 
 mod deliveries;
@@ -24,6 +25,7 @@ mod dmp;
 mod form;
 mod imports;
 mod one;
+mod settings;
 mod team;
 mod texts;
 mod tonight;
@@ -49,12 +51,14 @@ pub const METHODS: &[&str] = &[
     "doctor",
     "due-experiments",
     "edit-experiment",
+    "edit-settings",
     "edit-team",
     "enrol-source",
     "history",
     "import-experiment",
     "ingest",
     "landing",
+    "list-adoptable",
     "list-bases",
     "list-dmp-questions",
     "list-documents",
@@ -77,6 +81,7 @@ pub const METHODS: &[&str] = &[
     "show-experiment",
     "show-form",
     "show-layout",
+    "show-settings",
     "show-tonight",
 ];
 
@@ -98,6 +103,13 @@ pub struct Caller {
     pub username: String,
     /// Their role.
     pub role: Role,
+    /// In which progress is told to them; English where it is not said.
+    #[serde(default = "english")]
+    pub language: Language,
+}
+
+fn english() -> Language {
+    Language::En
 }
 
 /// One request.
@@ -221,6 +233,8 @@ struct Adopt {
     grant: Vec<String>,
     #[serde(default)]
     dry_run: bool,
+    #[serde(default)]
+    plan: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -325,8 +339,13 @@ fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
                 take_over: adopt.take_over,
                 grant: adopt.grant,
                 dry_run: adopt.dry_run,
+                plan: adopt.plan,
             };
             value(adopt::adopt(site, &absolute(&adopt.dir)?, &options)?)
+        }
+        "list-adoptable" => {
+            let Nothing {} = params(given)?;
+            value(adoptable::adoptable(site)?)
         }
         "import-experiment" => imports::call(site, given),
         "due-experiments" => value(lifecycle::due(site, params::<Rehearsal>(given)?.dry_run)?),
@@ -362,6 +381,7 @@ fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
             value(doctor::examine(site))
         }
         _ if dmp::METHODS.contains(&method) => dmp::call(site, method, given),
+        _ if settings::METHODS.contains(&method) => settings::call(site, method, given),
         _ if tonight::METHODS.contains(&method) => tonight::call(site, method, given),
         _ if one::METHODS.contains(&method) => one::admin(site, method, given),
         _ => deliveries::admin(site, method, given),

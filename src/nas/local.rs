@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use super::{Account, Base, Identity, Interruption, Nas, Observation, Session};
 use crate::error::{Error, Result};
-use crate::experiment::AccountName;
+use crate::experiment::{AccountName, Unit};
 use crate::object::{Attributes, Found, Kind, ObjectId, Reference};
 use crate::report::Progress;
 use crate::sys::dir::{Dir, Permissions};
@@ -43,10 +43,23 @@ const KINDS: [Kind; 10] = [
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Line {
-    Nas { id: String },
-    Account { name: String },
-    Put { object: ObjectId, found: Found },
-    Delete { object: ObjectId },
+    Nas {
+        id: String,
+    },
+    Account {
+        name: String,
+    },
+    Put {
+        object: ObjectId,
+        found: Found,
+    },
+    Delete {
+        object: ObjectId,
+    },
+    /// Setting → text, all of them.
+    Unit {
+        says: BTreeMap<String, String>,
+    },
 }
 
 #[derive(Debug, Default, Clone)]
@@ -54,6 +67,8 @@ struct State {
     id: Option<String>,
     accounts: BTreeSet<String>,
     objects: BTreeMap<ObjectId, Found>,
+    /// Setting → text.
+    unit: BTreeMap<String, String>,
     lines: usize,
     /// Bytes that hold whole lines; what follows was cut off by a crash.
     sound: u64,
@@ -170,6 +185,9 @@ impl Local {
                 object: object.clone(),
                 found: found.clone(),
             }))
+            .chain((!state.unit.is_empty()).then(|| Line::Unit {
+                says: state.unit.clone(),
+            }))
             .collect();
         self.house
             .write(FILE, &encode(&lines)?, &Permissions::PRIVATE)
@@ -211,6 +229,7 @@ impl State {
             Line::Delete { object } => {
                 self.objects.remove(&object);
             }
+            Line::Unit { says } => self.unit = says,
         }
     }
 }
@@ -265,6 +284,24 @@ impl Nas for Local {
 
     fn add_base(&self, path: &Path) -> Result<()> {
         self.may_hold(path)
+    }
+
+    fn unit(&self) -> Result<(Unit, Vec<Error>)> {
+        let says = self.with_state(|state| state.unit.clone())?;
+        Ok(Unit::read(
+            says.iter()
+                .map(|(setting, text)| (setting.as_str(), text.clone())),
+        ))
+    }
+
+    fn set_unit(&self, unit: &Unit) -> Result<()> {
+        self.count("set unit");
+        let texts = unit.texts().into_iter();
+        self.write(vec![Line::Unit {
+            says: texts
+                .map(|(setting, text)| (setting.to_owned(), text))
+                .collect(),
+        }])
     }
 
     fn observe(&self) -> Result<Observation> {

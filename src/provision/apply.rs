@@ -20,6 +20,7 @@ use crate::experiment::{Definition, Status};
 use crate::layout::Directory;
 use crate::nas::{Interruption, Observation};
 use crate::object::{Attributes, Found, Kind, ObjectId, Objects};
+use crate::report::{Said, said};
 use crate::store;
 use crate::store::source_keys::SourceKeys;
 use crate::sys::dir::Dir;
@@ -144,8 +145,9 @@ pub fn look_at(
         Ok(directories) => (directories, false),
         Err(error) if remembered.is_empty() => return Err(error),
         Err(error) => {
-            site.progress.warn(&format!(
+            site.progress.warn(&said!(
                 "{}: {error}; its directories stay as they are",
+                "{} : {error} ; ses répertoires restent tels quels",
                 definition.code
             ));
             (Vec::new(), true)
@@ -430,15 +432,19 @@ fn ordered(steps: &[Step]) -> Vec<&Step> {
     ordered
 }
 
-fn describe(step: &Step) -> String {
-    let verb = match step.action {
-        Action::Create => "create",
-        Action::Update => "change",
-        Action::Delete => "take away",
-        Action::Record => "note",
-        Action::Forget => "forget",
+fn describe(step: &Step) -> Said {
+    let (en, fr) = match step.action {
+        Action::Create => ("create", "créer"),
+        Action::Update => ("change", "modifier"),
+        Action::Delete => ("take away", "retirer"),
+        Action::Record => ("note", "noter"),
+        Action::Forget => ("forget", "oublier"),
     };
-    format!("{verb} {}", step.object)
+    let object = &step.object;
+    Said {
+        en: format!("{en} {object}"),
+        fr: format!("{fr} : {}", object.french()),
+    }
 }
 
 fn carry_out(

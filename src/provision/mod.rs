@@ -3,6 +3,7 @@
 
 pub mod accounts;
 pub mod adopt;
+pub mod adoptable;
 pub mod apply;
 pub mod base;
 pub mod check;
@@ -24,6 +25,8 @@ pub mod plan;
 pub mod presence;
 pub mod probe;
 pub mod rights;
+pub mod seen;
+pub mod settings;
 pub mod show;
 pub mod site;
 pub mod source;

@@ -57,6 +57,8 @@ PAGES = {
     "formPage": {"hints", "id", "title", "subTitle", "icon", "request", "autoReload", "fields", "buttonAlign", "buttons"},
     "textPage": {"title", "subTitle", "autoReload", "hasReloadButton", "hasCopyToClipboardButton", "request",
                  "contentFormat", "wrapText", "buttonAlign", "buttons"},
+    "codeEditorPage": {"title", "subTitle", "autoReload", "hasReloadButton", "hasCopyToClipboardButton", "request",
+                       "language", "lineNumbers", "buttonAlign", "buttons"},
     "datatablePage": {"hints", "title", "subTitle", "icon", "stateId", "rowId", "rowEnumFmt", "columns", "columnMode",
                       "hasActionBar", "hasSearchField", "hasHeader", "hasFooter", "selectionType",
                       "updateSelectionOnReload", "limit", "remotePaging", "remoteSorting", "remoteSearching", "autoLoad",

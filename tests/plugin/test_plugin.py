@@ -446,14 +446,25 @@ class Service(unittest.TestCase):
             helper = Path(directory) / "helper"
             helper.write_text(HELPER)
             helper.chmod(0o755)
-            done = subprocess.run(["php", HERE / "helper.php", helper, OMV.parent / "php/openmediavault/octonas"],
+            # What the web interface makes of the translations.
+            french = messages.read_po(OMV / "locale/fr_FR/openmediavault-octonas.po")
+            (Path(directory) / "fr_FR.json").write_text(json.dumps(french))
+            done = subprocess.run(["php", HERE / "helper.php", helper, OMV.parent / "php/openmediavault/octonas", directory],
                                   capture_output=True, text=True)
         self.assertEqual(done.stderr, "")
         told = json.loads(done.stdout)
-        self.assertEqual(told["request"], {"caller": {"username": "alice", "role": "user"},
+        self.assertEqual(told["request"], {"caller": {"username": "alice", "role": "user", "language": "en"},
                                            "params": {"code": "$(id) 100% 'R&D' <b>"}})
         self.assertEqual(told["progress"], ["[1/2] make it", "Warning: late"])
         self.assertEqual(told["error"], ["there is no experiment 100%s (look again)", 404])
+        self.assertEqual(told["erreur"], "Cette expérience n'existe pas sur ce NAS.\n"
+                                         "there is no experiment 100%s (look again)")
+        self.assertEqual(told["language"], ["fr", "en"])
+        self.assertEqual(told["outcome"], [
+            "Le compte ada a été créé. Son mot de passe initial, montré une seule fois : 100%",
+            "Modifié à la main et laissé tel quel : 2",
+            "Terminé.",
+        ])
         self.assertEqual(told["silent"], "The program 'octonas' ended without an answer.")
 
 

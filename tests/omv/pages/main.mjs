@@ -9,6 +9,7 @@ import { administrator } from './administrator.mjs';
 import { members } from './members.mjs';
 import { finish } from './browser.mjs';
 import { looks } from './looks.mjs';
+import { unit } from './unit.mjs';
 
 const site = JSON.parse(readFileSync(0, 'utf8'));
 site.url = site.url.replace(/\/*$/, '/');
@@ -23,7 +24,7 @@ site.check = (good, what, seen = '') => {
   console.log(good ? `ok    ${what}` : `FAIL  ${what}: ${String(seen).slice(0, 600)}`);
   return good;
 };
-const parts = { administrator: administrator.before, members, looks, abuse, end: administrator.after };
+const parts = { unit, administrator: administrator.before, members, looks, abuse, end: administrator.after };
 const only = process.argv.slice(2);
 for (const [name, part] of Object.entries(parts)) {
   if (only.length && !only.includes(name)) continue;
