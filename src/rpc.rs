@@ -16,8 +16,8 @@ use crate::error::{Error, Result};
 use crate::experiment::{Access, Code, Language};
 use crate::provision::site::Site;
 use crate::provision::{
-    adopt, adoptable, base, check, create, desired, doctor, ingest, lifecycle, list, probe, show,
-    source,
+    adopt, adoptable, base, check, create, desired, doctor, ingest, lifecycle, list, notice, probe,
+    show, source,
 };
 
 mod deliveries;
@@ -75,6 +75,7 @@ pub const METHODS: &[&str] = &[
     "revoke-source",
     "rights",
     "run-tonight",
+    "send-notices",
     "show-definition",
     "show-dmp",
     "show-document",
@@ -348,6 +349,11 @@ fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
             value(adoptable::adoptable(site)?)
         }
         "import-experiment" => imports::call(site, given),
+        "send-notices" => value(notice::send(
+            site,
+            notice::Scope::All,
+            params::<Rehearsal>(given)?.dry_run,
+        )?),
         "due-experiments" => value(lifecycle::due(site, params::<Rehearsal>(given)?.dry_run)?),
         "rights" => {
             let select: Select = params(given)?;

@@ -7,6 +7,7 @@ use clap::Subcommand;
 use super::Desk;
 use crate::error::{Exit, Result};
 use crate::experiment::Code;
+use crate::provision::notice::{self, Scope};
 use crate::provision::tonight::{self, Became, Waiting};
 use crate::report;
 use crate::store::tonight::Failure;
@@ -164,9 +165,16 @@ fn reason(failure: &Failure) -> String {
     out
 }
 
+fn failed(done: &tonight::Done) -> bool {
+    done.result == Became::Failed
+}
+
 fn carry_out(desk: &Desk<'_>, code: Option<&Code>, at_night: bool) -> Result<Exit> {
     let run = tonight::run(desk.site, code, at_night)?;
-    let failed = |done: &tonight::Done| done.result == Became::Failed;
+    // Nobody looks at this hour.
+    if at_night && (run.done.iter().any(failed) || !run.unavailable.is_empty()) {
+        notice::send(desk.site, Scope::Tonight, false)?;
+    }
     let exit = if run.done.iter().any(failed) {
         Exit::Failed
     } else {

@@ -19,6 +19,7 @@ pub mod import;
 pub mod ingest;
 pub mod lifecycle;
 pub mod list;
+pub mod notice;
 pub mod observe;
 pub mod operation;
 pub mod plan;

@@ -142,9 +142,9 @@ pub struct Listing {
     pub unavailable: Vec<String>,
 }
 
-/// The nights of this NAS.
-pub fn night(_site: &Site) -> Night {
-    Night::at(2)
+/// The nights of this NAS, as its settings say.
+pub fn night(site: &Site) -> Result<Night> {
+    Ok(Night::at(site.nas.unit()?.0.night))
 }
 
 /// Sets an operation for the night: everything that can be refused is refused now.
@@ -174,8 +174,13 @@ pub fn set(site: &Site, wanted: &Wanted<'_>, options: Options) -> Result<Set> {
         delete_data: matches!(wanted, Wanted::Remove(_, Some(_))),
         by: site.by(),
         asked: clock::now_text(),
-        due: clock::text(night(site).next(&now)),
-        effects: outcome.interruption.effects.clone(),
+        due: clock::text(night(site)?.next(&now)),
+        effects: outcome
+            .interruption
+            .effects
+            .iter()
+            .map(|effect| effect.en.clone())
+            .collect(),
         state: State::Waiting,
         failure: None,
     };

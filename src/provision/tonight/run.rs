@@ -14,6 +14,7 @@ use crate::experiment::Code;
 use crate::provision::create::{self, Options};
 use crate::provision::site::{self, Acting, OpenBase, Site};
 use crate::provision::{documents, lifecycle};
+use crate::report::said;
 use crate::store::ledger::{self, Entry, Ledger, TONIGHT};
 use crate::store::tonight::{Failure, Request, State, Verb};
 use crate::sys::dir::Permissions;
@@ -68,7 +69,8 @@ pub fn run(site: &Site, only: Option<&Code>, at_night: bool) -> Result<Run> {
         done: Vec::new(),
         unavailable: Vec::new(),
     };
-    let begins = super::night(site).now(&Zoned::now());
+    let night = super::night(site)?;
+    let begins = night.now(&Zoned::now());
     if at_night {
         let Some(begins) = begins else {
             all.night = false;
@@ -85,7 +87,7 @@ pub fn run(site: &Site, only: Option<&Code>, at_night: bool) -> Result<Run> {
     };
     for (base, request) in waiting {
         process::check_interrupted()?;
-        let over = at_night && super::night(site).now(&Zoned::now()) != begins;
+        let over = at_night && night.now(&Zoned::now()) != begins;
         let done = if over {
             told(&request, Became::Waits, None)
         } else {
@@ -216,7 +218,8 @@ fn tidy(site: &Site, code: &Code) {
         Ok(())
     };
     if let Err(error) = tidied() {
-        site.progress.note(&format!("{code}: {error}"));
+        site.progress
+            .note(&said!("{code}: {error}", "{code} : {error}"));
     }
 }
 
