@@ -25,6 +25,7 @@ pub mod operation;
 pub mod plan;
 pub mod presence;
 pub mod probe;
+pub mod quota;
 pub mod rights;
 pub mod seen;
 pub mod settings;

@@ -274,7 +274,10 @@ fn ours(
     found: &Found,
     marker: &str,
 ) -> Option<Attributes> {
-    let follows_another = matches!(id.kind, Kind::Directory | Kind::Mounts | Kind::Privileges);
+    let follows_another = matches!(
+        id.kind,
+        Kind::Directory | Kind::Quota | Kind::Mounts | Kind::Privileges
+    );
     let comment = found.attributes.get("comment").map_or("", String::as_str);
     // "Revert" in the panel takes away the NAS's record of a group, or brings back the one of an earlier experiment of
     // the same code; the system keeps the group.

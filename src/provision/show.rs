@@ -8,8 +8,10 @@ use serde::Serialize;
 use super::apply;
 use super::desired::{self, Right};
 use super::plan::Plan;
+use super::quota::{self, Storage};
 use super::site::{self, Site};
 use super::tonight::{self, Waiting};
+use crate::documents::words;
 use crate::error::Result;
 use crate::experiment::{Code, Definition, Language, LayoutName, Status};
 use crate::layout::{Bilingual, DirectoryKind, Layouts, Origin};
@@ -42,6 +44,8 @@ pub struct Shown {
     pub members: BTreeMap<String, &'static str>,
     /// Its tree.
     pub tree: Vec<Branch>,
+    /// What it needs, and may need.
+    pub storage: Storage,
     /// What is set for the night.
     pub tonight: Option<Waiting>,
 }
@@ -86,6 +90,7 @@ pub fn show(site: &Site, code: &Code) -> Result<Shown> {
         digest: opened.digest.clone(),
         members,
         tree,
+        storage: quota::storage(site, &opened)?,
         tonight: tonight::of(site, code)?,
         definition: opened.definition,
     })
@@ -127,6 +132,27 @@ pub fn plan(site: &Site, code: &Code, mend: bool) -> Result<Plan> {
     Ok(apply::look(site, &opened, &site.nas.observe()?, mend)?.plan)
 }
 
+/// What an experiment needs of what it may need, where something is known of it.
+fn needed(storage: &Storage) -> Option<String> {
+    let size = |bytes: u64| words::size(Language::En, bytes);
+    Some(match (storage.used, storage.quota, storage.free) {
+        (Some(used), Some(quota), Some(free)) => format!(
+            "{} of {}, {} free{}",
+            size(used),
+            size(quota),
+            size(free),
+            if storage.enforced {
+                ""
+            } else {
+                " (the quota is shown, not enforced)"
+            }
+        ),
+        (Some(used), ..) => size(used),
+        (None, Some(quota), _) => format!("of {}, not counted yet", size(quota)),
+        _ => return None,
+    })
+}
+
 /// The same as text.
 pub fn text(shown: &Shown) -> String {
     let definition = &shown.definition;
@@ -145,6 +171,9 @@ pub fn text(shown: &Shown) -> String {
         printable(&shown.nas.name)
     );
     let _ = writeln!(out, "digest   {}", shown.digest);
+    if let Some(line) = needed(&shown.storage) {
+        let _ = writeln!(out, "storage  {line}");
+    }
     if let Some(set) = &shown.tonight {
         let _ = writeln!(
             out,

@@ -30,6 +30,7 @@ mod hostile;
 mod import;
 mod landing;
 mod many;
+mod notices;
 mod order;
 mod probe;
 mod race;

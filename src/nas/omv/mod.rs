@@ -48,6 +48,7 @@ pub use settings::Settings;
 const KINDS: &[Kind] = &[
     Kind::Group,
     Kind::Directory,
+    Kind::Quota,
     Kind::Entry,
     Kind::Source,
     Kind::Mounts,
