@@ -500,7 +500,7 @@ fn carry_out(
                     None
                 }
                 Kind::Quota => {
-                    quota::make(site, opened, &step.attributes)?;
+                    quota::make(opened, &step.attributes)?;
                     None
                 }
                 Kind::Mounts => {

@@ -8,7 +8,6 @@ use super::desired::Wish;
 use super::site::{Opened, Site};
 use crate::error::{Error, Result};
 use crate::object::{Attributes, Found, Kind, ObjectId, Objects};
-use crate::report::said;
 use crate::store::definition::METADATA;
 use crate::store::sha256;
 use crate::sys::dir::{Dir, FileKind};
@@ -103,7 +102,7 @@ pub(super) fn observe(experiment: &Dir) -> Result<Option<Found>> {
 
 /// Gives everything to the project, then sets its limit. What members make meanwhile inherits it from the directories that
 /// have it already; given again after a crash, it goes on.
-pub(super) fn make(site: &Site, opened: &Opened, attributes: &Attributes) -> Result<()> {
+pub(super) fn make(opened: &Opened, attributes: &Attributes) -> Result<()> {
     let number = |name: &str| {
         attributes
             .get(name)
@@ -127,7 +126,6 @@ pub(super) fn make(site: &Site, opened: &Opened, attributes: &Attributes) -> Res
         .hint("see who uses it (`repquota -P`), and take its limit away"));
     }
     quota::set_project(top.node(), project, true)?;
-    let mut given = 0_u64;
     for found in Walk::new(top)? {
         let found = found?;
         let is_directory = found.metadata.kind == FileKind::Directory;
@@ -136,17 +134,9 @@ pub(super) fn make(site: &Site, opened: &Opened, attributes: &Attributes) -> Res
         {
             continue;
         }
-        if let Some(node) = found.node()?
-            && quota::set_project(&node, project, is_directory)?
-        {
-            given += 1;
+        if let Some(node) = found.node()? {
+            quota::set_project(&node, project, is_directory)?;
         }
-    }
-    if given > 1000 {
-        site.progress.note(&said!(
-            "{given} files and directories count for the quota",
-            "{given} fichiers et répertoires comptent pour le quota"
-        ));
     }
     quota::set_limit(top, project, limit)
 }
@@ -191,7 +181,108 @@ pub(super) fn storage(site: &Site, opened: &Opened) -> Result<Storage> {
 
 #[cfg(test)]
 mod tests {
-    use super::project;
+    #![allow(clippy::print_stdout)]
+
+    use super::*;
+    use crate::experiment::{self, Strictness};
+    use crate::provision::site::OpenBase;
+    use crate::store::applied::Applied;
+    use crate::sys::dir::Permissions;
+    use crate::sys::fault;
+
+    /// A directory on a file system with project quotas, which few machines have: a test is told where.
+    fn with_projects() -> Option<Dir> {
+        let place = std::env::var_os("OCTONAS_TEST_PROJECTS")?;
+        Some(Dir::open_absolute(place.as_ref()).unwrap())
+    }
+
+    fn opened(base: &Dir) -> Opened {
+        let _ = base.remove_tree("eco");
+        base.create_dir("eco", 0o755).unwrap();
+        let dir = base.existing("eco").unwrap();
+        for name in [METADATA, "raw"] {
+            dir.create_dir(name, 0o755).unwrap();
+        }
+        let metadata = dir.existing(METADATA).unwrap();
+        let text = "octonas: 1\ncode: eco\ntitle: T\nlayout: minimal\nstorage: { quota: 8MiB }\n";
+        Opened {
+            base: OpenBase {
+                path: base.path().to_owned(),
+                dir: base.try_clone().unwrap(),
+            },
+            applied: Applied::load(&metadata).unwrap(),
+            definition: experiment::read(text.as_bytes(), Strictness::Given).unwrap(),
+            digest: String::new(),
+            dir,
+            metadata,
+        }
+    }
+
+    fn wanted(project: u32) -> Attributes {
+        Attributes::from([
+            ("limit".to_owned(), (8_u64 << 20).to_string()),
+            ("project".to_owned(), project.to_string()),
+        ])
+    }
+
+    #[test]
+    fn everything_counts_but_metadata_wherever_a_crash_was() {
+        let Some(base) = with_projects() else {
+            println!(
+                "SKIPPED: OCTONAS_TEST_PROJECTS names no directory on ext4 or XFS with prjquota"
+            );
+            return;
+        };
+        assert!(quota::is_enforced(&base));
+        let prepare = || {
+            let opened = opened(&base);
+            let raw = opened.dir.existing("raw").unwrap();
+            raw.write("a.bin", &[1; 100_000], &Permissions::PUBLIC)
+                .unwrap();
+            opened
+                .metadata
+                .write("b.bin", &[1; 200_000], &Permissions::PUBLIC)
+                .unwrap();
+            opened
+        };
+        let points = fault::trace(|| make(&prepare(), &wanted(1_100_000)).unwrap())
+            .1
+            .len() as u64;
+        for nth in 1..=points {
+            let project = 1_100_000 + u32::try_from(nth).unwrap();
+            let opened = prepare();
+            assert_eq!(observe(&opened.dir).unwrap(), None);
+            let plan = format!("halt:{nth}").parse().unwrap();
+            let _ = fault::suffer(plan, || make(&opened, &wanted(project)));
+            make(&opened, &wanted(project)).unwrap();
+            let found = observe(&opened.dir).unwrap();
+            assert_eq!(
+                found.as_ref().map(|f| &f.attributes),
+                Some(&wanted(project))
+            );
+            let used = quota::of(&base, project).unwrap().unwrap().used;
+            assert!((100_000..200_000).contains(&used), "{used}");
+            take_away(&opened, found.as_ref()).unwrap();
+            assert_eq!(observe(&opened.dir).unwrap(), None);
+            make(&opened, &wanted(project)).unwrap();
+            take_away(&opened, found.as_ref()).unwrap();
+        }
+        assert!(points >= 4, "{points}");
+    }
+
+    #[test]
+    fn a_number_that_somebody_else_limits_is_not_taken() {
+        let Some(base) = with_projects() else {
+            println!(
+                "SKIPPED: OCTONAS_TEST_PROJECTS names no directory on ext4 or XFS with prjquota"
+            );
+            return;
+        };
+        quota::set_limit(&base, 77, GRAIN).unwrap();
+        let error = make(&opened(&base), &wanted(77)).unwrap_err();
+        assert_eq!(error.code(), "quota.taken");
+        quota::set_limit(&base, 77, 0).unwrap();
+    }
 
     #[test]
     fn an_experiment_has_the_same_number_everywhere_and_another_one_has_another() {

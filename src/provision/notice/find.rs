@@ -8,6 +8,7 @@ use super::{DAYS, Finding, Kind, NEAR, Scope};
 use crate::documents::words;
 use crate::error::Result;
 use crate::experiment::{Code, Date, Language, Status};
+use crate::object::ObjectId;
 use crate::provision::check::{self, Report};
 use crate::provision::site::{Opened, Site};
 use crate::provision::{desired, list, operation, source, tonight};
@@ -25,7 +26,7 @@ pub(super) fn find(site: &Site, language: Language, scope: Scope) -> Result<Vec<
     all.extend(operations(site, language)?);
     if scope == Scope::All {
         for report in check::check(site, None)? {
-            all.extend(differences(&report));
+            all.extend(differences(&report, language));
         }
         list::in_service(site, |_, opened| {
             let Ok(opened) = opened else { return };
@@ -175,7 +176,11 @@ fn operations(site: &Site, language: Language) -> Result<Vec<Finding>> {
 }
 
 /// What was changed by hand, is in the way, or was narrowed.
-fn differences(report: &Report) -> Option<Finding> {
+fn differences(report: &Report, language: Language) -> Option<Finding> {
+    let object = |id: &ObjectId| match language {
+        Language::En => id.to_string(),
+        Language::Fr => id.french(),
+    };
     let mut lines: Vec<String> = report
         .drift
         .iter()
@@ -184,13 +189,13 @@ fn differences(report: &Report) -> Option<Finding> {
             let show = |value: Option<&String>| value.cloned().unwrap_or_else(|| "∅".into());
             format!(
                 "{} — {attribute}: {} → {}",
-                drift.object,
+                object(&drift.object),
                 show(drift.applied.as_ref()),
                 show(drift.observed.as_ref())
             )
         })
         .collect();
-    lines.extend(report.conflicts.iter().map(|each| each.object.to_string()));
+    lines.extend(report.conflicts.iter().map(|each| object(&each.object)));
     lines.extend(
         report
             .findings
