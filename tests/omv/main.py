@@ -12,6 +12,7 @@ import drift
 import imports
 import lasting
 import matrix
+import notices
 import packages
 import panel
 import sessions
@@ -29,6 +30,7 @@ def parts():
         "matrix": matrix.run,
         "sessions": sessions.run,
         "drift": drift.run,
+        "notices": notices.run,
         "import": imports.run,
         "crashes": crashes.run,
         "kill": crashes.kill,
