@@ -9,7 +9,7 @@ export async function unit(site) {
   const { check } = site;
   const admin = await Visitor.login(site, site.admin);
   const found = (await admin.rpc('getSettings', null)).result;
-  const before = { ...found, organisation: '', ror: '', years: '', contact: '', licence: '' };
+  const before = { ...found, organisation: '', ror: '', years: '', contact: '', licence: '', layout: 'minimal' };
   check((await admin.rpc('setSettings', before)).status === 200, 'settings can be taken back');
   const waiting = (await admin.rpc('isDirty', {}, 'Config')).result;
   check((await admin.open(`${PAGES}/settings`)).length === 0, 'the settings open', admin.failures);
