@@ -23,12 +23,15 @@ use crate::provision::{
 mod deliveries;
 mod dmp;
 mod form;
+mod glance;
 mod imports;
 mod one;
 mod settings;
 mod team;
 mod texts;
 mod tonight;
+
+pub use glance::glance;
 
 /// The longest request.
 const SIZE_LIMIT: u64 = 4 << 20;
@@ -58,12 +61,14 @@ pub const METHODS: &[&str] = &[
     "import-experiment",
     "ingest",
     "landing",
+    "list-accounts",
     "list-adoptable",
     "list-bases",
     "list-dmp-questions",
     "list-documents",
     "list-experiments",
     "list-layouts",
+    "list-silent-sources",
     "list-sources",
     "list-tonight",
     "methods",

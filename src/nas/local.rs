@@ -20,7 +20,7 @@ use crate::sys::dir::{Dir, Permissions};
 use crate::sys::lock::lock;
 
 /// The directory of a base that holds the NAS's own files; nobody but its owner enters it.
-const HOUSE: &str = ".octonas";
+pub const HOUSE: &str = ".octonas";
 const FILE: &str = "nas.jsonl";
 const SIZE_LIMIT: u64 = 256 << 20;
 /// How long the first to open it waits for another first.

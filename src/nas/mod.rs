@@ -141,6 +141,11 @@ pub trait Nas {
     /// What the unit says for all experiments, and what is kept of it and cannot be read.
     fn unit(&self) -> Result<(Unit, Vec<Error>)>;
 
+    /// The same, read now: somebody may have changed it since the first look.
+    fn unit_now(&self) -> Result<(Unit, Vec<Error>)> {
+        self.unit()
+    }
+
     /// Keeps what the unit says. Nothing is made effective by it: no mount, no service.
     fn set_unit(&self, unit: &Unit) -> Result<()>;
 

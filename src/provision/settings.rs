@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::site::Site;
 use crate::error::{Error, Result};
-use crate::experiment::{Facility, SETTINGS, Unknown};
+use crate::experiment::{Facility, SETTINGS, Unit, Unknown};
 use crate::store;
 
 /// What is said.
@@ -32,13 +32,16 @@ pub struct Changed {
 
 /// Shows what is said.
 pub fn show(site: &Site) -> Result<Settings> {
-    let (unit, wrong) = site.nas.unit()?;
+    Ok(told(&site.nas.unit()?))
+}
+
+fn told((unit, wrong): &(Unit, Vec<Error>)) -> Settings {
     let texts = unit.texts();
-    Ok(Settings {
+    Settings {
         digest: digest(&texts),
         settings: texts,
         unreadable: wrong.iter().map(ToString::to_string).collect(),
-    })
+    }
 }
 
 /// Changes some settings; an empty text takes back what was said. With `from`, the digest of what was seen, a change of
@@ -50,7 +53,9 @@ pub fn change(
     dry_run: bool,
 ) -> Result<Changed> {
     let _nas = site.lock_nas()?;
-    let before = show(site)?;
+    // Under the lock: whoever waited for it began from what was there before.
+    let found = site.nas.unit_now()?;
+    let before = told(&found);
     if from.is_some_and(|digest| digest != before.digest) {
         return Err(Error::new(
             "settings.changed",
@@ -58,7 +63,7 @@ pub fn change(
         )
         .hint("load them again and repeat the change"));
     }
-    let (mut unit, _) = site.nas.unit()?;
+    let (mut unit, _) = found;
     for (setting, text) in changes {
         unit.set(setting, text)?;
     }

@@ -363,6 +363,15 @@ pub fn row(opened: &Opened) -> Known {
         digest: opened.digest.clone(),
         seen_at: clock::now_text(),
         responsible: responsible(definition),
+        members: Some(
+            definition
+                .people_with_access()
+                .map(|(account, _, person)| {
+                    let until = person.until.map(|day| day.to_string());
+                    (account.to_string(), until)
+                })
+                .collect(),
+        ),
         seen: None,
         tonight: None,
     }

@@ -20,7 +20,8 @@ const ASIDE: &str = "registry.db.damaged";
 const STEPS: &[M<'static>] = &[
     M::up(include_str!("migrations/001-experiments.sql")),
     M::up(include_str!("migrations/002-seen.sql")),
-    M::up(include_str!("migrations/003-tonight.sql")),
+    M::up(include_str!("migrations/003-members.sql")),
+    M::up(include_str!("migrations/004-tonight.sql")),
 ];
 const MIGRATIONS: Migrations<'static> = Migrations::from_slice(STEPS);
 
@@ -43,6 +44,10 @@ pub struct Known {
     pub responsible: String,
     /// When this was last seen on the disk (RFC 3339, UTC).
     pub seen_at: String,
+    /// Accounts with access, and the last day of it where it ends: who may see it in a list. Nothing where it is not
+    /// known yet.
+    #[serde(skip)]
+    pub members: Option<Vec<(String, Option<String>)>>,
     /// What the last check found; nothing where none was made.
     #[serde(flatten)]
     pub seen: Option<Seen>,
@@ -240,7 +245,7 @@ impl Registry {
     }
 }
 
-const SELECT: &str = "SELECT id, code, title, status, base, digest, responsible, seen_at, \
+const SELECT: &str = "SELECT id, code, title, status, base, digest, responsible, seen_at, members, \
      seen.state, files, bytes, quota, newest, checked_at, tonight.operation, tonight.state, tonight.due \
      FROM experiment LEFT JOIN seen USING (id) LEFT JOIN tonight USING (base, code)";
 
@@ -254,35 +259,39 @@ fn known(row: &Row<'_>) -> rusqlite::Result<Known> {
         digest: row.get(5)?,
         responsible: row.get(6)?,
         seen_at: row.get(7)?,
+        // What cannot be read is not known.
+        members: row
+            .get::<_, Option<String>>(8)?
+            .and_then(|text| serde_json::from_str(&text).ok()),
         seen: seen(row)?,
         tonight: tonight(row)?,
     })
 }
 
 fn tonight(row: &Row<'_>) -> rusqlite::Result<Option<Tonight>> {
-    let Some(operation) = row.get(14)? else {
+    let Some(operation) = row.get(15)? else {
         return Ok(None);
     };
     Ok(Some(Tonight {
         code: row.get(1)?,
         operation,
-        state: row.get(15)?,
-        due: row.get(16)?,
+        state: row.get(16)?,
+        due: row.get(17)?,
     }))
 }
 
 fn seen(row: &Row<'_>) -> rusqlite::Result<Option<Seen>> {
-    let Some(state) = row.get(8)? else {
+    let Some(state) = row.get(9)? else {
         return Ok(None);
     };
     let number = |value: i64| u64::try_from(value).unwrap_or_default();
     Ok(Some(Seen {
         state,
-        files: number(row.get(9)?),
-        bytes: number(row.get(10)?),
-        quota: row.get::<_, Option<i64>>(11)?.map(number),
-        newest: row.get(12)?,
-        checked_at: row.get(13)?,
+        files: number(row.get(10)?),
+        bytes: number(row.get(11)?),
+        quota: row.get::<_, Option<i64>>(12)?.map(number),
+        newest: row.get(13)?,
+        checked_at: row.get(15)?,
     }))
 }
 
@@ -291,8 +300,8 @@ fn put(connection: &Connection, known: &Known) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
             "INSERT OR REPLACE INTO experiment \
-             (id, code, title, status, base, digest, responsible, seen_at) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+             (id, code, title, status, base, digest, responsible, seen_at, members) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         )?
         .execute(params![
             known.id,
@@ -302,7 +311,11 @@ fn put(connection: &Connection, known: &Known) -> rusqlite::Result<()> {
             known.base,
             known.digest,
             known.responsible,
-            known.seen_at
+            known.seen_at,
+            known
+                .members
+                .as_ref()
+                .and_then(|members| serde_json::to_string(members).ok())
         ])
         .map(drop)
 }
@@ -363,6 +376,7 @@ mod tests {
             digest: "00".into(),
             responsible: "Marie Durand".into(),
             seen_at: "2026-11-21T00:00:00Z".into(),
+            members: Some(vec![("ada".into(), Some("2027-01-31".into()))]),
             seen: None,
             tonight: None,
         }

@@ -217,6 +217,11 @@ impl Nas for Omv {
         Ok(unit::read(&self.unit_record()?))
     }
 
+    fn unit_now(&self) -> Result<(Unit, Vec<Error>)> {
+        self.snapshot.forget_unit();
+        self.unit()
+    }
+
     fn set_unit(&self, unit: &Unit) -> Result<()> {
         self.changing(|| unit::write(self, unit))
     }
