@@ -16,8 +16,8 @@ use crate::error::{Error, Result};
 use crate::experiment::{Access, Code, Language};
 use crate::provision::site::Site;
 use crate::provision::{
-    adopt, adoptable, base, check, create, desired, doctor, ingest, lifecycle, list, notice, probe,
-    show, source,
+    adopt, adoptable, base, check, create, desired, doctor, ingest, lifecycle, list, probe, show,
+    source,
 };
 
 mod deliveries;
@@ -322,22 +322,8 @@ fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
             let select: Select = params(given)?;
             value(check::check(site, select.code.as_ref())?)
         }
-        "close-experiment" => {
-            let change: Change = params(given)?;
-            value(lifecycle::close(site, &change.code, change.dry_run)?)
-        }
-        "reopen-experiment" => {
-            let change: Change = params(given)?;
-            value(lifecycle::reopen(site, &change.code, change.dry_run)?)
-        }
-        "remove-experiment" => {
-            let change: Change = params(given)?;
-            value(lifecycle::remove(
-                site,
-                &change.code,
-                change.delete_data.as_ref(),
-                change.dry_run,
-            )?)
+        "close-experiment" | "reopen-experiment" | "remove-experiment" => {
+            status(site, method, &params(given)?)
         }
         "adopt-experiment" => {
             let adopt: Adopt = params(given)?;
@@ -354,11 +340,6 @@ fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
             value(adoptable::adoptable(site)?)
         }
         "import-experiment" => imports::call(site, given),
-        "send-notices" => value(notice::send(
-            site,
-            notice::Scope::All,
-            params::<Rehearsal>(given)?.dry_run,
-        )?),
         "due-experiments" => value(lifecycle::due(site, params::<Rehearsal>(given)?.dry_run)?),
         "rights" => {
             let select: Select = params(given)?;
@@ -397,6 +378,16 @@ fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
         _ if one::METHODS.contains(&method) => one::admin(site, method, given),
         _ => deliveries::admin(site, method, given),
     }
+}
+
+/// Operations that change what an experiment is.
+fn status(site: &Site, method: &str, change: &Change) -> Result<Value> {
+    let code = &change.code;
+    value(match method {
+        "close-experiment" => lifecycle::close(site, code, change.dry_run)?,
+        "reopen-experiment" => lifecycle::reopen(site, code, change.dry_run)?,
+        _ => lifecycle::remove(site, code, change.delete_data.as_ref(), change.dry_run)?,
+    })
 }
 
 /// What concerns no experiment.

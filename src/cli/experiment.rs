@@ -233,10 +233,18 @@ fn for_tonight(desk: &Desk<'_>, command: &Command) -> Result<Exit> {
 
 /// Runs one of them.
 pub fn run(desk: &Desk<'_>, command: &Command) -> Result<Exit> {
-    let site = desk.site;
     if command.is_for_tonight() {
         return for_tonight(desk, command);
     }
+    match command {
+        Command::Create { .. } | Command::Edit { .. } => define(desk, command),
+        _ => other(desk, command),
+    }
+}
+
+/// What takes a definition.
+fn define(desk: &Desk<'_>, command: &Command) -> Result<Exit> {
+    let site = desk.site;
     match command {
         Command::Create {
             file,
@@ -271,6 +279,14 @@ pub fn run(desk: &Desk<'_>, command: &Command) -> Result<Exit> {
                 *dry_run,
             )
         }
+        _ => Ok(Exit::Done),
+    }
+}
+
+fn other(desk: &Desk<'_>, command: &Command) -> Result<Exit> {
+    let site = desk.site;
+    match command {
+        Command::Create { .. } | Command::Edit { .. } => Ok(Exit::Done),
         Command::List { refresh, all } => print::list(desk, *refresh, *all),
         Command::Show { code, definition } => print::show(desk, &parse(code)?, *definition),
         Command::Plan { code, mend }

@@ -237,11 +237,11 @@ mod tests {
         let prepare = || {
             let opened = opened(&base);
             let raw = opened.dir.existing("raw").unwrap();
-            raw.write("a.bin", &[1; 100_000], &Permissions::PUBLIC)
+            raw.write("a.bin", &vec![1; 100_000], &Permissions::PUBLIC)
                 .unwrap();
             opened
                 .metadata
-                .write("b.bin", &[1; 200_000], &Permissions::PUBLIC)
+                .write("b.bin", &vec![1; 200_000], &Permissions::PUBLIC)
                 .unwrap();
             opened
         };

@@ -1,20 +1,22 @@
-//! What is set for tonight.
+//! What is set for tonight, and what administrators are told of it and of everything else.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Change, One, form, params, value};
+use super::{Change, One, Rehearsal, form, params, value};
 use crate::error::{Error, Result};
 use crate::experiment::Code;
 use crate::provision::create::Options;
+use crate::provision::notice::{self, Scope};
 use crate::provision::site::Site;
 use crate::provision::tonight::{self, Wanted};
 
 /// The methods.
-pub(super) const METHODS: [&str; 4] = [
+pub(super) const METHODS: [&str; 5] = [
     "cancel-tonight",
     "list-tonight",
     "run-tonight",
+    "send-notices",
     "show-tonight",
 ];
 
@@ -80,6 +82,10 @@ pub(super) fn call(site: &Site, method: &str, given: &Value) -> Result<Value> {
         "list-tonight" => {
             let super::Nothing {} = params(given)?;
             value(tonight::list(site)?)
+        }
+        "send-notices" => {
+            let dry_run = params::<Rehearsal>(given)?.dry_run;
+            value(notice::send(site, Scope::All, dry_run)?)
         }
         "cancel-tonight" => value(tonight::cancel(site, &params::<One>(given)?.code)?),
         "show-tonight" => {

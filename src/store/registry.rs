@@ -291,7 +291,7 @@ fn seen(row: &Row<'_>) -> rusqlite::Result<Option<Seen>> {
         bytes: number(row.get(11)?),
         quota: row.get::<_, Option<i64>>(12)?.map(number),
         newest: row.get(13)?,
-        checked_at: row.get(15)?,
+        checked_at: row.get(14)?,
     }))
 }
 

@@ -1,7 +1,7 @@
 //! Project quotas of a file system: how much all files that bear a project's number may need together, whoever owns them.
 //! ext4 (with the feature `project`) and XFS have them where they are mounted with `prjquota`.
 //!
-//! Everything is asked on a descriptor: quotactl_fd(2), and the two ioctls of `FS_IOC_FSGETXATTR(2const)`.
+//! Everything is asked on a descriptor: `quotactl_fd(2)`, and the two ioctls of `FS_IOC_FSGETXATTR(2const)`.
 
 use std::os::fd::AsRawFd as _;
 
@@ -44,7 +44,7 @@ const fn command(number: libc::c_int) -> libc::c_int {
     ((('X' as libc::c_int) << 8) + number) << 8 | PROJECT
 }
 
-/// `struct fs_disk_quota` of linux/dqblk_xfs.h.
+/// `struct fs_disk_quota` of `linux/dqblk_xfs.h`.
 #[repr(C)]
 #[derive(Default)]
 struct DiskQuota {
@@ -182,7 +182,13 @@ fn attributes(node: &Node) -> nix::Result<Fsxattr> {
     let mut found = Fsxattr::default();
     let fd = node.file().as_raw_fd();
     // SAFETY: the ioctl fills a structure of exactly this length.
-    let result = unsafe { libc::ioctl(fd, GET_ATTRIBUTES as _, std::ptr::from_mut(&mut found)) };
+    let result = unsafe {
+        libc::ioctl(
+            fd,
+            libc::Ioctl::from(GET_ATTRIBUTES),
+            std::ptr::from_mut(&mut found),
+        )
+    };
     Errno::result(result).map(|_| found)
 }
 
@@ -190,7 +196,13 @@ fn attributes(node: &Node) -> nix::Result<Fsxattr> {
 fn set_attributes(node: &Node, attributes: &Fsxattr) -> nix::Result<()> {
     let fd = node.file().as_raw_fd();
     // SAFETY: the ioctl reads a structure of exactly this length.
-    let result = unsafe { libc::ioctl(fd, SET_ATTRIBUTES as _, std::ptr::from_ref(attributes)) };
+    let result = unsafe {
+        libc::ioctl(
+            fd,
+            libc::Ioctl::from(SET_ATTRIBUTES),
+            std::ptr::from_ref(attributes),
+        )
+    };
     Errno::result(result).map(drop)
 }
 
