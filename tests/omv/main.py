@@ -26,7 +26,7 @@ def parts():
     return {
         "create": testbed.create_both,
         "doors": testbed.doors_shut,
-        "matrix": matrix.run,
+        "matrix": matrix.through_every_door,
         "sessions": sessions.run,
         "drift": drift.run,
         "import": imports.run,

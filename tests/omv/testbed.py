@@ -29,6 +29,13 @@ class Site:
         self.passwords[account] = password
         self.clients[account] = Client(self.nas, account, password)
 
+    def has_ftp(self):
+        """OpenMediaVault's FTP server is installed and switched on."""
+        try:
+            return self.nas.rpc("Config", "get", {"id": "conf.service.ftp"})["enable"]
+        except RpcError:
+            return False
+
     def create(self, code, *options, members=None, **more):
         """`octonas experiment create`; gives the outcome, or fails the test."""
         definition = people.definition(code, self.base, members, **more)
