@@ -328,7 +328,8 @@ fn rsyncd(objects: &mut Objects, wish: &Wish<'_>, members: &BTreeMap<String, Rig
         ("authusers", "true"),
         (
             "extraoptions",
-            "refuse options = acls xattrs copy-devices write-devices fake-super delete",
+            "refuse options = acls xattrs copy-devices write-devices fake-super delete\n\
+             exclude = /metadata/applied.jsonl",
         ),
     ];
     let mut attributes: Attributes = fixed

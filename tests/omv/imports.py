@@ -139,8 +139,8 @@ def by_rsyncd(site, findings):
         env = {**os.environ, "RSYNC_PASSWORD": password}
         home = pathlib.Path(tempfile.mkdtemp(prefix="otest-"))
         url = f"rsync://{account}@{nas.address}/{CODE}"
-        got = nas.local(["rsync", "-rt", f"{url}/2019/", f"{home}/"], timeout=60, env=env)
-        findings.check(got.code == 0 and (home / "deep/of-xavier.csv").exists(), f"{account} reads through the rsync daemon", got)
+        got = nas.local(["rsync", "-rt", f"{url}/", f"{home}/"], timeout=60, env=env)
+        findings.check(got.code == 0 and (home / "2019/deep/of-xavier.csv").exists(), f"{account} reads through the rsync daemon", got)
         (home / "evil").write_text("evil\n")
         put = nas.local(["rsync", f"{home}/evil", f"{url}/raw/evil-{account}"], timeout=60, env=env)
         findings.check(put.code != 0, f"{account} writes nothing through the rsync daemon", put)

@@ -261,6 +261,7 @@ def run(site, findings, closed=False):
             shutil.rmtree(probe.home)
         if not closed:
             modes(findings, code, after)
+            copies(site, findings, code)
     outside = nas.tree(site.outside)
     findings.check(set(outside) == {".", "secret", "open"}
                    and all(outside[name].get("text") == SECRET for name in ("secret", "open")),
@@ -291,6 +292,19 @@ def judge(site, findings, probe, before, after, closed):
 
 def interesting(said):
     return " | ".join(line for line in said.splitlines() if re.search(r"denied|fail|error|refus|NT_STATUS|closed|such", line, re.I))
+
+
+def copies(site, findings, code):
+    """Somebody copies the whole experiment, as the access guide says: everything that members see, and exit code 0."""
+    account = writers(code)[0]
+    client = site.clients[account]
+    for source in (f"{code}/", code):
+        home = pathlib.Path(tempfile.mkdtemp(prefix="otest-"))
+        done = client.rsync("-a", "--partial", client.remote(source), f"{home}/")
+        top = home / code if source == code else home
+        findings.check(done.code == 0 and (top / "metadata/experiment.yaml").exists() and not (top / "metadata/applied.jsonl").exists(),
+                       f"{account}: rsync -a of {source} ends with 0", done)
+        shutil.rmtree(home)
 
 
 def modes(findings, code, tree):
