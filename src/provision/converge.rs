@@ -15,7 +15,7 @@ use super::site::{OpenBase, Opened, Site};
 use super::{presence, sharing, stages, sweep};
 use crate::error::{Error, Result};
 use crate::nas::{Interruption, Observation};
-use crate::object::{Found, Kind};
+use crate::object::{Attributes, Found, Kind, ObjectId};
 use crate::store;
 use crate::sys::{fault, process};
 
@@ -120,6 +120,10 @@ impl<'a> Work<'a> {
         self.outcome.drift.extend(self.around.iter().cloned());
         if !look.plan.steps.is_empty() {
             self.operation.begin()?;
+            for account in &look.plan.revoked {
+                let revocation = ObjectId::new(Kind::Revocation, account);
+                opened.applied.intend(&revocation, &Attributes::new())?;
+            }
             self.round = Some(Round::of(look));
             return Ok(());
         }
@@ -448,7 +452,6 @@ pub(super) fn describe(step: &Step) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::object::{Attributes, ObjectId};
 
     fn step(kind: Kind, key: &str, action: Action) -> Step {
         Step {
