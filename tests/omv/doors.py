@@ -21,6 +21,8 @@ class Client:
 
     def __init__(self, nas, account, password):
         self.nas, self.account, self.password = nas, account, password
+        # The share in which all experiments are folders; None where each one is a share.
+        self.common = None
         self.ssh = ["-F", "/dev/null", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
                     "-o", "PubkeyAuthentication=no", "-o", "PreferredAuthentications=password",
                     "-o", "NumberOfPasswordPrompts=1", "-o", "LogLevel=ERROR", "-o", "ConnectTimeout=10",
@@ -74,6 +76,8 @@ class Client:
         return self._ssh(self.rsync_argv(*arguments), timeout=60)
 
     def smb_argv(self, share):
+        if self.common and share != self.common:
+            return ["smbclient", f"//{self.nas.address}/{self.common}", "-A", self.credentials, "-D", share]
         return ["smbclient", f"//{self.nas.address}/{share}", "-A", self.credentials]
 
     def smb(self, share, commands):

@@ -5,6 +5,7 @@ import pathlib
 import sys
 import traceback
 
+import common
 import crashes
 import delivery
 import disk
@@ -35,6 +36,7 @@ def parts():
         "disk": disk.run,
         "sources": sources.run,
         "pages": panel.run,
+        "common": common.run,
         "reboot": lasting.reboot,
         "upgrade": packages.again,
         "purge": packages.go,
