@@ -60,6 +60,9 @@ enum Line {
     Unit {
         says: BTreeMap<String, String>,
     },
+    CommonShare {
+        name: Option<String>,
+    },
 }
 
 #[derive(Debug, Default, Clone)]
@@ -69,6 +72,7 @@ struct State {
     objects: BTreeMap<ObjectId, Found>,
     /// Setting → text.
     unit: BTreeMap<String, String>,
+    common_share: Option<String>,
     lines: usize,
     /// Bytes that hold whole lines; what follows was cut off by a crash.
     sound: u64,
@@ -188,6 +192,9 @@ impl Local {
             .chain((!state.unit.is_empty()).then(|| Line::Unit {
                 says: state.unit.clone(),
             }))
+            .chain(state.common_share.iter().map(|name| Line::CommonShare {
+                name: Some(name.clone()),
+            }))
             .collect();
         self.house
             .write(FILE, &encode(&lines)?, &Permissions::PRIVATE)
@@ -230,6 +237,7 @@ impl State {
                 self.objects.remove(&object);
             }
             Line::Unit { says } => self.unit = says,
+            Line::CommonShare { name } => self.common_share = name,
         }
     }
 }
@@ -264,6 +272,7 @@ impl Nas for Local {
             path: self.base.clone(),
             available: true,
             reason: None,
+            common_share: self.with_state(|state| state.common_share.clone())?,
         }])
     }
 
@@ -301,6 +310,15 @@ impl Nas for Local {
             says: texts
                 .map(|(setting, text)| (setting.to_owned(), text))
                 .collect(),
+        }])
+    }
+
+    fn set_common_share(&self, _base: &Path, share: Option<&str>) -> Result<()> {
+        if self.with_state(|state| state.common_share.as_deref() == share)? {
+            return Ok(());
+        }
+        self.write(vec![Line::CommonShare {
+            name: share.map(str::to_owned),
         }])
     }
 

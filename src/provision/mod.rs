@@ -1,4 +1,4 @@
-//! Making the NAS match the definition: a pure plan (`desired`, `plan`), its execution (`apply`), and the operations built
+//! Making the NAS match the definition: a pure plan (`desired`, `plan`), its execution (`apply`, `converge`), and the operations built
 //! on the two. Called by `cli` and `rpc`; the only room that changes a NAS.
 
 pub mod accounts;
@@ -7,6 +7,7 @@ pub mod adoptable;
 pub mod apply;
 pub mod base;
 pub mod check;
+pub mod converge;
 pub mod create;
 pub mod desired;
 pub mod dmp;
@@ -29,6 +30,7 @@ pub mod quota;
 pub mod rights;
 pub mod seen;
 pub mod settings;
+pub mod sharing;
 pub mod show;
 pub mod site;
 pub mod source;

@@ -9,6 +9,7 @@ use super::apply;
 use super::desired::{self, Right};
 use super::plan::Plan;
 use super::quota::{self, Storage};
+use super::sharing;
 use super::site::{self, Site};
 use super::tonight::{self, Waiting};
 use crate::documents::words;
@@ -48,6 +49,9 @@ pub struct Shown {
     pub storage: Storage,
     /// What is set for the night.
     pub tonight: Option<Waiting>,
+    /// The share of its base in which it is a folder; `None` where it has a share of its own, named as its code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub common_share: Option<String>,
 }
 
 /// Looks at one experiment, removed ones included.
@@ -92,6 +96,7 @@ pub fn show(site: &Site, code: &Code) -> Result<Shown> {
         tree,
         storage: quota::storage(site, &opened)?,
         tonight: tonight::of(site, code)?,
+        common_share: opened.base.common_share,
         definition: opened.definition,
     })
 }
@@ -129,7 +134,14 @@ pub fn layouts(layouts: &Layouts) -> Result<Vec<LayoutRow>> {
 pub fn plan(site: &Site, code: &Code, mend: bool) -> Result<Plan> {
     let opened = site.open(code)?;
     site::in_service(&opened)?;
-    Ok(apply::look(site, &opened, &site.nas.observe()?, mend)?.plan)
+    let observation = site.nas.observe()?;
+    let mut plan = apply::look(site, &opened, &observation, mend)?.plan;
+    if opened.base.common_share.is_some() {
+        let around = sharing::plan(site, &opened.base, &observation, mend)?;
+        plan.drift.extend(around.drift);
+        plan.steps.splice(0..0, around.steps);
+    }
+    Ok(plan)
 }
 
 /// What an experiment needs of what it may need, where something is known of it.

@@ -234,6 +234,10 @@ impl Nas for Omv {
         mail::mail(to, message)
     }
 
+    fn set_common_share(&self, base: &Path, share: Option<&str>) -> Result<()> {
+        self.changing(|| bases::set_common_share(self, base, share))
+    }
+
     fn observe(&self) -> Result<Observation> {
         observe::observe(self)
     }
