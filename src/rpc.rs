@@ -13,20 +13,24 @@ use serde_json::{Value, json};
 
 use crate::catalogue::examine::Options;
 use crate::error::{Error, Result};
-use crate::experiment::{Access, Code};
+use crate::experiment::{Access, Code, Language};
 use crate::provision::site::Site;
 use crate::provision::{
-    adopt, base, check, create, desired, doctor, ingest, lifecycle, list, probe, sharing, show,
-    source,
+    adopt, adoptable, base, check, create, desired, doctor, ingest, lifecycle, list, probe,
+    sharing, show, source,
 };
 
 mod deliveries;
 mod dmp;
 mod form;
+mod glance;
 mod imports;
 mod one;
+mod settings;
 mod team;
 mod texts;
+
+pub use glance::glance;
 
 /// The longest request.
 const SIZE_LIMIT: u64 = 4 << 20;
@@ -48,17 +52,21 @@ pub const METHODS: &[&str] = &[
     "doctor",
     "due-experiments",
     "edit-experiment",
+    "edit-settings",
     "edit-team",
     "enrol-source",
     "history",
     "import-experiment",
     "ingest",
     "landing",
+    "list-accounts",
+    "list-adoptable",
     "list-bases",
     "list-dmp-questions",
     "list-documents",
     "list-experiments",
     "list-layouts",
+    "list-silent-sources",
     "list-sources",
     "methods",
     "plan-experiment",
@@ -75,6 +83,7 @@ pub const METHODS: &[&str] = &[
     "show-experiment",
     "show-form",
     "show-layout",
+    "show-settings",
 ];
 
 /// What a role may do.
@@ -95,6 +104,13 @@ pub struct Caller {
     pub username: String,
     /// Their role.
     pub role: Role,
+    /// In which progress is told to them; English where it is not said.
+    #[serde(default = "english")]
+    pub language: Language,
+}
+
+fn english() -> Language {
+    Language::En
 }
 
 /// One request.
@@ -226,6 +242,8 @@ struct Adopt {
     grant: Vec<String>,
     #[serde(default)]
     dry_run: bool,
+    #[serde(default)]
+    plan: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -334,8 +352,13 @@ fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
                 take_over: adopt.take_over,
                 grant: adopt.grant,
                 dry_run: adopt.dry_run,
+                plan: adopt.plan,
             };
             value(adopt::adopt(site, &absolute(&adopt.dir)?, &options)?)
+        }
+        "list-adoptable" => {
+            let Nothing {} = params(given)?;
+            value(adoptable::adoptable(site)?)
         }
         "import-experiment" => imports::call(site, given),
         "due-experiments" => value(lifecycle::due(site, params::<Rehearsal>(given)?.dry_run)?),
@@ -386,6 +409,7 @@ fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
             value(doctor::examine(site))
         }
         _ if dmp::METHODS.contains(&method) => dmp::call(site, method, given),
+        _ if settings::METHODS.contains(&method) => settings::call(site, method, given),
         _ if one::METHODS.contains(&method) => one::admin(site, method, given),
         _ => deliveries::admin(site, method, given),
     }

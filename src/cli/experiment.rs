@@ -130,7 +130,12 @@ pub enum Command {
         /// Only show the map of accounts and the plan.
         #[arg(long)]
         dry_run: bool,
+        /// The name of the plan that was looked at: refused when it is another one by now.
+        #[arg(long, value_name = "PLAN")]
+        plan: Option<String>,
     },
+    /// What lies on the disks and could be taken into service: removed experiments, and those of another NAS.
+    Adoptable,
     /// Make an experiment of a directory or shared folder that is in use. Only says what it would mean, until confirmed.
     Import {
         /// A shared folder's name, or the directory's path: it lies directly in a base and bears the experiment's code.
@@ -145,6 +150,9 @@ pub enum Command {
         /// Create the accounts that are missing, and show their initial passwords once.
         #[arg(long)]
         create_accounts: bool,
+        /// The name of the plan that was looked at: refused when it is another one by now.
+        #[arg(long, value_name = "PLAN")]
+        plan: Option<String>,
     },
     /// Take out the people whose access has ended.
     Due {
@@ -230,11 +238,13 @@ pub fn run(desk: &Desk<'_>, command: &Command) -> Result<Exit> {
             take_over,
             grant,
             dry_run,
+            plan,
         } => {
             let options = adopt::Options {
                 take_over: *take_over,
                 grant: grant.clone(),
                 dry_run: *dry_run,
+                plan: plan.clone(),
             };
             print::adoption(
                 desk,
@@ -247,15 +257,18 @@ pub fn run(desk: &Desk<'_>, command: &Command) -> Result<Exit> {
             file,
             confirm,
             create_accounts,
+            plan,
         } => {
             let options = import::Options {
                 confirm: *confirm,
                 create_accounts: *create_accounts,
+                plan: plan.clone(),
             };
             let definition = read(desk, file)?;
-            let told = import::import(site, folder, desk.cwd, &definition, options)?;
+            let told = import::import(site, folder, desk.cwd, &definition, &options)?;
             print::import(desk, &told)
         }
+        Command::Adoptable => print::adoptable(desk),
         Command::Due { dry_run } => print::due(desk, *dry_run),
     }
 }

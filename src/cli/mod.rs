@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 
 use crate::error::{Exit, Result};
 use crate::provision::site::Site;
-use crate::settings;
+use crate::settings as configuration;
 
 pub mod base;
 pub mod deferred;
@@ -19,6 +19,7 @@ pub mod ingest;
 pub mod layout;
 pub mod probe;
 pub mod rights;
+pub mod settings;
 pub mod source;
 pub mod synckit;
 
@@ -59,8 +60,8 @@ impl Cli {
     pub fn settings_file(&self, cwd: &Path) -> PathBuf {
         self.config
             .as_ref()
-            .map_or(PathBuf::from(settings::FILE), |file| {
-                settings::absolute(file, cwd)
+            .map_or(PathBuf::from(configuration::FILE), |file| {
+                configuration::absolute(file, cwd)
             })
     }
 }
@@ -74,6 +75,9 @@ pub enum Command {
     /// The folders that hold experiments.
     #[command(subcommand)]
     Base(Deferred<base::Command>),
+    /// What the unit says for all its experiments: its name, what a new one begins with, who is told.
+    #[command(subcommand)]
+    Settings(Deferred<settings::Command>),
     /// Named templates of directory trees.
     #[command(subcommand)]
     Layout(Deferred<layout::Command>),
@@ -156,6 +160,7 @@ pub fn run(desk: &Desk<'_>, command: &Command) -> Result<Exit> {
     match command {
         Command::Experiment(Deferred(command)) => experiment::run(desk, command),
         Command::Base(Deferred(command)) => base::run(desk, command),
+        Command::Settings(Deferred(command)) => settings::run(desk, command),
         Command::Layout(Deferred(command)) => layout::run(desk, command),
         Command::Dmp(Deferred(command)) => dmp::run(desk, command),
         Command::Document(Deferred(command)) => document::run(desk, command),

@@ -18,6 +18,7 @@ use crate::experiment::{Definition, Status};
 use crate::layout::Directory;
 use crate::nas::{Interruption, Observation};
 use crate::object::{Found, Kind, ObjectId, Objects};
+use crate::report::said;
 use crate::store;
 use crate::store::source_keys::SourceKeys;
 use crate::sys::dir::Dir;
@@ -140,8 +141,9 @@ pub fn look_at(
         Ok(directories) => (directories, false),
         Err(error) if remembered.is_empty() => return Err(error),
         Err(error) => {
-            site.progress.warn(&format!(
+            site.progress.warn(&said!(
                 "{}: {error}; its directories stay as they are",
+                "{} : {error} ; ses répertoires restent tels quels",
                 definition.code
             ));
             (Vec::new(), true)

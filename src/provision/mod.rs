@@ -3,6 +3,7 @@
 
 pub mod accounts;
 pub mod adopt;
+pub mod adoptable;
 pub mod apply;
 pub mod base;
 pub mod check;
@@ -25,6 +26,8 @@ pub mod plan;
 pub mod presence;
 pub mod probe;
 pub mod rights;
+pub mod seen;
+pub mod settings;
 pub mod sharing;
 pub mod show;
 pub mod site;

@@ -12,7 +12,7 @@ use crate::experiment::{self, Code, Date, Definition, ExperimentId, Role, Status
 use crate::layout::{Layout, Layouts};
 use crate::nas::{Base, Nas};
 use crate::object::Kind;
-use crate::report::Progress;
+use crate::report::{Progress, said};
 use crate::store;
 use crate::store::applied::Applied;
 use crate::store::claim::Claim;
@@ -269,8 +269,9 @@ impl Site {
     pub fn note(&self, opened: &Opened) {
         let row = row(opened);
         if let Err(error) = self.registry().and_then(|registry| registry.put(&row)) {
-            self.progress.warn(&format!(
-                "the list of experiments could not be updated: {error}"
+            self.progress.warn(&said!(
+                "the list of experiments could not be updated: {error}",
+                "la liste des expériences n'a pas pu être mise à jour : {error}"
             ));
         }
     }
@@ -281,8 +282,9 @@ impl Site {
             .registry()
             .and_then(|registry| registry.put_seen(id, seen))
         {
-            self.progress.warn(&format!(
-                "the list of experiments could not be updated: {error}"
+            self.progress.warn(&said!(
+                "the list of experiments could not be updated: {error}",
+                "la liste des expériences n'a pas pu être mise à jour : {error}"
             ));
         }
     }
@@ -290,8 +292,9 @@ impl Site {
     /// Takes an experiment out of the registry cache.
     pub fn forget(&self, id: &str) {
         if let Err(error) = self.registry().and_then(|registry| registry.remove(id)) {
-            self.progress.warn(&format!(
-                "the list of experiments could not be updated: {error}"
+            self.progress.warn(&said!(
+                "the list of experiments could not be updated: {error}",
+                "la liste des expériences n'a pas pu être mise à jour : {error}"
             ));
         }
     }
@@ -332,6 +335,15 @@ pub fn row(opened: &Opened) -> Known {
         digest: opened.digest.clone(),
         seen_at: clock::now_text(),
         responsible: responsible(definition),
+        members: Some(
+            definition
+                .people_with_access()
+                .map(|(account, _, person)| {
+                    let until = person.until.map(|day| day.to_string());
+                    (account.to_string(), until)
+                })
+                .collect(),
+        ),
         seen: None,
     }
 }
