@@ -210,7 +210,6 @@ fn for_tonight(desk: &Desk<'_>, command: &Command) -> Result<Exit> {
             create_accounts,
             ..
         } => {
-            // One that is refused stops here: those before it are set.
             for text in definitions(desk, file)? {
                 set(&Wanted::Create(&text), *create_accounts)?;
             }

@@ -140,6 +140,10 @@ pub trait Nas {
     /// Registers a folder that was tried and claimed.
     fn add_base(&self, path: &Path) -> Result<()>;
 
+    /// Remembers how the experiments of a base are shared: all of them in the share of this name, or each one in its own.
+    /// The share itself is made and taken away by `put` and `delete`.
+    fn set_common_share(&self, base: &Path, share: Option<&str>) -> Result<()>;
+
     /// What the unit says for all experiments, and what is kept of it and cannot be read.
     fn unit(&self) -> Result<(Unit, Vec<Error>)>;
 
@@ -150,10 +154,6 @@ pub trait Nas {
 
     /// Keeps what the unit says. Nothing is made effective by it: no mount, no service.
     fn set_unit(&self, unit: &Unit) -> Result<()>;
-
-    /// Remembers how the experiments of a base are shared: all of them in the share of this name, or each one in its own.
-    /// The share itself is made and taken away by `put` and `delete`.
-    fn set_common_share(&self, base: &Path, share: Option<&str>) -> Result<()>;
 
     /// One bulk snapshot.
     fn observe(&self) -> Result<Observation>;

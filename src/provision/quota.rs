@@ -209,6 +209,7 @@ mod tests {
             base: OpenBase {
                 path: base.path().to_owned(),
                 dir: base.try_clone().unwrap(),
+                common_share: None,
             },
             applied: Applied::load(&metadata).unwrap(),
             definition: experiment::read(text.as_bytes(), Strictness::Given).unwrap(),

@@ -45,13 +45,13 @@ pub struct Shown {
     pub members: BTreeMap<String, &'static str>,
     /// Its tree.
     pub tree: Vec<Branch>,
+    /// The share of its base in which it is a folder; `None` where it has a share of its own, named as its code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub common_share: Option<String>,
     /// What it needs, and may need.
     pub storage: Storage,
     /// What is set for the night.
     pub tonight: Option<Waiting>,
-    /// The share of its base in which it is a folder; `None` where it has a share of its own, named as its code.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub common_share: Option<String>,
 }
 
 /// Looks at one experiment, removed ones included.

@@ -22,22 +22,6 @@ pub(super) fn outcome(desk: &Desk<'_>, outcome: &Outcome, dry_run: bool) -> Resu
     Ok(Exit::Done)
 }
 
-/// What was set for the night: what it would do, and when.
-pub(super) fn set(desk: &Desk<'_>, set: &Set) -> Result<Exit> {
-    if desk.json {
-        report::json(set)?;
-        return Ok(Exit::Done);
-    }
-    report::stdout(&text(&set.outcome, true))?;
-    report::stdout(&format!(
-        "set for the night: {} of {}, from {}; nothing was changed yet\n",
-        set.tonight.operation.as_str(),
-        set.tonight.code,
-        set.tonight.from
-    ))?;
-    Ok(Exit::Done)
-}
-
 /// What became of several definitions: one that failed is told where it stands, and makes the whole call fail.
 pub(super) fn created(desk: &Desk<'_>, all: &[Created], dry_run: bool) -> Result<Exit> {
     if desk.json {
@@ -77,6 +61,22 @@ fn password_line(whose: &str, password: &str) -> String {
     } else {
         format!("initial password of {whose}: {password}   (shown once; it is kept nowhere)\n")
     }
+}
+
+/// What was set for the night: what it would do, and when.
+pub(super) fn set(desk: &Desk<'_>, set: &Set) -> Result<Exit> {
+    if desk.json {
+        report::json(set)?;
+        return Ok(Exit::Done);
+    }
+    report::stdout(&text(&set.outcome, true))?;
+    report::stdout(&format!(
+        "set for the night: {} of {}, from {}; nothing was changed yet\n",
+        set.tonight.operation.as_str(),
+        set.tonight.code,
+        set.tonight.from
+    ))?;
+    Ok(Exit::Done)
 }
 
 fn text(outcome: &Outcome, dry_run: bool) -> String {

@@ -213,6 +213,10 @@ impl Nas for Omv {
         self.changing(|| bases::add(self, path))
     }
 
+    fn set_common_share(&self, base: &Path, share: Option<&str>) -> Result<()> {
+        self.changing(|| bases::set_common_share(self, base, share))
+    }
+
     fn unit(&self) -> Result<(Unit, Vec<Error>)> {
         Ok(unit::read(&self.unit_record()?))
     }
@@ -232,10 +236,6 @@ impl Nas for Omv {
 
     fn mail(&self, to: &[String], message: &[u8]) -> Result<()> {
         mail::mail(to, message)
-    }
-
-    fn set_common_share(&self, base: &Path, share: Option<&str>) -> Result<()> {
-        self.changing(|| bases::set_common_share(self, base, share))
     }
 
     fn observe(&self) -> Result<Observation> {
