@@ -118,6 +118,7 @@ pub fn site(
         known_bases: RefCell::default(),
         stable_minutes: settings.ingest.stable_minutes,
         caller: caller.to_owned(),
+        acting: RefCell::default(),
         today: Cell::new(Date::parse(&clock::today().to_string())?),
     })
 }

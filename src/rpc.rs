@@ -29,6 +29,7 @@ mod one;
 mod settings;
 mod team;
 mod texts;
+mod tonight;
 
 pub use glance::glance;
 
@@ -44,6 +45,7 @@ pub const METHODS: &[&str] = &[
     "build-dmp",
     "build-documents",
     "build-synckit",
+    "cancel-tonight",
     "check-base",
     "check-experiments",
     "close-experiment",
@@ -68,6 +70,7 @@ pub const METHODS: &[&str] = &[
     "list-layouts",
     "list-silent-sources",
     "list-sources",
+    "list-tonight",
     "methods",
     "plan-experiment",
     "probe-experiment",
@@ -76,6 +79,8 @@ pub const METHODS: &[&str] = &[
     "reopen-experiment",
     "revoke-source",
     "rights",
+    "run-tonight",
+    "send-notices",
     "share-base",
     "show-definition",
     "show-dmp",
@@ -84,6 +89,7 @@ pub const METHODS: &[&str] = &[
     "show-form",
     "show-layout",
     "show-settings",
+    "show-tonight",
 ];
 
 /// What a role may do.
@@ -208,6 +214,9 @@ struct Change {
     dry_run: bool,
     #[serde(default)]
     delete_data: Option<Code>,
+    /// Looked at before (`tonight::is_asked`).
+    #[serde(default, rename = "tonight")]
+    _tonight: bool,
 }
 
 #[derive(Deserialize)]
@@ -291,6 +300,9 @@ fn value(result: impl serde::Serialize) -> Result<Value> {
 }
 
 fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
+    if tonight::is_asked(method, given) {
+        return tonight::set(site, method, given);
+    }
     match method {
         "create-experiment" => {
             let define: form::Define = params(given)?;
@@ -298,14 +310,7 @@ fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
         }
         "edit-experiment" => {
             let define: form::Define = params(given)?;
-            // The web UI always says which definition it showed.
-            let from = define.from().ok_or_else(|| {
-                Error::new(
-                    "rpc.params",
-                    "`from` is missing: the digest of the definition that was edited",
-                )
-                .field("from")
-            })?;
+            let from = define.digest()?;
             value(create::edit(
                 site,
                 &define.text()?,
@@ -329,22 +334,8 @@ fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
             let select: Select = params(given)?;
             value(check::check(site, select.code.as_ref())?)
         }
-        "close-experiment" => {
-            let change: Change = params(given)?;
-            value(lifecycle::close(site, &change.code, change.dry_run)?)
-        }
-        "reopen-experiment" => {
-            let change: Change = params(given)?;
-            value(lifecycle::reopen(site, &change.code, change.dry_run)?)
-        }
-        "remove-experiment" => {
-            let change: Change = params(given)?;
-            value(lifecycle::remove(
-                site,
-                &change.code,
-                change.delete_data.as_ref(),
-                change.dry_run,
-            )?)
+        "close-experiment" | "reopen-experiment" | "remove-experiment" => {
+            status(site, method, &params(given)?)
         }
         "adopt-experiment" => {
             let adopt: Adopt = params(given)?;
@@ -410,9 +401,20 @@ fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
         }
         _ if dmp::METHODS.contains(&method) => dmp::call(site, method, given),
         _ if settings::METHODS.contains(&method) => settings::call(site, method, given),
+        _ if tonight::METHODS.contains(&method) => tonight::call(site, method, given),
         _ if one::METHODS.contains(&method) => one::admin(site, method, given),
         _ => deliveries::admin(site, method, given),
     }
+}
+
+/// Operations that change what an experiment is.
+fn status(site: &Site, method: &str, change: &Change) -> Result<Value> {
+    let code = &change.code;
+    value(match method {
+        "close-experiment" => lifecycle::close(site, code, change.dry_run)?,
+        "reopen-experiment" => lifecycle::reopen(site, code, change.dry_run)?,
+        _ => lifecycle::remove(site, code, change.delete_data.as_ref(), change.dry_run)?,
+    })
 }
 
 /// What concerns no experiment.

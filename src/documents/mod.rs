@@ -11,6 +11,7 @@ mod helpers;
 pub mod html;
 mod licence;
 mod namings;
+mod notices;
 pub mod reading;
 pub mod render;
 pub mod sheets;

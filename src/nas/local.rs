@@ -56,12 +56,12 @@ enum Line {
     Delete {
         object: ObjectId,
     },
+    CommonShare {
+        name: Option<String>,
+    },
     /// Setting → text, all of them.
     Unit {
         says: BTreeMap<String, String>,
-    },
-    CommonShare {
-        name: Option<String>,
     },
 }
 
@@ -70,9 +70,9 @@ struct State {
     id: Option<String>,
     accounts: BTreeSet<String>,
     objects: BTreeMap<ObjectId, Found>,
+    common_share: Option<String>,
     /// Setting → text.
     unit: BTreeMap<String, String>,
-    common_share: Option<String>,
     lines: usize,
     /// Bytes that hold whole lines; what follows was cut off by a crash.
     sound: u64,
@@ -189,11 +189,11 @@ impl Local {
                 object: object.clone(),
                 found: found.clone(),
             }))
-            .chain((!state.unit.is_empty()).then(|| Line::Unit {
-                says: state.unit.clone(),
-            }))
             .chain(state.common_share.iter().map(|name| Line::CommonShare {
                 name: Some(name.clone()),
+            }))
+            .chain((!state.unit.is_empty()).then(|| Line::Unit {
+                says: state.unit.clone(),
             }))
             .collect();
         self.house
@@ -236,8 +236,8 @@ impl State {
             Line::Delete { object } => {
                 self.objects.remove(&object);
             }
-            Line::Unit { says } => self.unit = says,
             Line::CommonShare { name } => self.common_share = name,
+            Line::Unit { says } => self.unit = says,
         }
     }
 }
@@ -295,6 +295,15 @@ impl Nas for Local {
         self.may_hold(path)
     }
 
+    fn set_common_share(&self, _base: &Path, share: Option<&str>) -> Result<()> {
+        if self.with_state(|state| state.common_share.as_deref() == share)? {
+            return Ok(());
+        }
+        self.write(vec![Line::CommonShare {
+            name: share.map(str::to_owned),
+        }])
+    }
+
     fn unit(&self) -> Result<(Unit, Vec<Error>)> {
         let says = self.with_state(|state| state.unit.clone())?;
         Ok(Unit::read(
@@ -310,15 +319,6 @@ impl Nas for Local {
             says: texts
                 .map(|(setting, text)| (setting.to_owned(), text))
                 .collect(),
-        }])
-    }
-
-    fn set_common_share(&self, _base: &Path, share: Option<&str>) -> Result<()> {
-        if self.with_state(|state| state.common_share.as_deref() == share)? {
-            return Ok(());
-        }
-        self.write(vec![Line::CommonShare {
-            name: share.map(str::to_owned),
         }])
     }
 
