@@ -12,7 +12,7 @@ pub struct Naming {
     /// How many more there are.
     pub more: usize,
     /// The rule.
-    pub naming: Bilingual,
+    pub rule: Bilingual,
 }
 
 /// The rules of a tree, in its order.
@@ -24,13 +24,13 @@ pub fn of(tree: &[layout::Directory]) -> Vec<Naming> {
         };
         match all
             .iter_mut()
-            .find(|each| (&each.naming.fr, &each.naming.en) == (&naming.fr, &naming.en))
+            .find(|each| (&each.rule.fr, &each.rule.en) == (&naming.fr, &naming.en))
         {
             Some(known) => known.more += 1,
             None => all.push(Naming {
                 first: directory.path.to_string(),
                 more: 0,
-                naming: naming.clone(),
+                rule: naming.clone(),
             }),
         }
     }
@@ -52,7 +52,7 @@ mod tests {
         let named = tree.iter().filter(|each| each.naming.is_some()).count();
         let all = of(&tree);
         let rules: std::collections::BTreeSet<_> =
-            all.iter().map(|each| each.naming.en.clone()).collect();
+            all.iter().map(|each| each.rule.en.clone()).collect();
         assert_eq!(rules.len(), all.len());
         assert_eq!(all.iter().map(|each| each.more + 1).sum::<usize>(), named);
         assert!(all.iter().any(|each| each.more == 2), "{all:?}");
