@@ -81,15 +81,7 @@ pub fn import(
     let place = Place::find(site, given, cwd, &definition, &seen)?;
     definition.storage.base = Some(AbsPath::parse(&place.base.display().to_string())?);
     site.layout(&definition)?.expand(&definition)?;
-    let unclaimed = base::is_unclaimed_embedded(site, &place.base)?;
-    if options.confirm {
-        base::claim_embedded(site, &place.base)?;
-    }
-    let base = if unclaimed && !options.confirm {
-        site::open_base(&place.base)?
-    } else {
-        site.base(&place.base)?
-    };
+    let base = open_base(site, &place, options.confirm)?;
     if let Some(opened) = site::open_in(base.try_clone()?, &definition.code)? {
         return resume(site, opened, &definition, seen, options);
     }
@@ -99,14 +91,7 @@ pub fn import(
     sharing::refuse_doors(&definition, common_share)?;
     let id = identity(&base, &definition)?;
     definition.id = Some(id);
-    if let Some(stone) = Tombstone::read(&base.dir, &id)? {
-        return Err(Error::new(
-            "experiment.removed",
-            format!("the id {id} belonged to {}, which was removed", stone.code),
-        )
-        .hint("leave the id out: a new experiment gets a new one")
-        .field("id"));
-    }
+    refuse_removed(&base, &id)?;
     let dir = base.dir.existing(definition.code.as_str())?;
     let writers = sweep::writers(&definition, &seen, site.today.get());
     let mut surveyed = Surveyed::of(site, &dir, &definition, &seen, &writers)?;
@@ -188,6 +173,30 @@ pub fn import(
     operation.end_failed(frame::seal(&opened))?;
     told.outcome = create::settle(site, &mut opened, create, before, &operation)?;
     Ok(told)
+}
+
+/// The base in which it lies; an embedded NAS claims its own only when something is to be done.
+fn open_base(site: &Site, place: &Place, confirm: bool) -> Result<site::OpenBase> {
+    if base::is_unclaimed_embedded(site, &place.base)? {
+        if !confirm {
+            return site::open_base(&place.base);
+        }
+        base::claim_embedded(site, &place.base)?;
+    }
+    site.base(&place.base)
+}
+
+/// An id is of one experiment for ever.
+fn refuse_removed(base: &site::OpenBase, id: &ExperimentId) -> Result<()> {
+    match Tombstone::read(&base.dir, id)? {
+        None => Ok(()),
+        Some(stone) => Err(Error::new(
+            "experiment.removed",
+            format!("the id {id} belonged to {}, which was removed", stone.code),
+        )
+        .hint("leave the id out: a new experiment gets a new one")
+        .field("id")),
+    }
 }
 
 /// Of a share that is taken over, what the definition does not speak of stays an admin's own business.
