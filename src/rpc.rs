@@ -16,8 +16,8 @@ use crate::error::{Error, Result};
 use crate::experiment::{Access, Code};
 use crate::provision::site::Site;
 use crate::provision::{
-    adopt, base, check, create, desired, doctor, ingest, lifecycle, list, probe, sharing, show,
-    source,
+    adopt, base, check, create, desired, doctor, edit, ingest, lifecycle, list, probe, sharing,
+    show, source,
 };
 
 mod deliveries;
@@ -288,7 +288,7 @@ fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
                 )
                 .field("from")
             })?;
-            value(create::edit(
+            value(edit::edit(
                 site,
                 &define.text()?,
                 Some(&from),
