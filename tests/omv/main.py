@@ -13,6 +13,7 @@ import drift
 import imports
 import lasting
 import matrix
+import notices
 import packages
 import panel
 import sessions
@@ -27,9 +28,10 @@ def parts():
     return {
         "create": testbed.create_both,
         "doors": testbed.doors_shut,
-        "matrix": matrix.run,
+        "matrix": matrix.through_every_door,
         "sessions": sessions.run,
         "drift": drift.run,
+        "notices": notices.run,
         "import": imports.run,
         "crashes": crashes.run,
         "kill": crashes.kill,

@@ -37,6 +37,13 @@ class Site:
         for client in self.clients.values():
             client.common = common
 
+    def has_ftp(self):
+        """OpenMediaVault's FTP server is installed and switched on."""
+        try:
+            return self.nas.rpc("Config", "get", {"id": "conf.service.ftp"})["enable"]
+        except RpcError:
+            return False
+
     def create(self, code, *options, members=None, **more):
         """`octonas experiment create`; gives the outcome, or fails the test."""
         definition = people.definition(code, self.base, members, **more)

@@ -384,3 +384,28 @@ fn edit_that_shuts_ftp_and_nfs() {
         |world| with_file(world, "edit", &lake(PEOPLE, true)),
     );
 }
+
+/// A machine comes in over a share of its own, with this account.
+fn with_machine() -> String {
+    let machine = "sources:\n  - { id: gw, kind: windows, into: gateway, account: dan }\n";
+    lake(PEOPLE, true) + machine
+}
+
+#[test]
+fn edit_that_lets_a_machine_in_over_smb() {
+    killed_everywhere("edit_that_lets_a_machine_in_over_smb", created, |world| {
+        with_file(world, "edit", &with_machine())
+    });
+}
+
+#[test]
+fn edit_that_takes_the_share_of_a_machine_away() {
+    killed_everywhere(
+        "edit_that_takes_the_share_of_a_machine_away",
+        |world| {
+            let file = world.file("lake.yaml", &with_machine());
+            world.run(&["experiment", "create", "-f", &file]).ok();
+        },
+        |world| with_file(world, "edit", &lake(PEOPLE, true)),
+    );
+}

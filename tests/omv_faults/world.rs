@@ -278,23 +278,19 @@ impl World {
             user.as_object_mut().unwrap().remove("uid");
         }
         without_numbers_and_passwords(&mut state);
-        let mut text = String::new();
         // What refers to a folder is sorted by the folder's name: uuids are random.
-        let folders: BTreeMap<String, String> = state["sharedfolders"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|folder| (folder["uuid"].to_string(), folder["name"].to_string()))
-            .collect();
+        let folders = state["sharedfolders"].as_array().cloned().unwrap();
+        let place = |row: &Value| {
+            let folder = folders.iter().find(|f| f["uuid"] == row["sharedfolderref"]);
+            [&row["name"], &row["code"], &folder.unwrap_or(row)["name"]]
+                .iter()
+                .find_map(|name| name.as_str().map(str::to_owned))
+                .unwrap_or_else(|| row.to_string())
+        };
+        let mut text = String::new();
         for (key, value) in state.as_object_mut().unwrap() {
             if let Some(rows) = value.as_array_mut() {
-                rows.sort_by_key(|row| {
-                    ["name", "code"]
-                        .iter()
-                        .find_map(|key| row[key].as_str().map(str::to_owned))
-                        .or_else(|| folders.get(&row["sharedfolderref"].to_string()).cloned())
-                        .unwrap_or_else(|| row.to_string())
-                });
+                rows.sort_by_key(place);
                 for row in rows {
                     let _ = writeln!(text, "{key}: {row}");
                 }
