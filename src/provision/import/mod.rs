@@ -68,6 +68,7 @@ pub struct Import {
 
 /// Makes an experiment of the directory or shared folder `given`, from the text of a definition. Given again after a
 /// crash, it goes on where it stopped.
+#[allow(clippy::too_many_lines)] // One refusal after the other, in the order in which a person can mend them.
 pub fn import(
     site: &Site,
     given: &str,
