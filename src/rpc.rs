@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::experiment::{Access, Code, Language};
 use crate::provision::site::Site;
 use crate::provision::{
-    adopt, adoptable, base, check, create, desired, doctor, ingest, lifecycle, list, probe,
+    adopt, adoptable, base, check, create, desired, doctor, edit, ingest, lifecycle, list, probe,
     sharing, show, source,
 };
 
@@ -223,7 +223,8 @@ struct Change {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Share {
     path: PathBuf,
-    share: String,
+    #[serde(rename = "share")]
+    way: String,
     #[serde(default)]
     name: Option<String>,
     #[serde(default)]
@@ -311,7 +312,7 @@ fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
         "edit-experiment" => {
             let define: form::Define = params(given)?;
             let from = define.digest()?;
-            value(create::edit(
+            value(edit::edit(
                 site,
                 &define.text()?,
                 Some(&from),
@@ -375,21 +376,7 @@ fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
             site,
             &absolute(&params::<Folder>(given)?.path)?,
         )?),
-        "share-base" => {
-            let share: Share = params(given)?;
-            let name = match (share.share.as_str(), share.name.as_deref()) {
-                ("own", None | Some("")) => None,
-                ("common", Some(name)) => Some(name),
-                _ => {
-                    return Err(Error::new(
-                        "rpc.invalid",
-                        "share is `own` without a name, or `common` with one",
-                    ));
-                }
-            };
-            let path = absolute(&share.path)?;
-            value(sharing::choose(site, &path, name, share.dry_run)?)
-        }
+        "share-base" => share_base(site, &params(given)?),
         "list-bases" => {
             let Nothing {} = params(given)?;
             value(base::list(site)?)
@@ -415,6 +402,21 @@ fn status(site: &Site, method: &str, change: &Change) -> Result<Value> {
         "reopen-experiment" => lifecycle::reopen(site, code, change.dry_run)?,
         _ => lifecycle::remove(site, code, change.delete_data.as_ref(), change.dry_run)?,
     })
+}
+
+fn share_base(site: &Site, share: &Share) -> Result<Value> {
+    let name = match (share.way.as_str(), share.name.as_deref()) {
+        ("own", None | Some("")) => None,
+        ("common", Some(name)) => Some(name),
+        _ => {
+            return Err(Error::new(
+                "rpc.invalid",
+                "share is `own` without a name, or `common` with one",
+            ));
+        }
+    };
+    let path = absolute(&share.path)?;
+    value(sharing::choose(site, &path, name, share.dry_run)?)
 }
 
 /// What concerns no experiment.

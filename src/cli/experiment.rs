@@ -12,7 +12,7 @@ use crate::error::{Error, Exit, Result};
 use crate::experiment::Code;
 use crate::provision::create::{self, Options};
 use crate::provision::tonight::{self, Wanted};
-use crate::provision::{adopt, import, lifecycle};
+use crate::provision::{adopt, edit, import, lifecycle};
 use crate::settings::absolute;
 use crate::sys::dir::Dir;
 
@@ -286,7 +286,7 @@ fn define(desk: &Desk<'_>, command: &Command) -> Result<Exit> {
             };
             print::outcome(
                 desk,
-                &create::edit(site, &read(desk, file)?, from.as_deref(), options)?,
+                &edit::edit(site, &read(desk, file)?, from.as_deref(), options)?,
                 *dry_run,
             )
         }

@@ -27,6 +27,7 @@ pub enum Right {
 }
 
 /// All that the desired state depends on.
+#[allow(clippy::struct_excessive_bools)] // Each one is its own question.
 pub struct Wish<'a> {
     /// The definition.
     pub definition: &'a Definition,

@@ -19,7 +19,7 @@ use super::create::{self, Options as CreateOptions};
 use super::operation::Operation;
 use super::plan::Memory;
 use super::site::{self, Opened, Site};
-use super::{accounts, base, frame, seen, sharing, sweep};
+use super::{accounts, base, frame, seen, settle, sharing, sweep};
 use crate::error::{Error, Result};
 use crate::experiment::{AbsPath, Definition, ExperimentId, Imported};
 use crate::nas::Observation;
@@ -68,6 +68,7 @@ pub struct Import {
 
 /// Makes an experiment of the directory or shared folder `given`, from the text of a definition. Given again after a
 /// crash, it goes on where it stopped.
+#[allow(clippy::too_many_lines)] // One refusal after the other, in the order in which a person can mend them.
 pub fn import(
     site: &Site,
     given: &str,
@@ -111,7 +112,7 @@ pub fn import(
         create_accounts: options.create_accounts,
         dry_run: false,
     };
-    create::assume(site, &definition, &mut seen, create);
+    settle::assume(site, &definition, &mut seen, create);
     let look = |memory: &Memory| {
         let subject = Subject {
             definition: &definition,
@@ -126,7 +127,7 @@ pub fn import(
     keep_what_is_managed(&mut memory, &desired);
     let look = look(&memory)?;
     apply::admissible(&look)?;
-    create::accounts_are_there(site, &definition, &seen)?;
+    settle::accounts_are_there(site, &definition, &seen)?;
     accounts::warn_of_shells(site, &definition, &seen);
     let mut told = Import {
         confirmed: options.confirm,
@@ -171,7 +172,7 @@ pub fn import(
         .and_then(|()| opened_again(base, &definition));
     let mut opened = operation.end_failed(laid)?;
     operation.end_failed(frame::seal(&opened))?;
-    told.outcome = create::settle(site, &mut opened, create, before, &operation)?;
+    told.outcome = settle::settle(site, &mut opened, create, before, &operation)?;
     Ok(told)
 }
 
@@ -306,7 +307,7 @@ fn resume(
         dry_run: !options.confirm,
     };
     if !options.create_accounts {
-        create::accounts_are_there(site, &opened.definition, &seen)?;
+        settle::accounts_are_there(site, &opened.definition, &seen)?;
     }
     let operation = Operation::on(site, &opened, IMPORT)?;
     if options.confirm && sweep::is_sealed(&opened.applied.intents) {
@@ -320,6 +321,6 @@ fn resume(
         access: Vec::new(),
         contents: None,
         plan: String::new(),
-        outcome: create::settle(site, &mut opened, create, seen, &operation)?,
+        outcome: settle::settle(site, &mut opened, create, seen, &operation)?,
     })
 }

@@ -15,9 +15,9 @@ pub use run::{Became, Done, Run, run};
 
 use super::apply::{self, Outcome};
 use super::create::{self, Options};
-use super::lifecycle;
 use super::plan::Step;
 use super::site::{self, OpenBase, Site};
+use super::{edit, lifecycle};
 use crate::error::{Error, Result};
 use crate::experiment::Code;
 use crate::object::Kind;
@@ -215,7 +215,7 @@ fn rehearse(site: &Site, wanted: &Wanted<'_>) -> Result<Outcome> {
     };
     let outcome = match wanted {
         Wanted::Create(text) => create::create(site, text, options)?,
-        Wanted::Edit(text, from) => create::edit(site, text, *from, options)?,
+        Wanted::Edit(text, from) => edit::edit(site, text, *from, options)?,
         Wanted::Close(code) => lifecycle::close(site, code, true)?,
         Wanted::Reopen(code) => lifecycle::reopen(site, code, true)?,
         Wanted::Remove(code, delete) => lifecycle::remove(site, code, *delete, true)?,

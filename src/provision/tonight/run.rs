@@ -13,7 +13,7 @@ use crate::error::{Error, Exit, Result};
 use crate::experiment::Code;
 use crate::provision::create::{self, Options};
 use crate::provision::site::{self, Acting, OpenBase, Site};
-use crate::provision::{documents, lifecycle};
+use crate::provision::{documents, edit, lifecycle};
 use crate::report::said;
 use crate::store::ledger::{self, Entry, Ledger, TONIGHT};
 use crate::store::tonight::{Failure, Request, State, Verb};
@@ -384,7 +384,7 @@ fn carry_out(site: &Site, request: &Request, goes_on: bool) -> Result<()> {
     let options = Options::default();
     match wanted {
         Wanted::Create(text) => create::create(site, text, options)?,
-        Wanted::Edit(text, from) => create::edit(site, text, from, options)?,
+        Wanted::Edit(text, from) => edit::edit(site, text, from, options)?,
         Wanted::Apply(code, mend) => lifecycle::apply(site, code, mend)?,
         Wanted::Close(code) => lifecycle::close(site, code, false)?,
         Wanted::Reopen(code) => lifecycle::reopen(site, code, false)?,
