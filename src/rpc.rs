@@ -16,8 +16,8 @@ use crate::error::{Error, Result};
 use crate::experiment::{Access, Code, Language};
 use crate::provision::site::Site;
 use crate::provision::{
-    adopt, adoptable, base, check, create, desired, doctor, edit, ingest, lifecycle, list, probe,
-    sharing, show, source,
+    base, check, create, desired, doctor, edit, ingest, lifecycle, list, probe, sharing, show,
+    source,
 };
 
 mod deliveries;
@@ -244,20 +244,6 @@ struct Select {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct Adopt {
-    dir: PathBuf,
-    #[serde(default)]
-    take_over: bool,
-    #[serde(default)]
-    grant: Vec<String>,
-    #[serde(default)]
-    dry_run: bool,
-    #[serde(default)]
-    plan: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Examine {
     code: Code,
     #[serde(default)]
@@ -338,21 +324,7 @@ fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
         "close-experiment" | "reopen-experiment" | "remove-experiment" => {
             status(site, method, &params(given)?)
         }
-        "adopt-experiment" => {
-            let adopt: Adopt = params(given)?;
-            let options = adopt::Options {
-                take_over: adopt.take_over,
-                grant: adopt.grant,
-                dry_run: adopt.dry_run,
-                plan: adopt.plan,
-            };
-            value(adopt::adopt(site, &absolute(&adopt.dir)?, &options)?)
-        }
-        "list-adoptable" => {
-            let Nothing {} = params(given)?;
-            value(adoptable::adoptable(site)?)
-        }
-        "import-experiment" => imports::call(site, given),
+        _ if imports::METHODS.contains(&method) => imports::call(site, method, given),
         "due-experiments" => value(lifecycle::due(site, params::<Rehearsal>(given)?.dry_run)?),
         "rights" => {
             let select: Select = params(given)?;

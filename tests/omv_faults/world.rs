@@ -75,8 +75,26 @@ pub struct Moment {
     jails: Option<Vec<u8>>,
 }
 
-/// What is random about doors: the numbers of groups, and passwords.
+/// What is random (numbers of accounts and groups, passwords), and what says nothing of the end of an operation.
 fn without_numbers_and_passwords(state: &mut Value) {
+    for noise in [
+        "calls",
+        "next",
+        "deployed",
+        "restarts",
+        "tasks",
+        "faults",
+        "revision",
+        "mountpoints",
+    ] {
+        state.as_object_mut().unwrap().remove(noise);
+    }
+    for group in state["groups"].as_array_mut().unwrap() {
+        group.as_object_mut().unwrap().remove("gid");
+    }
+    for user in state["users"].as_array_mut().unwrap() {
+        user.as_object_mut().unwrap().remove("uid");
+    }
     for row in state["nfsshares"].as_array_mut().unwrap() {
         let options = row["extraoptions"].as_str().unwrap();
         let neutral = options.split(',').filter(|o| !o.starts_with("anongid="));
@@ -259,24 +277,6 @@ impl World {
     /// random (uuids, numbers of groups, times) is named by its place.
     pub fn picture(&self) -> String {
         let mut state = self.double.state();
-        for noise in [
-            "calls",
-            "next",
-            "deployed",
-            "restarts",
-            "tasks",
-            "faults",
-            "revision",
-            "mountpoints",
-        ] {
-            state.as_object_mut().unwrap().remove(noise);
-        }
-        for group in state["groups"].as_array_mut().unwrap() {
-            group.as_object_mut().unwrap().remove("gid");
-        }
-        for user in state["users"].as_array_mut().unwrap() {
-            user.as_object_mut().unwrap().remove("uid");
-        }
         without_numbers_and_passwords(&mut state);
         // What refers to a folder is sorted by the folder's name: uuids are random.
         let folders = state["sharedfolders"].as_array().cloned().unwrap();
