@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use octonas::cli::package::Command as PackageCommand;
 use octonas::cli::{self, Cli, Command, Desk, JailsCommand};
 use octonas::error::{Exit, Result};
 use octonas::settings::Settings;
@@ -37,6 +38,10 @@ fn run(cli: &Cli, cwd: &Path) -> Result<Exit> {
         Command::Generate(command) => return cli::generate::run(command, cwd).map(|()| Exit::Done),
         Command::Probe(arguments) if arguments.is_file(cwd) => {
             return cli::probe::file(arguments, cwd, cli.json);
+        }
+        Command::Package(PackageCommand::Verify(arguments)) => {
+            let progress = open::progress(open::Show::lines(!cli.quiet));
+            return cli::package::verify(arguments, cwd, cli.json, progress.as_ref());
         }
         Command::Jails(JailsCommand::Sync { root, file }) => {
             for warning in open::jails(root, file)? {

@@ -57,6 +57,15 @@ pub fn who() -> String {
         .unwrap_or_else(|| nix::unistd::getuid().to_string())
 }
 
+/// Where work shows itself.
+pub fn progress(show: Show) -> Box<dyn Progress> {
+    match show {
+        Show::Nothing => Box::new(Hidden),
+        Show::Lines => Box::new(Lines),
+        Show::Json => Box::new(JsonLines::new()),
+    }
+}
+
 /// Opens the NAS that is in force.
 pub fn site(
     settings: &Settings,
@@ -66,11 +75,7 @@ pub fn site(
     caller: &str,
 ) -> Result<Site> {
     let home = std::env::var_os("HOME").map(PathBuf::from);
-    let progress: Box<dyn Progress> = match show {
-        Show::Nothing => Box::new(Hidden),
-        Show::Lines => Box::new(Lines),
-        Show::Json => Box::new(JsonLines::new()),
-    };
+    let progress = progress(show);
     let (nas, locks, cache): (Box<dyn Nas>, Dir, Dir) =
         match settings.choose(asked, cwd, home.as_deref())? {
             Choice::Local(dir) => {
@@ -116,6 +121,8 @@ pub fn site(
         parsed: RefCell::default(),
         known_bases: RefCell::default(),
         stable_minutes: settings.ingest.stable_minutes,
+        encryption: settings.encryption.clone(),
+        archive: settings.archive.clone(),
         caller: caller.to_owned(),
         today: Cell::new(Date::parse(&clock::today().to_string())?),
     })

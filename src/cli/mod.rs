@@ -16,6 +16,7 @@ pub mod experiment;
 pub mod generate;
 pub mod ingest;
 pub mod layout;
+pub mod package;
 pub mod probe;
 pub mod rights;
 pub mod source;
@@ -93,6 +94,9 @@ pub enum Command {
     /// Programs that bring the data of acquisition machines here.
     #[command(subcommand)]
     Synckit(synckit::Command),
+    /// Experiments as packages that need none of our software.
+    #[command(subcommand)]
+    Package(package::Command),
     /// Who can do what, through which door, and why.
     Rights(rights::Arguments),
     /// What is inside a file, or inside all files of an experiment.
@@ -160,6 +164,7 @@ pub fn run(desk: &Desk<'_>, command: &Command) -> Result<Exit> {
         Command::Ingest(arguments) => ingest::run(desk, arguments),
         Command::Landing { code } => ingest::landing(desk, code),
         Command::Synckit(command) => synckit::run(desk, command),
+        Command::Package(command) => package::run(desk, command),
         Command::Rights(arguments) => rights::run(desk, arguments),
         Command::Probe(arguments) => probe::run(desk, arguments),
         Command::Doctor => doctor::run(desk),

@@ -20,6 +20,7 @@ pub mod lifecycle;
 pub mod list;
 pub mod observe;
 pub mod operation;
+pub mod package;
 pub mod plan;
 pub mod presence;
 pub mod probe;

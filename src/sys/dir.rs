@@ -22,6 +22,7 @@ use super::fault;
 use crate::error::{Error, Result};
 
 mod custody;
+mod fresh;
 mod node;
 #[cfg(test)]
 mod races;
@@ -31,6 +32,7 @@ mod tests;
 mod write;
 
 pub use custody::Moved;
+pub use fresh::{Fresh, OwnTree, clone_blocks, forget_pages, set_modified, spoiled};
 pub use node::{FileKind, Metadata, Node};
 pub use write::{Permissions, Replace};
 
