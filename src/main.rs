@@ -52,6 +52,11 @@ fn run(cli: &Cli, cwd: &Path) -> Result<Exit> {
         _ => {}
     }
     let settings = Settings::load(&cli.settings_file(cwd))?;
+    match &cli.command {
+        Command::Encrypt(given) => return cli::crypt::encrypt(given, &settings, cwd, cli.json),
+        Command::Decrypt(given) => return cli::crypt::decrypt(given, cwd, cli.json),
+        _ => {}
+    }
     if let Command::Rpc(arguments) = &cli.command {
         let result = rpc::read(std::io::stdin()).and_then(|request| {
             let show = open::Show::json(arguments.progress);

@@ -24,6 +24,7 @@ mod dmp;
 mod form;
 mod imports;
 mod one;
+mod packages;
 mod team;
 mod texts;
 
@@ -36,6 +37,7 @@ pub const METHODS: &[&str] = &[
     "adopt-experiment",
     "answer-dmp",
     "apply-experiment",
+    "archive-experiment",
     "build-dmp",
     "build-documents",
     "build-synckit",
@@ -43,6 +45,7 @@ pub const METHODS: &[&str] = &[
     "check-experiments",
     "close-experiment",
     "create-experiment",
+    "create-package",
     "diff-dmp",
     "doctor",
     "due-experiments",
@@ -53,6 +56,7 @@ pub const METHODS: &[&str] = &[
     "import-experiment",
     "ingest",
     "landing",
+    "list-archives",
     "list-bases",
     "list-dmp-questions",
     "list-documents",
@@ -65,6 +69,8 @@ pub const METHODS: &[&str] = &[
     "probe-file",
     "remove-experiment",
     "reopen-experiment",
+    "restore-archive",
+    "restore-package",
     "revoke-source",
     "rights",
     "show-definition",
@@ -73,6 +79,9 @@ pub const METHODS: &[&str] = &[
     "show-experiment",
     "show-form",
     "show-layout",
+    "thin-experiment",
+    "verify-archive",
+    "verify-package",
 ];
 
 /// What a role may do.
@@ -358,6 +367,7 @@ fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
             value(doctor::examine(site))
         }
         _ if dmp::METHODS.contains(&method) => dmp::call(site, method, given),
+        _ if packages::METHODS.contains(&method) => packages::admin(site, method, given),
         _ if one::METHODS.contains(&method) => one::admin(site, method, given),
         _ => deliveries::admin(site, method, given),
     }

@@ -8,7 +8,9 @@ use crate::error::{Exit, Result};
 use crate::provision::site::Site;
 use crate::settings;
 
+pub mod archive;
 pub mod base;
+pub mod crypt;
 pub mod dmp;
 pub mod doctor;
 pub mod document;
@@ -97,6 +99,12 @@ pub enum Command {
     /// Experiments as packages that need none of our software.
     #[command(subcommand)]
     Package(package::Command),
+    /// Put an experiment away: packed, verified, in one or more places, with a receipt.
+    Archive(archive::Arguments),
+    /// Encrypt a file (age).
+    Encrypt(crypt::Encrypt),
+    /// Decrypt a file (age).
+    Decrypt(crypt::Decrypt),
     /// Who can do what, through which door, and why.
     Rights(rights::Arguments),
     /// What is inside a file, or inside all files of an experiment.
@@ -164,6 +172,7 @@ pub fn run(desk: &Desk<'_>, command: &Command) -> Result<Exit> {
         Command::Ingest(arguments) => ingest::run(desk, arguments),
         Command::Landing { code } => ingest::landing(desk, code),
         Command::Synckit(command) => synckit::run(desk, command),
+        Command::Archive(arguments) => archive::run(desk, arguments),
         Command::Package(command) => package::run(desk, command),
         Command::Rights(arguments) => rights::run(desk, arguments),
         Command::Probe(arguments) => probe::run(desk, arguments),
@@ -171,6 +180,8 @@ pub fn run(desk: &Desk<'_>, command: &Command) -> Result<Exit> {
         Command::Rpc(_)
         | Command::Jails(_)
         | Command::Completions { .. }
+        | Command::Encrypt(_)
+        | Command::Decrypt(_)
         | Command::Generate(_) => Ok(Exit::Done),
     }
 }

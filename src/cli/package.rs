@@ -12,6 +12,7 @@ use crate::package::pick::Pattern;
 use crate::package::ro_crate::Version;
 use crate::package::verify::{self, Verdict};
 use crate::provision::package::{self, Options, Packaged};
+use crate::provision::restore;
 use crate::report::{self, Progress};
 use crate::settings::absolute;
 
@@ -22,6 +23,8 @@ pub enum Command {
     Create(Create),
     /// Check any bag: a directory, a tar (.gz, .zst), a zip, encrypted or not.
     Verify(Verify),
+    /// Bring back what a package holds: into a directory, or as the experiment that it was.
+    Restore(Restore),
 }
 
 /// Arguments of `octonas package create`.
@@ -74,10 +77,51 @@ pub struct Verify {
     max_size: Option<u64>,
 }
 
+/// Arguments of `octonas package restore`.
+#[derive(Debug, clap::Args)]
+pub struct Restore {
+    /// The package.
+    path: PathBuf,
+    /// Where to, and how.
+    #[command(flatten)]
+    to: Target,
+}
+
+/// Where something is brought back to.
+#[derive(Debug, clap::Args)]
+pub struct Target {
+    /// A directory that is not there yet.
+    #[arg(
+        long,
+        value_name = "DIR",
+        required_unless_present = "as_code",
+        conflicts_with = "as_code"
+    )]
+    into: Option<PathBuf>,
+    /// The experiment itself, in service on this NAS: its code.
+    #[arg(long = "as", value_name = "CODE")]
+    as_code: Option<String>,
+    /// The base that holds the experiment.
+    #[arg(long, value_name = "PATH", requires = "as_code")]
+    base: Option<PathBuf>,
+    /// The file with the private key that opens it.
+    #[arg(long, value_name = "FILE")]
+    identity: Option<PathBuf>,
+    /// How many bytes a container may become at most.
+    #[arg(long, value_name = "BYTES")]
+    max_size: Option<u64>,
+    /// Only check the package (with --as).
+    #[arg(long, requires = "as_code")]
+    dry_run: bool,
+}
+
 /// Runs one of them.
 pub fn run(desk: &Desk<'_>, command: &Command) -> Result<Exit> {
     match command {
         Command::Create(arguments) => create(desk, arguments),
+        Command::Restore(arguments) => {
+            bring_back(desk, &absolute(&arguments.path, desk.cwd), &arguments.to)
+        }
         Command::Verify(arguments) => {
             verify(arguments, desk.cwd, desk.json, desk.site.progress.as_ref())
         }
@@ -211,4 +255,54 @@ pub fn verdict(found: &Verdict) -> String {
         names.join(" and ")
     );
     out
+}
+
+/// Brings a package back.
+pub fn bring_back(desk: &Desk<'_>, from: &Path, to: &Target) -> Result<Exit> {
+    let reading = verify::Options {
+        identity: to.identity.as_ref().map(|file| absolute(file, desk.cwd)),
+        max_size: to.max_size,
+        cold: true,
+    };
+    let text = match (&to.into, &to.as_code) {
+        (_, Some(code)) => {
+            let options = restore::Options {
+                reading,
+                base: to.base.as_ref().map(|base| absolute(base, desk.cwd)),
+                grant: Vec::new(),
+                dry_run: to.dry_run,
+            };
+            let revived = restore::revive(desk.site, from, &Code::parse(code)?, &options)?;
+            if desk.json {
+                report::json(&revived)?;
+                return Ok(Exit::Done);
+            }
+            let done = if to.dry_run {
+                "could be restored"
+            } else {
+                "restored and in service"
+            };
+            format!(
+                "{}: {done}, in {}; nobody has access before `octonas experiment edit` gives it\n",
+                revived.code, revived.path
+            )
+        }
+        (Some(into), None) => {
+            let into = absolute(into, desk.cwd);
+            let restored = restore::into(from, &into, &reading, desk.site.progress.as_ref())?;
+            if desk.json {
+                report::json(&restored)?;
+                return Ok(Exit::Done);
+            }
+            format!(
+                "{}: {} files ({} bytes) restored and verified\n",
+                report::printable(&restored.path),
+                restored.said.files,
+                restored.said.bytes
+            )
+        }
+        (None, None) => return Ok(Exit::Usage),
+    };
+    report::stdout(&text)?;
+    Ok(Exit::Done)
 }

@@ -59,6 +59,8 @@ pub struct Written {
     pub changed: Vec<String>,
     /// SHA-256 of the manifest: what the package is, in one number.
     pub manifest: String,
+    /// The manifest with SHA-256.
+    pub listing: String,
 }
 
 impl Bag<'_> {
@@ -98,12 +100,13 @@ impl Bag<'_> {
         }
         for algorithm in self.algorithms {
             let text = sums.manifest(*algorithm);
+            let file = format!("manifest-{algorithm}.txt");
+            self.put(sink, &file, text.as_bytes(), &mut tag_sums)?;
             if *algorithm == Algorithm::Sha256 {
                 let sum = digests(&[Algorithm::Sha256], text.as_bytes());
                 written.manifest = sum.hex(Algorithm::Sha256).unwrap_or_default();
+                written.listing = text;
             }
-            let file = format!("manifest-{algorithm}.txt");
-            self.put(sink, &file, text.as_bytes(), &mut tag_sums)?;
         }
         let mut end = Sums::default();
         for algorithm in self.algorithms {

@@ -214,7 +214,7 @@ fn tree(bag: &Bag<'_>, place: &Dir, name: &OsStr, progress: &dyn Progress) -> Re
     let made = grow(bag, own.dir(), progress);
     match made {
         Ok(made) => {
-            own.name(None, name)?;
+            own.name(name)?;
             Ok(made)
         }
         Err(error) => {

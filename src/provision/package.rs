@@ -112,6 +112,9 @@ pub struct Packaged {
     pub renamed: Vec<String>,
     /// Files whose names make trouble elsewhere.
     pub peculiar: Vec<String>,
+    /// Its manifest with SHA-256.
+    #[serde(skip)]
+    pub listing: String,
     /// Seconds until it was on the disk.
     pub writing: f64,
     /// Seconds until it was read again.
@@ -182,7 +185,7 @@ pub(super) fn default_name(site: &Site, opened: &Opened, format: Format, sealed:
 }
 
 /// For whom a package is encrypted: those who were named and the unit's own, so that the unit can always open it.
-fn recipients(site: &Site, options: &Options) -> Result<Vec<Recipient>> {
+pub(super) fn recipients(site: &Site, options: &Options) -> Result<Vec<Recipient>> {
     if options.recipients.is_empty() && !options.encrypt {
         return Ok(Vec::new());
     }
@@ -267,6 +270,7 @@ pub(super) fn pack(
         size: made.size,
         sha256: made.sha256,
         manifest: made.written.manifest,
+        listing: made.written.listing,
         changed: made.written.changed,
         left_out: gathered
             .left_out

@@ -107,18 +107,10 @@ impl OwnTree {
         &self.tree
     }
 
-    /// Gives the whole tree, or a directory of it (`part`), its name; what has the name already is the error `path.exists`.
-    /// What is left of the tree is removed.
-    pub fn name(self, part: Option<&str>, name: impl AsRef<OsStr>) -> Result<()> {
-        match part {
-            None => self
-                .parent
-                .rename(&self.unfinished, &self.parent, name, Replace::Never),
-            Some(part) => {
-                self.tree.rename(part, &self.parent, name, Replace::Never)?;
-                self.discard()
-            }
-        }
+    /// Gives it its name, durably; what has the name already is the error `path.exists`.
+    pub fn name(self, name: impl AsRef<OsStr>) -> Result<()> {
+        self.parent
+            .rename(&self.unfinished, &self.parent, name, Replace::Never)
     }
 
     /// Removes it.
@@ -303,17 +295,13 @@ mod tests {
         let own = dir.own_tree("out").unwrap();
         assert!(own.dir().entries().unwrap().is_empty());
         own.dir().lay_dir("b").unwrap();
-        own.name(None, "out").unwrap();
+        own.name("out").unwrap();
         assert!(dir.existing("out").unwrap().child("b").unwrap().is_some());
         let own = dir.own_tree("out").unwrap();
-        assert_eq!(own.name(None, "out").unwrap_err().code(), "path.exists");
-        let own = dir.own_tree("part").unwrap();
-        own.dir().lay_dir("data").unwrap().lay_dir("deep").unwrap();
-        own.dir().lay_dir("other").unwrap();
-        own.name(Some("data"), "part").unwrap();
+        assert_eq!(own.name("out").unwrap_err().code(), "path.exists");
         dir.own_tree("out").unwrap().discard().unwrap();
         let names: Vec<_> = dir.entries().unwrap().into_iter().map(|e| e.name).collect();
-        assert_eq!(names, ["out", "part"]);
+        assert_eq!(names, ["out"]);
         assert!(dir.free().unwrap() > 0);
     }
 
