@@ -57,6 +57,7 @@ pub enum Command {
         /// Another archive than the newest.
         #[arg(long, value_name = "NAME")]
         package: Option<String>,
+        /// Where to, and how.
         #[command(flatten)]
         to: Target,
     },

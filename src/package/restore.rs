@@ -127,20 +127,22 @@ fn gone() -> Error {
         .hint("run it again, and see who removes files there")
 }
 
-/// The directory of the bag in a tree: the tree itself, or its only directory.
+/// The directory of the bag in a tree: the tree itself, or the only one in it that is a bag.
 fn top(tree: &Dir) -> Result<Option<PathBuf>> {
     if tree.stat("bagit.txt")?.is_some() {
         return Ok(Some(PathBuf::new()));
     }
+    let mut found = None;
     for entry in tree.entries()? {
         if entry.kind == FileKind::Directory
             && let Some(dir) = tree.child(&entry.name)?
             && dir.stat("bagit.txt")?.is_some()
+            && found.replace(PathBuf::from(entry.name)).is_some()
         {
-            return Ok(Some(PathBuf::from(entry.name)));
+            return Ok(None);
         }
     }
-    Ok(None)
+    Ok(found)
 }
 
 /// A container that becomes a tree.

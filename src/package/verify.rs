@@ -330,7 +330,7 @@ impl<'r> Reading<'r> {
                 return Ok(Seen::default());
             }
             (Some(_), false) => {
-                findings.error("bag.none", "", "there is more than one bag in it");
+                findings.error("bag.none", "", "there is not exactly one bag in it");
                 return Ok(Seen::default());
             }
         };

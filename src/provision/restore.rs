@@ -144,11 +144,10 @@ pub fn revive(site: &Site, from: &Path, code: &Code, options: &Options) -> Resul
         if options.dry_run {
             return Err(exists(&path));
         }
+        scratch(&base, code)?.discard()?;
         return settle(site, base, code, &known, None, options);
     }
-    let house = evidence(&base.dir)?;
-    house.create_dir(RESTORING, 0o700)?;
-    let own = house.existing(RESTORING)?.own_tree(code.as_str())?;
+    let own = scratch(&base, code)?;
     let done = place(site, &base, from, code, &own, options);
     let left = own.discard();
     let (id, said) = done?;
@@ -163,6 +162,13 @@ pub fn revive(site: &Site, from: &Path, code: &Code, options: &Options) -> Resul
         });
     }
     settle(site, base, code, &id, Some(said), options)
+}
+
+/// Where the package is taken apart: on the file system of the base, out of everybody's sight.
+fn scratch(base: &OpenBase, code: &Code) -> Result<OwnTree> {
+    let house = evidence(&base.dir)?;
+    house.create_dir(RESTORING, 0o700)?;
+    house.existing(RESTORING)?.own_tree(code.as_str())
 }
 
 /// The id of an experiment that an earlier run put in its place and that is not in service yet.

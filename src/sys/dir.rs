@@ -292,7 +292,7 @@ impl Dir {
         }
         let mut bytes = Vec::new();
         node.file()
-            .take(limit + 1)
+            .take(limit.saturating_add(1))
             .read_to_end(&mut bytes)
             .map_err(|e| failed("read", &path, errno_of(&e)))?;
         if bytes.len() as u64 > limit {

@@ -31,6 +31,7 @@ mod import;
 mod landing;
 mod many;
 mod order;
+mod packages;
 mod probe;
 mod race;
 mod rpc;
