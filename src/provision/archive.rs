@@ -174,9 +174,9 @@ fn damaged(place: &str) -> Error {
     .hint("see its disk; nothing is counted as archived there")
 }
 
-/// `eco_2026-11-21T121500Z.tar.zst`: no two of an experiment in one second.
+/// `eco_2026-11-21T121500.250Z.tar.zst`: no two of an experiment in one moment.
 fn name(code: &Code, sealed: bool) -> String {
-    let time = clock::now_text().replace(':', "");
+    let time = clock::now().strftime("%Y-%m-%dT%H%M%S%.3fZ");
     let end = if sealed { ".age" } else { "" };
     format!("{code}_{time}.tar.zst{end}")
 }

@@ -1,15 +1,14 @@
 //! A zip, by the list at its end; what the entries themselves say must agree with it.
 
-use std::io::{BufReader, Write};
+use std::io::{BufReader, Read, Write};
 
 use octonas::package::frames::{self, Entry, Kind, PATH_MAX};
-use zip::ZipArchive;
+use zip::read::ZipFile;
+use zip::{ExtraField, ZipArchive};
 
 use super::tarball::copy;
 use super::{Broken, Given, Stop};
 
-/// The extra field with the time of the last change in seconds (APPNOTE 4.5.2; Info-ZIP, "extended timestamp").
-const TIMESTAMP: u16 = 0x5455;
 /// The kind of a file in Unix modes.
 const KIND: u32 = 0o170_000;
 
@@ -45,7 +44,7 @@ pub fn unpack(out: &mut impl Write) -> Result<(), Stop> {
             kind,
             path,
             size: file.size(),
-            seconds: seconds(&file.extra_data().unwrap_or_default()).unwrap_or_default(),
+            seconds: seconds(&file),
             nanoseconds: 0,
             mode: mode.unwrap_or(0o644) & 0o7777,
         };
@@ -57,17 +56,12 @@ pub fn unpack(out: &mut impl Write) -> Result<(), Stop> {
     Ok(())
 }
 
-fn seconds(mut extra: &[u8]) -> Option<i64> {
-    while let [a, b, c, d, rest @ ..] = extra {
-        let size = usize::from(u16::from_le_bytes([*c, *d]));
-        let (field, after) = rest.split_at_checked(size)?;
-        if u16::from_le_bytes([*a, *b]) == TIMESTAMP
-            && let [flags, w, x, y, z, ..] = field
-            && flags & 1 == 1
-        {
-            return Some(i64::from(i32::from_le_bytes([*w, *x, *y, *z])));
-        }
-        extra = after;
-    }
-    None
+/// The time of the last change in seconds: the extra field says it in UTC, the old one of DOS in a zone that nobody knows.
+fn seconds(file: &ZipFile<'_, impl Read>) -> i64 {
+    let exact = file.extra_data_fields().find_map(|field| match field {
+        // Signed since 1970, whatever the crate says (Info-ZIP).
+        ExtraField::ExtendedTimestamp(stamp) => stamp.mod_time().map(u32::cast_signed),
+        _ => None,
+    });
+    exact.map(i64::from).unwrap_or_default()
 }
