@@ -107,10 +107,17 @@ impl OwnTree {
         &self.tree
     }
 
-    /// Gives it its name, durably; what has the name already is the error `path.exists`.
+    /// Gives it its name, durably; what has the name already is the error `path.exists`. Where it fails, the
+    /// tree is removed.
     pub fn name(self, name: impl AsRef<OsStr>) -> Result<()> {
-        self.parent
-            .rename(&self.unfinished, &self.parent, name, Replace::Never)
+        let named = self
+            .parent
+            .rename(&self.unfinished, &self.parent, name, Replace::Never);
+        if named.is_err() {
+            // The reason counts; what is left is removed by the next run too.
+            let _ = self.discard();
+        }
+        named
     }
 
     /// Removes it.
