@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use octonas::cli::package::Command as PackageCommand;
+use octonas::cli::deferred::Deferred;
 use octonas::cli::{self, Cli, Command, Desk, JailsCommand};
 use octonas::error::{Exit, Result};
 use octonas::settings::Settings;
@@ -31,37 +31,26 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli, cwd: &Path) -> Result<Exit> {
-    match &cli.command {
-        Command::Completions { shell } => {
-            return cli::generate::completion(*shell).map(|()| Exit::Done);
+    if let Some(exit) = cli::alone::run(cli, cwd)? {
+        return Ok(exit);
+    }
+    if let Command::Jails(Deferred(JailsCommand::Sync { root, file })) = &cli.command {
+        for warning in open::jails(root, file)? {
+            report::stderr(&format!("warning: {}", report::printable(&warning)));
         }
-        Command::Generate(command) => return cli::generate::run(command, cwd).map(|()| Exit::Done),
-        Command::Probe(arguments) if arguments.is_file(cwd) => {
-            return cli::probe::file(arguments, cwd, cli.json);
-        }
-        Command::Package(PackageCommand::Verify(arguments)) => {
-            let progress = open::progress(open::Show::lines(!cli.quiet));
-            return cli::package::verify(arguments, cwd, cli.json, progress.as_ref());
-        }
-        Command::Jails(JailsCommand::Sync { root, file }) => {
-            for warning in open::jails(root, file)? {
-                report::stderr(&format!("warning: {}", report::printable(&warning)));
-            }
-            return Ok(Exit::Done);
-        }
-        _ => {}
+        return Ok(Exit::Done);
     }
     let settings = Settings::load(&cli.settings_file(cwd))?;
-    match &cli.command {
-        Command::Encrypt(given) => return cli::crypt::encrypt(given, &settings, cwd, cli.json),
-        Command::Decrypt(given) => return cli::crypt::decrypt(given, cwd, cli.json),
-        _ => {}
-    }
-    if let Command::Rpc(arguments) = &cli.command {
+    if let Command::Rpc(Deferred(arguments)) = &cli.command {
         let result = rpc::read(std::io::stdin()).and_then(|request| {
-            let show = open::Show::json(arguments.progress);
-            let caller = &request.caller.username;
-            let site = open::site(&settings, cli.nas.as_deref(), cwd, show, caller)?;
+            let caller = &request.caller;
+            let show = open::Show::json(arguments.progress, caller.language);
+            let asked = cli.nas.as_deref();
+            let cache = open::cache(&settings, asked, cwd)?;
+            if let Some(seen) = rpc::glance(cache.as_ref(), &arguments.method, &request)? {
+                return Ok(seen);
+            }
+            let site = open::site(&settings, asked, cwd, show, &caller.username)?;
             rpc::call(&site, &arguments.method, &request)
         });
         report::stdout(&format!("{}\n", rpc::answer(&result)))?;

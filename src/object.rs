@@ -107,6 +107,34 @@ impl ObjectId {
     }
 }
 
+impl ObjectId {
+    /// The same as `Display`, for a page in French.
+    pub fn french(&self) -> String {
+        let kind = match self.kind {
+            Kind::Group => "groupe",
+            Kind::Directory => "répertoire",
+            Kind::Contents => "droits de tout le contenu",
+            Kind::Entry => "configuration de",
+            Kind::Source => "source",
+            Kind::Mounts => "montages de",
+            Kind::SharedFolder => "dossier partagé",
+            Kind::Privileges => "privilèges de",
+            Kind::SmbShare => "partage SMB",
+            Kind::FtpShare => "partage FTP",
+            Kind::NfsShare => "partage NFS",
+            Kind::RsyncModule => "module rsync",
+            Kind::Revocation => "sessions de",
+            Kind::Activation => "mise en vigueur de",
+            Kind::Server => "NAS",
+        };
+        match (self.kind, self.key.as_str()) {
+            (Kind::Contents, _) => kind.to_owned(),
+            (_, "") => format!("{kind} ."),
+            (_, key) => format!("{kind} {key}"),
+        }
+    }
+}
+
 impl fmt::Display for ObjectId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.kind, self.key.as_str()) {

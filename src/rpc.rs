@@ -13,20 +13,25 @@ use serde_json::{Value, json};
 
 use crate::catalogue::examine::Options;
 use crate::error::{Error, Result};
-use crate::experiment::{Access, Code};
+use crate::experiment::{Access, Code, Language};
 use crate::provision::site::Site;
 use crate::provision::{
-    adopt, base, check, create, desired, doctor, ingest, lifecycle, list, probe, show, source,
+    adopt, adoptable, base, check, create, desired, doctor, ingest, lifecycle, list, probe,
+    sharing, show, source,
 };
 
 mod deliveries;
 mod dmp;
 mod form;
+mod glance;
 mod imports;
 mod one;
 mod packages;
+mod settings;
 mod team;
 mod texts;
+
+pub use glance::glance;
 
 /// The longest request.
 const SIZE_LIMIT: u64 = 4 << 20;
@@ -50,18 +55,22 @@ pub const METHODS: &[&str] = &[
     "doctor",
     "due-experiments",
     "edit-experiment",
+    "edit-settings",
     "edit-team",
     "enrol-source",
     "history",
     "import-experiment",
     "ingest",
     "landing",
+    "list-accounts",
+    "list-adoptable",
     "list-archives",
     "list-bases",
     "list-dmp-questions",
     "list-documents",
     "list-experiments",
     "list-layouts",
+    "list-silent-sources",
     "list-sources",
     "methods",
     "plan-experiment",
@@ -73,12 +82,14 @@ pub const METHODS: &[&str] = &[
     "restore-package",
     "revoke-source",
     "rights",
+    "share-base",
     "show-definition",
     "show-dmp",
     "show-document",
     "show-experiment",
     "show-form",
     "show-layout",
+    "show-settings",
     "thin-experiment",
     "verify-archive",
     "verify-package",
@@ -102,6 +113,13 @@ pub struct Caller {
     pub username: String,
     /// Their role.
     pub role: Role,
+    /// In which progress is told to them; English where it is not said.
+    #[serde(default = "english")]
+    pub language: Language,
+}
+
+fn english() -> Language {
+    Language::En
 }
 
 /// One request.
@@ -202,6 +220,17 @@ struct Change {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Share {
+    path: PathBuf,
+    share: String,
+    #[serde(default)]
+    name: Option<String>,
+    #[serde(default)]
+    dry_run: bool,
+}
+
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Select {
     #[serde(default)]
@@ -222,6 +251,8 @@ struct Adopt {
     grant: Vec<String>,
     #[serde(default)]
     dry_run: bool,
+    #[serde(default)]
+    plan: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -330,8 +361,13 @@ fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
                 take_over: adopt.take_over,
                 grant: adopt.grant,
                 dry_run: adopt.dry_run,
+                plan: adopt.plan,
             };
             value(adopt::adopt(site, &absolute(&adopt.dir)?, &options)?)
+        }
+        "list-adoptable" => {
+            let Nothing {} = params(given)?;
+            value(adoptable::adoptable(site)?)
         }
         "import-experiment" => imports::call(site, given),
         "due-experiments" => value(lifecycle::due(site, params::<Rehearsal>(given)?.dry_run)?),
@@ -357,6 +393,21 @@ fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
             site,
             &absolute(&params::<Folder>(given)?.path)?,
         )?),
+        "share-base" => {
+            let share: Share = params(given)?;
+            let name = match (share.share.as_str(), share.name.as_deref()) {
+                ("own", None | Some("")) => None,
+                ("common", Some(name)) => Some(name),
+                _ => {
+                    return Err(Error::new(
+                        "rpc.invalid",
+                        "share is `own` without a name, or `common` with one",
+                    ));
+                }
+            };
+            let path = absolute(&share.path)?;
+            value(sharing::choose(site, &path, name, share.dry_run)?)
+        }
         "list-bases" => {
             let Nothing {} = params(given)?;
             value(base::list(site)?)
@@ -368,6 +419,7 @@ fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
         }
         _ if dmp::METHODS.contains(&method) => dmp::call(site, method, given),
         _ if packages::METHODS.contains(&method) => packages::admin(site, method, given),
+        _ if settings::METHODS.contains(&method) => settings::call(site, method, given),
         _ if one::METHODS.contains(&method) => one::admin(site, method, given),
         _ => deliveries::admin(site, method, given),
     }

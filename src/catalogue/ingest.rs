@@ -18,7 +18,7 @@ use super::examine::{self, Examined};
 use super::landing::{self, Candidate, Landing, Pending, Terms, Warning};
 use crate::error::Result;
 use crate::experiment::{ExperimentId, RelPath, SourceId};
-use crate::report::Progress;
+use crate::report::{Progress, said};
 use crate::store::baseline::Baseline;
 use crate::store::catalogue::{Catalogue, FileRow};
 use crate::store::intake::{Intake, Take};
@@ -156,8 +156,9 @@ pub fn run(work: &Work<'_>) -> Result<Report> {
     run.refused = refusals(&run.index)?.into_keys().collect();
     let unfinished = run.intake.unfinished();
     if !unfinished.is_empty() {
-        work.progress.note(&format!(
+        work.progress.note(&said!(
             "going on with {} files of a run that was cut short",
+            "reprise de {} fichiers d'un passage interrompu",
             unfinished.len()
         ));
         let items = unfinished
@@ -207,8 +208,9 @@ impl Run<'_> {
         let (work, index) = (self.work, &self.index);
         match examine::these(work.experiment, &self.received, index, work.progress) {
             Ok(examined) => self.report.examined = Some(examined),
-            Err(error) => work.progress.warn(&format!(
-                "what was received could not be looked into: {error}"
+            Err(error) => work.progress.warn(&said!(
+                "what was received could not be looked into: {error}",
+                "ce qui a été reçu n'a pas pu être examiné : {error}"
             )),
         }
     }
@@ -244,7 +246,10 @@ impl Run<'_> {
             self.work.progress.step(
                 done + batch.len(),
                 total,
-                &format!("taking in what {source} delivered"),
+                &said!(
+                    "taking in what {source} delivered",
+                    "intégration de ce que {source} a livré"
+                ),
             );
             done += batch.len();
             let items = batch

@@ -6,11 +6,13 @@ use clap::{Parser, Subcommand};
 
 use crate::error::{Exit, Result};
 use crate::provision::site::Site;
-use crate::settings;
+use crate::settings as configuration;
 
+pub mod alone;
 pub mod archive;
 pub mod base;
 pub mod crypt;
+pub mod deferred;
 pub mod dmp;
 pub mod doctor;
 pub mod document;
@@ -21,8 +23,11 @@ pub mod layout;
 pub mod package;
 pub mod probe;
 pub mod rights;
+pub mod settings;
 pub mod source;
 pub mod synckit;
+
+use deferred::Deferred;
 
 /// Experiments on a NAS: storage, the right people and nobody else, a tree that everyone recognises.
 #[derive(Debug, Parser)]
@@ -59,8 +64,8 @@ impl Cli {
     pub fn settings_file(&self, cwd: &Path) -> PathBuf {
         self.config
             .as_ref()
-            .map_or(PathBuf::from(settings::FILE), |file| {
-                settings::absolute(file, cwd)
+            .map_or(PathBuf::from(configuration::FILE), |file| {
+                configuration::absolute(file, cwd)
             })
     }
 }
@@ -70,24 +75,27 @@ impl Cli {
 pub enum Command {
     /// Create, look at, change, close and remove experiments.
     #[command(subcommand, visible_alias = "exp")]
-    Experiment(experiment::Command),
+    Experiment(Deferred<experiment::Command>),
     /// The folders that hold experiments.
     #[command(subcommand)]
-    Base(base::Command),
+    Base(Deferred<base::Command>),
+    /// What the unit says for all its experiments: its name, what a new one begins with, who is told.
+    #[command(subcommand)]
+    Settings(Deferred<settings::Command>),
     /// Named templates of directory trees.
     #[command(subcommand)]
-    Layout(layout::Command),
+    Layout(Deferred<layout::Command>),
     /// Data management plans (PGD).
     #[command(subcommand)]
-    Dmp(dmp::Command),
+    Dmp(Deferred<dmp::Command>),
     /// README, access guide, data dictionary, citation and licence of an experiment.
     #[command(subcommand)]
-    Document(document::Command),
+    Document(Deferred<document::Command>),
     /// The machines that deliver data, and the keys with which they come in.
     #[command(subcommand)]
-    Source(source::Command),
+    Source(Deferred<source::Command>),
     /// Take in what sources delivered: what is stable and right goes to its place and gets a receipt.
-    Ingest(ingest::Arguments),
+    Ingest(Deferred<ingest::Arguments>),
     /// What lies in the landings of an experiment, and why it waits.
     Landing {
         /// The experiment's code.
@@ -95,27 +103,27 @@ pub enum Command {
     },
     /// Programs that bring the data of acquisition machines here.
     #[command(subcommand)]
-    Synckit(synckit::Command),
+    Synckit(Deferred<synckit::Command>),
     /// Experiments as packages that need none of our software.
     #[command(subcommand)]
-    Package(package::Command),
+    Package(Deferred<package::Command>),
     /// Put an experiment away: packed, verified, in one or more places, with a receipt.
-    Archive(archive::Arguments),
+    Archive(Deferred<archive::Arguments>),
     /// Encrypt a file (age).
-    Encrypt(crypt::Encrypt),
+    Encrypt(Deferred<crypt::Encrypt>),
     /// Decrypt a file (age).
-    Decrypt(crypt::Decrypt),
+    Decrypt(Deferred<crypt::Decrypt>),
     /// Who can do what, through which door, and why.
-    Rights(rights::Arguments),
+    Rights(Deferred<rights::Arguments>),
     /// What is inside a file, or inside all files of an experiment.
-    Probe(probe::Arguments),
+    Probe(Deferred<probe::Arguments>),
     /// Whether everything that OctoNAS needs is in order.
     Doctor,
     /// One call of the web UI: JSON on standard input, JSON on standard output.
-    Rpc(RpcArguments),
+    Rpc(Deferred<RpcArguments>),
     /// The chroots of people who come in through sshd (run by systemd and by deployments).
     #[command(subcommand, hide = true)]
-    Jails(JailsCommand),
+    Jails(Deferred<JailsCommand>),
     /// Shell completions, on standard output.
     Completions {
         /// For which shell.
@@ -123,7 +131,7 @@ pub enum Command {
     },
     /// Manual pages and completions for packages.
     #[command(subcommand, hide = true)]
-    Generate(generate::Command),
+    Generate(Deferred<generate::Command>),
 }
 
 /// Arguments of `octonas rpc`.
@@ -163,19 +171,20 @@ pub struct Desk<'a> {
 /// Runs a command that works on a NAS.
 pub fn run(desk: &Desk<'_>, command: &Command) -> Result<Exit> {
     match command {
-        Command::Experiment(command) => experiment::run(desk, command),
-        Command::Base(command) => base::run(desk, command),
-        Command::Layout(command) => layout::run(desk, command),
-        Command::Dmp(command) => dmp::run(desk, command),
-        Command::Document(command) => document::run(desk, command),
-        Command::Source(command) => source::run(desk, command),
-        Command::Ingest(arguments) => ingest::run(desk, arguments),
+        Command::Experiment(Deferred(command)) => experiment::run(desk, command),
+        Command::Base(Deferred(command)) => base::run(desk, command),
+        Command::Settings(Deferred(command)) => settings::run(desk, command),
+        Command::Layout(Deferred(command)) => layout::run(desk, command),
+        Command::Dmp(Deferred(command)) => dmp::run(desk, command),
+        Command::Document(Deferred(command)) => document::run(desk, command),
+        Command::Source(Deferred(command)) => source::run(desk, command),
+        Command::Ingest(Deferred(arguments)) => ingest::run(desk, arguments),
         Command::Landing { code } => ingest::landing(desk, code),
-        Command::Synckit(command) => synckit::run(desk, command),
-        Command::Archive(arguments) => archive::run(desk, arguments),
-        Command::Package(command) => package::run(desk, command),
-        Command::Rights(arguments) => rights::run(desk, arguments),
-        Command::Probe(arguments) => probe::run(desk, arguments),
+        Command::Synckit(Deferred(command)) => synckit::run(desk, command),
+        Command::Archive(Deferred(arguments)) => archive::run(desk, arguments),
+        Command::Package(Deferred(command)) => package::run(desk, command),
+        Command::Rights(Deferred(arguments)) => rights::run(desk, arguments),
+        Command::Probe(Deferred(arguments)) => probe::run(desk, arguments),
         Command::Doctor => doctor::run(desk),
         Command::Rpc(_)
         | Command::Jails(_)

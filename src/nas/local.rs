@@ -13,14 +13,14 @@ use zeroize::Zeroizing;
 
 use super::{Account, Base, Identity, Interruption, Nas, Observation, Session};
 use crate::error::{Error, Result};
-use crate::experiment::AccountName;
+use crate::experiment::{AccountName, Unit};
 use crate::object::{Attributes, Found, Kind, ObjectId, Reference};
 use crate::report::Progress;
 use crate::sys::dir::{Dir, Permissions};
 use crate::sys::lock::lock;
 
 /// The directory of a base that holds the NAS's own files; nobody but its owner enters it.
-const HOUSE: &str = ".octonas";
+pub const HOUSE: &str = ".octonas";
 const FILE: &str = "nas.jsonl";
 const SIZE_LIMIT: u64 = 256 << 20;
 /// How long the first to open it waits for another first.
@@ -43,10 +43,26 @@ const KINDS: [Kind; 10] = [
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Line {
-    Nas { id: String },
-    Account { name: String },
-    Put { object: ObjectId, found: Found },
-    Delete { object: ObjectId },
+    Nas {
+        id: String,
+    },
+    Account {
+        name: String,
+    },
+    Put {
+        object: ObjectId,
+        found: Found,
+    },
+    Delete {
+        object: ObjectId,
+    },
+    CommonShare {
+        name: Option<String>,
+    },
+    /// Setting → text, all of them.
+    Unit {
+        says: BTreeMap<String, String>,
+    },
 }
 
 #[derive(Debug, Default, Clone)]
@@ -54,6 +70,9 @@ struct State {
     id: Option<String>,
     accounts: BTreeSet<String>,
     objects: BTreeMap<ObjectId, Found>,
+    common_share: Option<String>,
+    /// Setting → text.
+    unit: BTreeMap<String, String>,
     lines: usize,
     /// Bytes that hold whole lines; what follows was cut off by a crash.
     sound: u64,
@@ -170,6 +189,12 @@ impl Local {
                 object: object.clone(),
                 found: found.clone(),
             }))
+            .chain(state.common_share.iter().map(|name| Line::CommonShare {
+                name: Some(name.clone()),
+            }))
+            .chain((!state.unit.is_empty()).then(|| Line::Unit {
+                says: state.unit.clone(),
+            }))
             .collect();
         self.house
             .write(FILE, &encode(&lines)?, &Permissions::PRIVATE)
@@ -211,6 +236,8 @@ impl State {
             Line::Delete { object } => {
                 self.objects.remove(&object);
             }
+            Line::CommonShare { name } => self.common_share = name,
+            Line::Unit { says } => self.unit = says,
         }
     }
 }
@@ -245,6 +272,7 @@ impl Nas for Local {
             path: self.base.clone(),
             available: true,
             reason: None,
+            common_share: self.with_state(|state| state.common_share.clone())?,
         }])
     }
 
@@ -265,6 +293,33 @@ impl Nas for Local {
 
     fn add_base(&self, path: &Path) -> Result<()> {
         self.may_hold(path)
+    }
+
+    fn set_common_share(&self, _base: &Path, share: Option<&str>) -> Result<()> {
+        if self.with_state(|state| state.common_share.as_deref() == share)? {
+            return Ok(());
+        }
+        self.write(vec![Line::CommonShare {
+            name: share.map(str::to_owned),
+        }])
+    }
+
+    fn unit(&self) -> Result<(Unit, Vec<Error>)> {
+        let says = self.with_state(|state| state.unit.clone())?;
+        Ok(Unit::read(
+            says.iter()
+                .map(|(setting, text)| (setting.as_str(), text.clone())),
+        ))
+    }
+
+    fn set_unit(&self, unit: &Unit) -> Result<()> {
+        self.count("set unit");
+        let texts = unit.texts().into_iter();
+        self.write(vec![Line::Unit {
+            says: texts
+                .map(|(setting, text)| (setting.to_owned(), text))
+                .collect(),
+        }])
     }
 
     fn observe(&self) -> Result<Observation> {

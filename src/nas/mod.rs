@@ -12,9 +12,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::error::Result;
-use crate::experiment::AccountName;
-use crate::report::Progress;
+use crate::error::{Error, Result};
+use crate::experiment::{AccountName, Unit};
+use crate::report::{Progress, Said};
 
 pub use crate::object::{Attributes, Found, Kind, ObjectId, Objects, Reference};
 
@@ -64,6 +64,8 @@ pub struct Base {
     pub available: bool,
     /// Why it is not available, for people.
     pub reason: Option<String>,
+    /// The share in which all its experiments lie; `None` where each one has its own.
+    pub common_share: Option<String>,
 }
 
 /// An open way in, held by a person.
@@ -83,7 +85,7 @@ pub struct Interruption {
     /// Parts of the configuration that would be applied.
     pub modules: Vec<String>,
     /// What restarts, and whom that cuts; one sentence each.
-    pub effects: Vec<String>,
+    pub effects: Vec<Said>,
 }
 
 /// What holds accounts, shares and rights.
@@ -107,8 +109,28 @@ pub trait Nas {
         Ok(())
     }
 
+    /// The disks on which experiments of another NAS may lie.
+    fn disks(&self) -> Result<Vec<PathBuf>> {
+        Ok(Vec::new())
+    }
+
     /// Registers a folder that was tried and claimed.
     fn add_base(&self, path: &Path) -> Result<()>;
+
+    /// Remembers how the experiments of a base are shared: all of them in the share of this name, or each one in its own.
+    /// The share itself is made and taken away by `put` and `delete`.
+    fn set_common_share(&self, base: &Path, share: Option<&str>) -> Result<()>;
+
+    /// What the unit says for all experiments, and what is kept of it and cannot be read.
+    fn unit(&self) -> Result<(Unit, Vec<Error>)>;
+
+    /// The same, read now: somebody may have changed it since the first look.
+    fn unit_now(&self) -> Result<(Unit, Vec<Error>)> {
+        self.unit()
+    }
+
+    /// Keeps what the unit says. Nothing is made effective by it: no mount, no service.
+    fn set_unit(&self, unit: &Unit) -> Result<()>;
 
     /// One bulk snapshot.
     fn observe(&self) -> Result<Observation>;

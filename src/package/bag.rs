@@ -12,7 +12,7 @@ use jiff::Timestamp;
 
 use super::algorithm::{Algorithm, Digests, Hasher, digests};
 use super::gather::{Gathered, Item};
-use super::pace::Pace;
+use super::pace::{Pace, Work};
 use super::sink::{Entry, Sink, wrong_size};
 use super::{manifest, tags};
 use crate::error::{Error, Result};
@@ -74,7 +74,7 @@ impl Bag<'_> {
     /// Writes it.
     pub fn write(&self, sink: &mut dyn Sink, progress: &dyn Progress) -> Result<Written> {
         let (files, bytes) = self.extent();
-        let mut pace = Pace::new(progress, "packing", bytes);
+        let mut pace = Pace::new(progress, Work::Packing, bytes);
         let info = self.info_text();
         let first = [
             ("bagit.txt".to_owned(), tags::DECLARATION.into()),

@@ -14,7 +14,7 @@ use super::algorithm::{Algorithm, Digests, Hasher};
 use super::bag::MANIFESTS;
 use super::finding::Findings;
 use super::frames::{Entry, Kind};
-use super::pace::Pace;
+use super::pace::{Pace, Work};
 use super::path::escapes;
 use super::seen::{self, Said, Seen};
 use super::source::{self, Limits, Package, Visitor};
@@ -97,7 +97,7 @@ pub fn container(
     let mut limits = Limits::of(size);
     limits.bytes = options.max_size.unwrap_or(limits.bytes);
     let read = |algorithms: &[Algorithm], findings: &mut Findings| {
-        let pace = Pace::new(progress, "verifying", 0);
+        let pace = Pace::new(progress, Work::Verifying, 0);
         let mut reading = Reading::new(algorithms, pace);
         let identity = options.identity.as_ref();
         source::visit(file, encrypted, identity, limits, &mut reading, findings)?;
@@ -184,7 +184,7 @@ pub fn directory(
     // The largest first: no thread is left alone with one at the end.
     files.sort_by_key(|(_, size)| std::cmp::Reverse(*size));
     let total = files.iter().map(|(_, size)| size).sum();
-    let mut pace = Pace::new(progress, "verifying", total);
+    let mut pace = Pace::new(progress, Work::Verifying, total);
     for (path, result) in hash_all(dir, &files, &algorithms, options.cold, &mut pace) {
         match result {
             Ok(digests) => {

@@ -13,6 +13,7 @@ use crate::experiment::Code;
 use crate::package::algorithm::{Algorithm, Digests};
 use crate::package::container::Format;
 use crate::package::place::Place;
+use crate::report::said;
 use crate::store::evidence;
 use crate::store::ledger::{Entry, Ledger, Outcome};
 use crate::sys::clock;
@@ -23,6 +24,8 @@ use crate::sys::fault;
 const ARCHIVE: &str = "archive";
 /// In the evidence of a base: the manifests of archives, `<id>/<package>.txt`.
 const ARCHIVES: &str = "archives";
+/// The largest manifest of an archive, in bytes.
+const LISTING_MAX: u64 = 16 << 30;
 /// In the evidence of a base: packages on their way.
 const STAGING: &str = "archiving";
 
@@ -137,7 +140,9 @@ pub fn create(site: &Site, code: &Code, options: &Options) -> Result<(Archived, 
         let told = crate::package::algorithm::digests(&[Algorithm::Sha256], listing.as_bytes());
         home.write(&beside, listing.as_bytes(), &Permissions::PRIVATE)?;
         for place in &places {
-            site.progress.note(&format!("copying to {}", place.name));
+            let to = &place.name;
+            site.progress
+                .note(&said!("copying to {to}", "copie vers {to}"));
             place.put(&home, &name, &sum)?;
             place.put(&home, &beside, &told)?;
             if !place.check(&name, &sum, &staging)? {
@@ -265,7 +270,7 @@ fn keep_manifest(opened: &Opened, name: &str, listing: &str) -> Result<()> {
 pub(super) fn manifest(opened: &Opened, name: &str) -> Result<String> {
     let path = format!("{ARCHIVES}/{}", opened.id());
     let bytes = match evidence(&opened.base.dir)?.open(path)? {
-        Some(dir) => dir.read(format!("{name}.txt"), u64::MAX)?,
+        Some(dir) => dir.read(format!("{name}.txt"), LISTING_MAX)?,
         None => None,
     };
     let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
@@ -283,9 +288,10 @@ pub fn list(site: &Site, code: Option<&Code>) -> Result<Vec<Archived>> {
     let mut all = Vec::new();
     for base in site.bases()? {
         let Ok(base) = site.base(&base.path) else {
-            site.progress.warn(&format!(
-                "{} is not there: its archives are not listed",
-                base.path.display()
+            let path = base.path.display();
+            site.progress.warn(&said!(
+                "{path} is not there: its archives are not listed",
+                "{path} est absent : ses archives ne sont pas listées"
             ));
             continue;
         };
@@ -362,8 +368,11 @@ pub fn check(site: &Site, base: &OpenBase, archived: &Archived) -> Result<Vec<Co
     let staging = staging(base)?;
     let mut copies = Vec::new();
     for name in &archived.places {
-        site.progress
-            .note(&format!("reading {} in {name}", archived.package));
+        let package = &archived.package;
+        site.progress.note(&said!(
+            "reading {package} in {name}",
+            "relecture de {package} dans {name}"
+        ));
         let state = Place::named(name, &site.archive.places)
             .and_then(|place| place.check(&archived.package, &sum, &staging));
         let (state, reason) = match state {
@@ -457,12 +466,17 @@ pub fn bring(site: &Site, code: &Code, package: Option<&str>) -> Result<(PathBuf
         match tried {
             Ok(Some(found)) => return Ok(found),
             Ok(None) => {
-                site.progress
-                    .warn(&format!("the copy in {name} is damaged"));
+                site.progress.warn(&said!(
+                    "the copy in {name} is damaged",
+                    "la copie dans {name} est abîmée"
+                ));
                 last = Some(damaged(name));
             }
             Err(error) => {
-                site.progress.warn(&format!("the copy in {name}: {error}"));
+                site.progress.warn(&said!(
+                    "the copy in {name}: {error}",
+                    "la copie dans {name} : {error}"
+                ));
                 last = Some(error);
             }
         }

@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::experiment::RelPath;
 use crate::nas::Observation;
 use crate::object::Attributes;
+use crate::report::said;
 use crate::store;
 use crate::store::definition::METADATA;
 use crate::sys::acl::{Acl, Which};
@@ -59,7 +60,7 @@ fn split(opened: &Opened, path: &RelPath) -> Result<(Dir, String)> {
 }
 
 /// Owner first, then the default ACL, then the access ACL, the mode last of all: at no moment is more allowed than in the end.
-fn dress(dir: &Dir, attributes: &Attributes, observation: &Observation) -> Result<()> {
+pub(super) fn dress(dir: &Dir, attributes: &Attributes, observation: &Observation) -> Result<()> {
     let mode = attributes
         .get("mode")
         .and_then(|text| u32::from_str_radix(text, 8).ok())
@@ -129,8 +130,9 @@ pub fn remove(
             {
                 dress(&dir, &without, observation)?;
             }
-            site.progress.note(&format!(
-                "{path} is no longer part of the layout, but it is not empty: it stays"
+            site.progress.note(&said!(
+                "{path} is no longer part of the layout, but it is not empty: it stays",
+                "{path} ne fait plus partie de la disposition, mais n'est pas vide : il reste"
             ));
             Ok(true)
         }

@@ -1,12 +1,14 @@
 //! Closing, reopening, removing, and the ends of people's access.
 
 use super::apply::{self, Outcome};
+use super::converge;
 use super::frame;
 use super::operation::Operation;
 use super::site::{self, OpenBase, Opened, Site};
 use crate::error::{Error, Result};
 use crate::experiment::{Code, ExperimentId, Status};
 use crate::object::Kind;
+use crate::report::said;
 use crate::store;
 use crate::store::tombstone::Tombstone;
 use crate::store::trash;
@@ -51,7 +53,7 @@ fn finish(
     mend: bool,
     operation: &Operation<'_>,
 ) -> Result<Outcome> {
-    let mut outcome = apply::converge(site, opened, mend, None, operation)?;
+    let mut outcome = converge::converge(site, opened, mend, None, operation)?;
     if opened.definition.status == Status::Closing {
         operation.begin()?;
         super::presence::confirm_closed(site, opened)?;
@@ -183,7 +185,7 @@ fn take_out(
     }
     frame::seal(opened)?;
     forget_directories(opened, false)?;
-    let outcome = apply::converge(site, opened, false, None, operation)?;
+    let outcome = converge::converge(site, opened, false, None, operation)?;
     site.note(opened);
     if delete_data {
         delete(site, opened)?;
@@ -238,7 +240,8 @@ fn delete(site: &Site, opened: &Opened) -> Result<()> {
     };
     stone.data_deleted = true;
     stone.write(&opened.base.dir)?;
-    site.progress.note("deleting the data");
+    site.progress
+        .note(&said!("deleting the data", "suppression des données"));
     trash::empty(&opened.base.dir, &opened.id())?;
     site.forget(&opened.id());
     Ok(())
@@ -298,8 +301,10 @@ fn finish_deletions(site: &Site) -> Result<()> {
                 stone.write(&open.dir)?;
             }
             if let Err(error) = trash::empty(&open.dir, &id) {
-                site.progress
-                    .warn(&format!("data that waits to be deleted stays: {error}"));
+                site.progress.warn(&said!(
+                    "data that waits to be deleted stays: {error}",
+                    "des données à supprimer restent : {error}"
+                ));
                 continue;
             }
             site.forget(&id);

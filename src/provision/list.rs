@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::site::{self, Opened, Site};
 use crate::error::Result;
 use crate::experiment::Status;
+use crate::report::said;
 use crate::store;
 use crate::store::registry::Known;
 
@@ -49,9 +50,10 @@ fn scan(site: &Site, path: &std::path::Path) -> Result<Vec<Known>> {
         match site::open_in(base.try_clone()?, &code) {
             Ok(Some(opened)) => rows.push(site::row(&opened)),
             Ok(None) => {}
-            Err(error) => site
-                .progress
-                .warn(&format!("{code} cannot be read: {error}")),
+            Err(error) => site.progress.warn(&said!(
+                "{code} cannot be read: {error}",
+                "{code} ne peut pas être lue : {error}"
+            )),
         }
     }
     Ok(rows)

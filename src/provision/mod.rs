@@ -1,12 +1,14 @@
-//! Making the NAS match the definition: a pure plan (`desired`, `plan`), its execution (`apply`), and the operations built
+//! Making the NAS match the definition: a pure plan (`desired`, `plan`), its execution (`apply`, `converge`), and the operations built
 //! on the two. Called by `cli` and `rpc`; the only room that changes a NAS.
 
 pub mod accounts;
 pub mod adopt;
+pub mod adoptable;
 pub mod apply;
 pub mod archive;
 pub mod base;
 pub mod check;
+pub mod converge;
 pub mod create;
 pub mod desired;
 pub mod dmp;
@@ -27,6 +29,9 @@ pub mod presence;
 pub mod probe;
 pub mod restore;
 pub mod rights;
+pub mod seen;
+pub mod settings;
+pub mod sharing;
 pub mod show;
 pub mod site;
 pub mod source;

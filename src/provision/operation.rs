@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use super::site::{OpenBase, Opened, Site};
 use crate::error::{Error, Exit, Result};
+use crate::report::said;
 use crate::store::ledger::{Event, INGEST, Ledger, Outcome};
 use crate::sys::lock;
 
@@ -138,9 +139,10 @@ impl<'a> Operation<'a> {
 
     /// The error of the operation itself says more.
     fn unwritten(&self, error: &Error) {
-        self.site
-            .progress
-            .warn(&format!("the ledger does not say that it failed: {error}"));
+        self.site.progress.warn(&said!(
+            "the ledger does not say that it failed: {error}",
+            "le journal ne dit pas que cela a échoué : {error}"
+        ));
     }
 
     fn write(&self, name: &str, outcome: Outcome, detail: Detail) -> Result<()> {

@@ -282,7 +282,7 @@ fn receive(base: &OpenBase, id: &ExperimentId, bag: &Dir) -> Result<()> {
     if let Some(dir) = bag.open(BASELINE.trim_end_matches('/'))? {
         for entry in dir.entries()? {
             if let (Some(name), Some(bytes)) =
-                (entry.name.to_str(), dir.read(&entry.name, u64::MAX)?)
+                (entry.name.to_str(), dir.read(&entry.name, LIST_MAX)?)
             {
                 segments.push((name.to_owned(), bytes));
             }
@@ -337,6 +337,7 @@ fn settle(
         take_over: true,
         grant: options.grant.clone(),
         dry_run: false,
+        plan: None,
     };
     let adoption = match adopt::adopt(site, &path, &adopting) {
         Ok(adoption) => Some(adoption),

@@ -12,7 +12,7 @@ use crate::experiment::{self, Code, Date, Definition, ExperimentId, Role, Status
 use crate::layout::{Layout, Layouts};
 use crate::nas::{Base, Nas};
 use crate::object::Kind;
-use crate::report::Progress;
+use crate::report::{Progress, said};
 use crate::settings::{Archive, Encryption};
 use crate::store;
 use crate::store::applied::Applied;
@@ -74,6 +74,8 @@ pub struct OpenBase {
     pub path: PathBuf,
     /// The base itself, seen without the mounts that lie on it.
     pub dir: Dir,
+    /// The share in which all its experiments lie; `None` where each one has its own.
+    pub common_share: Option<String>,
 }
 
 /// An experiment on a disk, open.
@@ -98,6 +100,7 @@ impl OpenBase {
         Ok(Self {
             path: self.path.clone(),
             dir: self.dir.try_clone()?,
+            common_share: self.common_share.clone(),
         })
     }
 }
@@ -170,7 +173,10 @@ impl Site {
                 base.reason.as_deref().unwrap_or("it is not there"),
             ));
         }
-        let open = open_base(path)?;
+        let open = OpenBase {
+            common_share: base.common_share.clone(),
+            ..open_base(path)?
+        };
         Claim::ours(&open.dir, &self.nas.identity().id)?;
         self.learn_the_day(&open)?;
         Ok(open)
@@ -268,8 +274,9 @@ impl Site {
     pub fn note(&self, opened: &Opened) {
         let row = row(opened);
         if let Err(error) = self.registry().and_then(|registry| registry.put(&row)) {
-            self.progress.warn(&format!(
-                "the list of experiments could not be updated: {error}"
+            self.progress.warn(&said!(
+                "the list of experiments could not be updated: {error}",
+                "la liste des expériences n'a pas pu être mise à jour : {error}"
             ));
         }
     }
@@ -280,8 +287,9 @@ impl Site {
             .registry()
             .and_then(|registry| registry.put_seen(id, seen))
         {
-            self.progress.warn(&format!(
-                "the list of experiments could not be updated: {error}"
+            self.progress.warn(&said!(
+                "the list of experiments could not be updated: {error}",
+                "la liste des expériences n'a pas pu être mise à jour : {error}"
             ));
         }
     }
@@ -289,8 +297,9 @@ impl Site {
     /// Takes an experiment out of the registry cache.
     pub fn forget(&self, id: &str) {
         if let Err(error) = self.registry().and_then(|registry| registry.remove(id)) {
-            self.progress.warn(&format!(
-                "the list of experiments could not be updated: {error}"
+            self.progress.warn(&said!(
+                "the list of experiments could not be updated: {error}",
+                "la liste des expériences n'a pas pu être mise à jour : {error}"
             ));
         }
     }
@@ -331,6 +340,15 @@ pub fn row(opened: &Opened) -> Known {
         digest: opened.digest.clone(),
         seen_at: clock::now_text(),
         responsible: responsible(definition),
+        members: Some(
+            definition
+                .people_with_access()
+                .map(|(account, _, person)| {
+                    let until = person.until.map(|day| day.to_string());
+                    (account.to_string(), until)
+                })
+                .collect(),
+        ),
         seen: None,
     }
 }
@@ -369,11 +387,12 @@ pub fn open_in(base: OpenBase, code: &Code) -> Result<Option<Opened>> {
     }))
 }
 
-/// Opens a base without asking whose it is.
+/// Opens a base without asking whose it is, nor how it is shared.
 pub fn open_base(path: &Path) -> Result<OpenBase> {
     Ok(OpenBase {
         path: path.to_owned(),
         dir: underneath(path)?,
+        common_share: None,
     })
 }
 

@@ -20,6 +20,7 @@ const ASIDE: &str = "registry.db.damaged";
 const STEPS: &[M<'static>] = &[
     M::up(include_str!("migrations/001-experiments.sql")),
     M::up(include_str!("migrations/002-seen.sql")),
+    M::up(include_str!("migrations/003-members.sql")),
 ];
 const MIGRATIONS: Migrations<'static> = Migrations::from_slice(STEPS);
 
@@ -42,6 +43,10 @@ pub struct Known {
     pub responsible: String,
     /// When this was last seen on the disk (RFC 3339, UTC).
     pub seen_at: String,
+    /// Accounts with access, and the last day of it where it ends: who may see it in a list. Nothing where it is not
+    /// known yet.
+    #[serde(skip)]
+    pub members: Option<Vec<(String, Option<String>)>>,
     /// What the last check found; nothing where none was made.
     #[serde(flatten)]
     pub seen: Option<Seen>,
@@ -206,7 +211,7 @@ impl Registry {
     }
 }
 
-const SELECT: &str = "SELECT id, code, title, status, base, digest, responsible, seen_at, \
+const SELECT: &str = "SELECT id, code, title, status, base, digest, responsible, seen_at, members, \
      state, files, bytes, quota, newest, checked_at FROM experiment LEFT JOIN seen USING (id)";
 
 fn known(row: &Row<'_>) -> rusqlite::Result<Known> {
@@ -219,22 +224,26 @@ fn known(row: &Row<'_>) -> rusqlite::Result<Known> {
         digest: row.get(5)?,
         responsible: row.get(6)?,
         seen_at: row.get(7)?,
+        // What cannot be read is not known.
+        members: row
+            .get::<_, Option<String>>(8)?
+            .and_then(|text| serde_json::from_str(&text).ok()),
         seen: seen(row)?,
     })
 }
 
 fn seen(row: &Row<'_>) -> rusqlite::Result<Option<Seen>> {
-    let Some(state) = row.get(8)? else {
+    let Some(state) = row.get(9)? else {
         return Ok(None);
     };
     let number = |value: i64| u64::try_from(value).unwrap_or_default();
     Ok(Some(Seen {
         state,
-        files: number(row.get(9)?),
-        bytes: number(row.get(10)?),
-        quota: row.get::<_, Option<i64>>(11)?.map(number),
-        newest: row.get(12)?,
-        checked_at: row.get(13)?,
+        files: number(row.get(10)?),
+        bytes: number(row.get(11)?),
+        quota: row.get::<_, Option<i64>>(12)?.map(number),
+        newest: row.get(13)?,
+        checked_at: row.get(14)?,
     }))
 }
 
@@ -243,8 +252,8 @@ fn put(connection: &Connection, known: &Known) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
             "INSERT OR REPLACE INTO experiment \
-             (id, code, title, status, base, digest, responsible, seen_at) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+             (id, code, title, status, base, digest, responsible, seen_at, members) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         )?
         .execute(params![
             known.id,
@@ -254,7 +263,11 @@ fn put(connection: &Connection, known: &Known) -> rusqlite::Result<()> {
             known.base,
             known.digest,
             known.responsible,
-            known.seen_at
+            known.seen_at,
+            known
+                .members
+                .as_ref()
+                .and_then(|members| serde_json::to_string(members).ok())
         ])
         .map(drop)
 }
@@ -315,6 +328,7 @@ mod tests {
             digest: "00".into(),
             responsible: "Marie Durand".into(),
             seen_at: "2026-11-21T00:00:00Z".into(),
+            members: Some(vec![("ada".into(), Some("2027-01-31".into()))]),
             seen: None,
         }
     }

@@ -3,12 +3,13 @@
 use std::fmt::Write as _;
 
 use crate::cli::Desk;
-use crate::error::{Exit, Result};
+use crate::error::{Exit, Passwords, Result};
 use crate::experiment::Code;
 use crate::provision::apply::Outcome;
+use crate::provision::create::Created;
 use crate::provision::import::{self, Survey};
 use crate::provision::plan::{Action, Drift, Step};
-use crate::provision::{adopt, check, lifecycle, list, show};
+use crate::provision::{adopt, adoptable, check, lifecycle, list, show};
 use crate::report;
 
 pub(super) fn outcome(desk: &Desk<'_>, outcome: &Outcome, dry_run: bool) -> Result<Exit> {
@@ -20,12 +21,53 @@ pub(super) fn outcome(desk: &Desk<'_>, outcome: &Outcome, dry_run: bool) -> Resu
     Ok(Exit::Done)
 }
 
+/// What became of several definitions: one that failed is told where it stands, and makes the whole call fail.
+pub(super) fn created(desk: &Desk<'_>, all: &[Created], dry_run: bool) -> Result<Exit> {
+    if desk.json {
+        report::json(&all)?;
+    }
+    let mut exit = Exit::Done;
+    for each in all {
+        match &each.result {
+            Ok(_) if desk.json => {}
+            Ok(outcome) => {
+                if dry_run {
+                    report::stdout(&format!("{}\n", report::printable(&each.code)))?;
+                }
+                report::stdout(&text(outcome, dry_run))?;
+            }
+            Err(error) => {
+                if exit == Exit::Done {
+                    exit = error.exit_status();
+                }
+                if desk.json {
+                    continue;
+                }
+                report::complain(error);
+                for (whose, password) in error.created().into_iter().flat_map(Passwords::reveal) {
+                    report::stdout(&password_line(whose, password))?;
+                }
+            }
+        }
+    }
+    Ok(exit)
+}
+
+fn password_line(whose: &str, password: &str) -> String {
+    // No account has a blank in its name: that is a door's own password.
+    if whose.contains(' ') {
+        format!("password of {whose}: {password}   (shown once; the NAS keeps it in the clear)\n")
+    } else {
+        format!("initial password of {whose}: {password}   (shown once; it is kept nowhere)\n")
+    }
+}
+
 fn text(outcome: &Outcome, dry_run: bool) -> String {
     let mut out = String::new();
     if dry_run {
         out.push_str(&steps(&outcome.steps));
         for effect in &outcome.interruption.effects {
-            let _ = writeln!(out, "! {}", report::printable(effect));
+            let _ = writeln!(out, "! {}", report::printable(&effect.en));
         }
         if outcome.steps.is_empty() {
             out.push_str("nothing to do\n");
@@ -48,13 +90,7 @@ fn text(outcome: &Outcome, dry_run: bool) -> String {
     }
     out.push_str(&drifts(&outcome.drift));
     for (whose, password) in outcome.passwords.reveal() {
-        // No account has a blank in its name: that is a door's own password.
-        let line = if whose.contains(' ') {
-            format!("password of {whose}: {password}   (shown once; the NAS keeps it in the clear)")
-        } else {
-            format!("initial password of {whose}: {password}   (shown once; it is kept nowhere)")
-        };
-        let _ = writeln!(out, "{line}");
+        out.push_str(&password_line(whose, password));
     }
     out
 }
@@ -258,6 +294,34 @@ pub(super) fn adoption(desk: &Desk<'_>, adoption: &adopt::Adoption, dry_run: boo
     outcome(desk, &adoption.outcome, dry_run)
 }
 
+pub(super) fn adoptable(desk: &Desk<'_>) -> Result<Exit> {
+    let found = adoptable::adoptable(desk.site)?;
+    if desk.json {
+        report::json(&found)?;
+        return Ok(Exit::Done);
+    }
+    let mut rows = vec![
+        ["DIRECTORY", "", "SERVED BY", "TITLE"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
+    rows.extend(found.into_iter().map(|each| {
+        let why = if each.take_over {
+            "--take-over"
+        } else {
+            each.why
+        };
+        vec![
+            each.dir.display().to_string(),
+            why.to_owned(),
+            each.claimed_by,
+            each.title,
+        ]
+    }));
+    report::stdout(&report::table(&rows))?;
+    Ok(Exit::Done)
+}
+
 pub(super) fn import(desk: &Desk<'_>, told: &import::Import) -> Result<Exit> {
     if desk.json {
         report::json(told)?;
@@ -287,7 +351,10 @@ pub(super) fn import(desk: &Desk<'_>, told: &import::Import) -> Result<Exit> {
     }
     outcome(desk, &told.outcome, !told.confirmed)?;
     if !told.confirmed {
-        report::stdout("nothing was changed: `--confirm` does it\n")?;
+        report::stdout(&format!(
+            "nothing was changed: `--confirm` does it; with `--plan {}` only if it is still this\n",
+            told.plan
+        ))?;
     }
     Ok(Exit::Done)
 }

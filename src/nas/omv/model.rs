@@ -166,6 +166,8 @@ pub struct Configuration {
     pub experiments: Vec<Entry>,
     #[serde(default, deserialize_with = "list_within")]
     pub sources: Vec<Source>,
+    #[serde(default)]
+    pub unit: super::unit::Record,
 }
 
 /// `conf.service.octonas.base`.
@@ -174,6 +176,9 @@ pub struct BaseRecord {
     pub uuid: String,
     pub mntentref: String,
     pub reldirpath: String,
+    /// The share in which all its experiments lie; empty where each one has its own.
+    #[serde(default)]
+    pub sharename: String,
 }
 
 /// `conf.service.octonas.experiment`.
