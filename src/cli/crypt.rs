@@ -54,13 +54,12 @@ pub fn encrypt(arguments: &Encrypt, settings: &Settings, cwd: &Path, json: bool)
                 .hint("--recipient age1…"),
         );
     }
-    let out = match &arguments.out {
-        Some(out) => absolute(out, cwd),
-        None => {
-            let mut name = file.clone().into_os_string();
-            name.push(".age");
-            name.into()
-        }
+    let out = if let Some(out) = &arguments.out {
+        absolute(out, cwd)
+    } else {
+        let mut name = file.clone().into_os_string();
+        name.push(".age");
+        name.into()
     };
     if arguments.dry_run {
         let rows: Vec<String> = recipients.iter().map(ToString::to_string).collect();

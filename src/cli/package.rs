@@ -29,6 +29,7 @@ pub enum Command {
 
 /// Arguments of `octonas package create`.
 #[derive(Debug, clap::Args)]
+#[allow(clippy::struct_excessive_bools)] // Each is a switch of its own.
 pub struct Create {
     /// The experiment's code.
     code: String,

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, channel, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 
 use jiff::Timestamp;
 
@@ -185,11 +185,8 @@ impl Bag<'_> {
                 process::check_interrupted()?;
                 reader.pack(item, sink)?;
                 pace.add(item.metadata.size);
-                loop {
-                    match results.try_recv() {
-                        Ok(digests) => check(digests, changed)?,
-                        Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
-                    }
+                while let Ok(digests) = results.try_recv() {
+                    check(digests, changed)?;
                 }
             }
             for folder in folders {

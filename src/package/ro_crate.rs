@@ -366,6 +366,19 @@ mod tests {
         }
     }
 
+    fn references(value: &Value, out: &mut Vec<String>) {
+        match value {
+            Value::Array(all) => all.iter().for_each(|each| references(each, out)),
+            Value::Object(map) => {
+                if let (1, Some(Value::String(id))) = (map.len(), map.get("@id")) {
+                    out.push(id.clone());
+                }
+                map.values().for_each(|each| references(each, out));
+            }
+            _ => {}
+        }
+    }
+
     #[test]
     fn every_entity_is_there_once_and_every_reference_leads_somewhere() {
         let parts = [
@@ -385,18 +398,6 @@ mod tests {
             let ids: Vec<&str> = graph.iter().map(|e| e["@id"].as_str().unwrap()).collect();
             let unique: BTreeSet<&&str> = ids.iter().collect();
             assert_eq!(unique.len(), ids.len(), "{ids:?}");
-            fn references(value: &Value, out: &mut Vec<String>) {
-                match value {
-                    Value::Array(all) => all.iter().for_each(|each| references(each, out)),
-                    Value::Object(map) => {
-                        if let (1, Some(Value::String(id))) = (map.len(), map.get("@id")) {
-                            out.push(id.clone());
-                        }
-                        map.values().for_each(|each| references(each, out));
-                    }
-                    _ => {}
-                }
-            }
             let mut all = Vec::new();
             references(&crate_, &mut all);
             for id in all.iter().filter(|id| !id.starts_with("https://w3id")) {

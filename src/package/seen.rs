@@ -65,28 +65,22 @@ pub fn manifests(seen: &Seen, findings: &mut Findings) -> (Vec<Manifest>, Vec<Ma
 }
 
 fn text(file: &str, bytes: &[u8], findings: &mut Findings) -> Option<String> {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => Some(text.trim_start_matches('\u{feff}').to_owned()),
-        Err(_) => {
-            findings.error("tag.encoding", file, "it is not UTF-8");
-            None
-        }
-    }
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        findings.error("tag.encoding", file, "it is not UTF-8");
+        return None;
+    };
+    Some(text.trim_start_matches('\u{feff}').to_owned())
 }
 
 /// The verdict. All checksums that the manifests ask for were made.
 pub fn judge(seen: &Seen, findings: &mut Findings) -> Said {
     let mut said = Said::default();
-    let version = match seen.tags.get("bagit.txt") {
-        Some(bytes) => tags::declaration(bytes, findings),
-        None => {
-            findings.error(
-                "bagit.missing",
-                "bagit.txt",
-                "it is not there: this is no bag",
-            );
-            None
-        }
+    let version = if let Some(bytes) = seen.tags.get("bagit.txt") {
+        tags::declaration(bytes, findings)
+    } else {
+        let why = "it is not there: this is no bag";
+        findings.error("bagit.missing", "bagit.txt", why);
+        None
     };
     if let Some((major, minor)) = version {
         said.version = format!("{major}.{minor}");
@@ -363,7 +357,7 @@ mod tests {
                     seen,
                     "bagit.txt",
                     b"BagIt-Version: 1.0\nTag-File-Character-Encoding: utf-8\n",
-                )
+                );
             }),
             (&["tag.missing"], |seen| {
                 let text = format!("{}  gone.txt\n", "0".repeat(64));

@@ -204,13 +204,10 @@ fn listen(
     let (mut bytes, mut entries) = (0_u64, 0_u64);
     let mut is_file = false;
     loop {
-        let frame = match frames::read(output, &mut buffer) {
-            Ok(Some(frame)) => frame,
+        let Ok(Some(frame)) = frames::read(output, &mut buffer) else {
             // It ended without saying so: how, its exit code tells.
-            Ok(None) | Err(_) => {
-                findings.error("container.damaged", "", "it cannot be read to its end");
-                return Ok(true);
-            }
+            findings.error("container.damaged", "", "it cannot be read to its end");
+            return Ok(true);
         };
         if is_file && !matches!(frame, Frame::Data) {
             is_file = false;

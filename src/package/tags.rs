@@ -47,17 +47,12 @@ pub fn declaration(bytes: &[u8], findings: &mut Findings) -> Option<(u32, u32)> 
     let parsed = version
         .split_once('.')
         .and_then(|(major, minor)| Some((major.parse().ok()?, minor.parse().ok()?)));
-    match parsed {
-        Some(known @ ((0, 93..=97) | (1, 0))) => Some(known),
-        _ => {
-            findings.error(
-                "bagit.version",
-                FILE,
-                format!("version `{version}` is unknown here (0.93 to 0.97 and 1.0)"),
-            );
-            None
-        }
+    let known = parsed.filter(|parsed| matches!(parsed, (0, 93..=97) | (1, 0)));
+    if known.is_none() {
+        let why = format!("version `{version}` is unknown here (0.93 to 0.97 and 1.0)");
+        findings.error("bagit.version", FILE, why);
     }
+    known
 }
 
 /// Reads `bag-info.txt`: labels and values in their order; a line that begins with space or tab goes on with the value.
@@ -100,7 +95,7 @@ pub fn write_info(rows: &[(&str, String)]) -> String {
             }
             if !is_first && line.chars().count() + 1 + word.chars().count() > WIDTH {
                 let _ = writeln!(out, "{line}");
-                line = " ".to_owned();
+                " ".clone_into(&mut line);
             }
             line.push(' ');
             line.push_str(word);

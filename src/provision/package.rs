@@ -46,6 +46,7 @@ const HISTORY: [&str; 7] = [
 
 /// How to package.
 #[derive(Debug, Clone)]
+#[allow(clippy::struct_excessive_bools)] // Each is a switch of its own.
 pub struct Options {
     /// What comes out.
     pub format: Format,

@@ -30,6 +30,7 @@ pub(super) const METHODS: [&str; 8] = [
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[allow(clippy::struct_excessive_bools)] // Each is a switch of its own.
 struct Create {
     code: Code,
     out: PathBuf,
@@ -127,7 +128,7 @@ struct Thin {
 pub(super) fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
     let progress = site.progress.as_ref();
     match method {
-        "create-package" => create(site, params(given)?),
+        "create-package" => create(site, &params(given)?),
         "verify-package" => {
             let read: Read = params(given)?;
             let options = reading(read.identity.as_ref(), read.max_size)?;
@@ -162,7 +163,7 @@ pub(super) fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
             }
             done
         }
-        _ => thinned(site, params(given)?),
+        _ => thinned(site, &params(given)?),
     }
 }
 
@@ -170,7 +171,7 @@ fn missing(name: &str) -> Error {
     Error::new("rpc.params", format!("`{name}` is missing")).field(name)
 }
 
-fn create(site: &Site, wanted: Create) -> Result<Value> {
+fn create(site: &Site, wanted: &Create) -> Result<Value> {
     let version = wanted.ro_crate.as_deref().unwrap_or("1.1");
     let options = package::Options {
         format: Format::parse(&wanted.format)?,
@@ -238,7 +239,7 @@ fn bring_back(site: &Site, from: &std::path::Path, wanted: &Restore) -> Result<V
     }
 }
 
-fn thinned(site: &Site, wanted: Thin) -> Result<Value> {
+fn thinned(site: &Site, wanted: &Thin) -> Result<Value> {
     if wanted.confirm != wanted.code {
         return Err(
             Error::new("archive.unconfirmed", "the code was not repeated").field("confirm"),

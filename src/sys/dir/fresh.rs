@@ -192,9 +192,9 @@ impl Dir {
     pub fn lay_file(&self, name: impl AsRef<OsStr>, mode: u32) -> Result<File> {
         let name = component(name.as_ref())?;
         let flags = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_RDWR | OFlag::O_NOFOLLOW;
-        let made = fault::errno("write")
-            .and_then(|()| self.open_raw(Path::new(name), flags, Mode::from_bits_truncate(mode)));
-        made.map(File::from)
+        fault::errno("write")
+            .and_then(|()| self.open_raw(Path::new(name), flags, Mode::from_bits_truncate(mode)))
+            .map(File::from)
             .map_err(|e| failed("make", &self.path_of(name), e))
     }
 
