@@ -125,6 +125,7 @@ pub fn site(
         encryption: settings.encryption.clone(),
         archive: settings.archive.clone(),
         caller: caller.to_owned(),
+        acting: RefCell::default(),
         today: Cell::new(Date::parse(&clock::today().to_string())?),
     })
 }

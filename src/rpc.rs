@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::experiment::{Access, Code, Language};
 use crate::provision::site::Site;
 use crate::provision::{
-    adopt, adoptable, base, check, create, desired, doctor, ingest, lifecycle, list, probe,
+    adopt, adoptable, base, check, create, desired, doctor, edit, ingest, lifecycle, list, probe,
     sharing, show, source,
 };
 
@@ -30,6 +30,7 @@ mod packages;
 mod settings;
 mod team;
 mod texts;
+mod tonight;
 
 pub use glance::glance;
 
@@ -46,6 +47,7 @@ pub const METHODS: &[&str] = &[
     "build-dmp",
     "build-documents",
     "build-synckit",
+    "cancel-tonight",
     "check-base",
     "check-experiments",
     "close-experiment",
@@ -72,6 +74,7 @@ pub const METHODS: &[&str] = &[
     "list-layouts",
     "list-silent-sources",
     "list-sources",
+    "list-tonight",
     "methods",
     "plan-experiment",
     "probe-experiment",
@@ -82,6 +85,8 @@ pub const METHODS: &[&str] = &[
     "restore-package",
     "revoke-source",
     "rights",
+    "run-tonight",
+    "send-notices",
     "share-base",
     "show-definition",
     "show-dmp",
@@ -90,6 +95,7 @@ pub const METHODS: &[&str] = &[
     "show-form",
     "show-layout",
     "show-settings",
+    "show-tonight",
     "thin-experiment",
     "verify-archive",
     "verify-package",
@@ -217,13 +223,17 @@ struct Change {
     dry_run: bool,
     #[serde(default)]
     delete_data: Option<Code>,
+    /// Looked at before (`tonight::is_asked`).
+    #[serde(default, rename = "tonight")]
+    _tonight: bool,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Share {
     path: PathBuf,
-    share: String,
+    #[serde(rename = "share")]
+    way: String,
     #[serde(default)]
     name: Option<String>,
     #[serde(default)]
@@ -300,6 +310,9 @@ fn value(result: impl serde::Serialize) -> Result<Value> {
 }
 
 fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
+    if tonight::is_asked(method, given) {
+        return tonight::set(site, method, given);
+    }
     match method {
         "create-experiment" => {
             let define: form::Define = params(given)?;
@@ -307,15 +320,8 @@ fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
         }
         "edit-experiment" => {
             let define: form::Define = params(given)?;
-            // The web UI always says which definition it showed.
-            let from = define.from().ok_or_else(|| {
-                Error::new(
-                    "rpc.params",
-                    "`from` is missing: the digest of the definition that was edited",
-                )
-                .field("from")
-            })?;
-            value(create::edit(
+            let from = define.digest()?;
+            value(edit::edit(
                 site,
                 &define.text()?,
                 Some(&from),
@@ -338,22 +344,8 @@ fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
             let select: Select = params(given)?;
             value(check::check(site, select.code.as_ref())?)
         }
-        "close-experiment" => {
-            let change: Change = params(given)?;
-            value(lifecycle::close(site, &change.code, change.dry_run)?)
-        }
-        "reopen-experiment" => {
-            let change: Change = params(given)?;
-            value(lifecycle::reopen(site, &change.code, change.dry_run)?)
-        }
-        "remove-experiment" => {
-            let change: Change = params(given)?;
-            value(lifecycle::remove(
-                site,
-                &change.code,
-                change.delete_data.as_ref(),
-                change.dry_run,
-            )?)
+        "close-experiment" | "reopen-experiment" | "remove-experiment" => {
+            status(site, method, &params(given)?)
         }
         "adopt-experiment" => {
             let adopt: Adopt = params(given)?;
@@ -393,21 +385,7 @@ fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
             site,
             &absolute(&params::<Folder>(given)?.path)?,
         )?),
-        "share-base" => {
-            let share: Share = params(given)?;
-            let name = match (share.share.as_str(), share.name.as_deref()) {
-                ("own", None | Some("")) => None,
-                ("common", Some(name)) => Some(name),
-                _ => {
-                    return Err(Error::new(
-                        "rpc.invalid",
-                        "share is `own` without a name, or `common` with one",
-                    ));
-                }
-            };
-            let path = absolute(&share.path)?;
-            value(sharing::choose(site, &path, name, share.dry_run)?)
-        }
+        "share-base" => share_base(site, &params(given)?),
         "list-bases" => {
             let Nothing {} = params(given)?;
             value(base::list(site)?)
@@ -420,9 +398,35 @@ fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
         _ if dmp::METHODS.contains(&method) => dmp::call(site, method, given),
         _ if packages::METHODS.contains(&method) => packages::admin(site, method, given),
         _ if settings::METHODS.contains(&method) => settings::call(site, method, given),
+        _ if tonight::METHODS.contains(&method) => tonight::call(site, method, given),
         _ if one::METHODS.contains(&method) => one::admin(site, method, given),
         _ => deliveries::admin(site, method, given),
     }
+}
+
+/// Operations that change what an experiment is.
+fn status(site: &Site, method: &str, change: &Change) -> Result<Value> {
+    let code = &change.code;
+    value(match method {
+        "close-experiment" => lifecycle::close(site, code, change.dry_run)?,
+        "reopen-experiment" => lifecycle::reopen(site, code, change.dry_run)?,
+        _ => lifecycle::remove(site, code, change.delete_data.as_ref(), change.dry_run)?,
+    })
+}
+
+fn share_base(site: &Site, share: &Share) -> Result<Value> {
+    let name = match (share.way.as_str(), share.name.as_deref()) {
+        ("own", None | Some("")) => None,
+        ("common", Some(name)) => Some(name),
+        _ => {
+            return Err(Error::new(
+                "rpc.invalid",
+                "share is `own` without a name, or `common` with one",
+            ));
+        }
+    };
+    let path = absolute(&share.path)?;
+    value(sharing::choose(site, &path, name, share.dry_run)?)
 }
 
 /// What concerns no experiment.

@@ -20,12 +20,14 @@ pub mod experiment;
 pub mod generate;
 pub mod ingest;
 pub mod layout;
+pub mod notice;
 pub mod package;
 pub mod probe;
 pub mod rights;
 pub mod settings;
 pub mod source;
 pub mod synckit;
+pub mod tonight;
 
 use deferred::Deferred;
 
@@ -76,6 +78,12 @@ pub enum Command {
     /// Create, look at, change, close and remove experiments.
     #[command(subcommand, visible_alias = "exp")]
     Experiment(Deferred<experiment::Command>),
+    /// What is set for tonight, when nobody works.
+    #[command(subcommand)]
+    Tonight(Deferred<tonight::Command>),
+    /// What administrators are told: by mail, where the NAS has one.
+    #[command(subcommand)]
+    Notice(Deferred<notice::Command>),
     /// The folders that hold experiments.
     #[command(subcommand)]
     Base(Deferred<base::Command>),
@@ -172,6 +180,8 @@ pub struct Desk<'a> {
 pub fn run(desk: &Desk<'_>, command: &Command) -> Result<Exit> {
     match command {
         Command::Experiment(Deferred(command)) => experiment::run(desk, command),
+        Command::Notice(Deferred(command)) => notice::run(desk, command),
+        Command::Tonight(Deferred(command)) => tonight::run(desk, command),
         Command::Base(Deferred(command)) => base::run(desk, command),
         Command::Settings(Deferred(command)) => settings::run(desk, command),
         Command::Layout(Deferred(command)) => layout::run(desk, command),

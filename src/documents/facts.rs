@@ -71,6 +71,8 @@ pub struct Facts {
     pub leaf: Option<String>,
     /// How many directories are not shown.
     pub tree_more: usize,
+    /// How files are named, each rule once.
+    pub namings: Vec<super::namings::Naming>,
     /// What lies in it.
     pub data: Survey,
     /// What was declared, beside what was found in the files.
@@ -335,6 +337,7 @@ impl Facts {
             tree: known.tree.iter().take(TREE_MAX).map(branch).collect(),
             leaf: leaf(known.tree),
             tree_more: known.tree.len().saturating_sub(TREE_MAX),
+            namings: super::namings::of(known.tree),
             data: known.survey.clone(),
             dictionary: Dictionary::default(),
             reading: Reading::default(),

@@ -10,6 +10,8 @@ mod findings;
 mod helpers;
 pub mod html;
 mod licence;
+mod namings;
+mod notices;
 pub mod reading;
 pub mod render;
 pub mod sheets;

@@ -190,7 +190,7 @@ fn unknown(setting: &str) -> Error {
         "settings.unknown",
         format!("{} is not a setting", quote(setting)),
     )
-    .hint(match did_you_mean(setting, SETTINGS.into_iter()) {
+    .hint(match did_you_mean(setting, SETTINGS) {
         Some(name) => format!("did you mean `{name}`?"),
         None => format!("one of {}", SETTINGS.join(", ")),
     })

@@ -88,6 +88,29 @@ pub struct Interruption {
     pub effects: Vec<Said>,
 }
 
+/// Whether a NAS mails notices, and which.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Mailing {
+    /// It has no mail: notices are shown by whoever asks for them.
+    None,
+    /// Its mail is switched off.
+    Off,
+    /// It mails those whose switch is among these.
+    On(BTreeSet<String>),
+}
+
+impl Mailing {
+    /// Why a notice is not mailed; `None` where it is.
+    pub fn refusal(&self, switch: &str) -> Option<String> {
+        match self {
+            Self::None => Some("this NAS sends no mail".into()),
+            Self::Off => Some("the mail of this NAS is switched off".into()),
+            Self::On(switches) if switches.contains(switch) => None,
+            Self::On(_) => Some(format!("the notification {switch} is switched off")),
+        }
+    }
+}
+
 /// What holds accounts, shares and rights.
 ///
 /// Every method is idempotent: asked again after a crash, it ends in the same state. Errors carry a code of the form
@@ -180,6 +203,16 @@ pub trait Nas {
     /// Makes everything beneath `experiment` (absolute path) read-only at once for everybody, or what was before
     /// (`read_only` false: what the entries say; readers stay readers). Gives what still writes, empty when it is true.
     fn freeze(&self, experiment: &Path, read_only: bool) -> Result<Vec<Session>>;
+
+    /// Whether it mails notices, and which.
+    fn mailing(&self) -> Result<Mailing> {
+        Ok(Mailing::None)
+    }
+
+    /// Hands a whole message over to the NAS's own mail. `to` are accounts (`root` is whoever the NAS writes to) or addresses.
+    fn mail(&self, _to: &[String], _message: &[u8]) -> Result<()> {
+        Ok(())
+    }
 
     /// What else can be looked at without changing anything, for `octonas doctor`: what → how it is, or what is wrong.
     fn examine(&self) -> Vec<(String, std::result::Result<String, String>)> {

@@ -1,19 +1,17 @@
-//! Creating an experiment, and editing one.
-
-use std::collections::{BTreeSet, VecDeque};
+//! Creating experiments, one or several at once.
 
 use serde::Serialize;
 use serde::ser::SerializeMap as _;
 
 use super::apply::{self, Outcome, Subject};
-use super::converge;
 use super::operation::Operation;
 use super::plan::{Memory, Plan};
+use super::settle::{accounts_are_there, assume, settle_all};
 use super::site::{self, OpenBase, Opened, Site};
-use super::{accounts, base, documents, sharing};
-use crate::error::{Error, Passwords, Result};
-use crate::experiment::{self, AbsPath, Code, Definition, ExperimentId, Status, Strictness};
-use crate::nas::{Account, Observation};
+use super::{accounts, base, sharing};
+use crate::error::{Error, Result};
+use crate::experiment::{self, AbsPath, Code, Definition, ExperimentId, Strictness};
+use crate::nas::Observation;
 use crate::object::Found;
 use crate::store;
 use crate::store::applied::Applied;
@@ -339,30 +337,6 @@ fn rehearse(
     Ok(look.plan)
 }
 
-/// The accounts that `--create-accounts` will make count as if they were there.
-pub(super) fn assume(
-    site: &Site,
-    definition: &Definition,
-    observation: &mut Observation,
-    options: Options,
-) {
-    if !options.create_accounts {
-        return;
-    }
-    let names: Vec<String> = accounts::missing(definition, observation, site.today.get())
-        .into_iter()
-        .map(|holder| holder.account.to_string())
-        .collect();
-    for name in names {
-        let account = Account {
-            uid: None,
-            system: false,
-            groups: BTreeSet::new(),
-        };
-        observation.accounts.insert(name, account);
-    }
-}
-
 /// The directory appears whole, with its definition in it, by one rename.
 fn lay_down(
     site: &Site,
@@ -391,131 +365,6 @@ fn lay_down(
             ),
         )
     })
-}
-
-/// Whoever is to be let in has an account of their own.
-pub(super) fn accounts_are_there(
-    site: &Site,
-    definition: &Definition,
-    observation: &Observation,
-) -> Result<()> {
-    accounts::doors(definition, observation)?;
-    if !site.nas.identity().enforces_rights {
-        return Ok(());
-    }
-    accounts::check(definition, observation, site.today.get())
-}
-
-/// `seen` was observed under the lock of the NAS.
-pub(super) fn settle(
-    site: &Site,
-    opened: &mut Opened,
-    options: Options,
-    seen: Observation,
-    operation: &Operation<'_>,
-) -> Result<Outcome> {
-    if options.dry_run {
-        return apply::preview(site, opened, &seen);
-    }
-    settle_all(site, vec![(opened, operation)], options, seen)
-        .pop()
-        .unwrap_or_else(|| Err(Error::new("apply.unsettled", "nothing was done")))
-}
-
-/// Makes the accounts that are missing, then the NAS as the definitions say, and tells the ledger and the list how each
-/// one ended.
-fn settle_all(
-    site: &Site,
-    all: Vec<(&mut Opened, &Operation<'_>)>,
-    options: Options,
-    mut seen: Observation,
-) -> Vec<Result<Outcome>> {
-    let mut passwords: Vec<Passwords> = Vec::new();
-    let mut accounts: Vec<Result<()>> = Vec::new();
-    let mut made = false;
-    for (opened, operation) in &all {
-        site.note(opened);
-        let mut fresh = Passwords::default();
-        accounts.push(if options.create_accounts {
-            make_accounts(site, opened, &mut seen, &mut fresh, operation, &mut made)
-        } else {
-            Ok(())
-        });
-        passwords.push(fresh);
-    }
-    let mut all = all;
-    let mut works: Vec<converge::Work<'_>> = all
-        .iter_mut()
-        .zip(&accounts)
-        .filter(|(_, accounts)| accounts.is_ok())
-        .map(|((opened, operation), _)| converge::Work::new(opened, operation))
-        .collect();
-    converge::together(site, &mut works, false, (!made).then_some(seen));
-    let mut ended: VecDeque<Result<Outcome>> =
-        works.into_iter().map(converge::Work::result).collect();
-    all.into_iter()
-        .zip(accounts)
-        .zip(passwords)
-        .map(|(((opened, operation), accounts), passwords)| {
-            let result = accounts.and_then(|()| {
-                ended
-                    .pop_front()
-                    .unwrap_or_else(|| Err(Error::new("apply.unsettled", "nothing was done")))
-            });
-            conclude(site, opened, operation, result, passwords)
-        })
-        .collect()
-}
-
-fn make_accounts(
-    site: &Site,
-    opened: &Opened,
-    seen: &mut Observation,
-    fresh: &mut Passwords,
-    operation: &Operation<'_>,
-    made: &mut bool,
-) -> Result<()> {
-    let definition = &opened.definition;
-    if accounts::missing(definition, seen, site.today.get()).is_empty() {
-        return Ok(());
-    }
-    *made = true;
-    operation.begin()?;
-    accounts::create(site, definition, seen, fresh)?;
-    // Another experiment of the same call may name them too: making an account twice would give it another password.
-    let options = Options {
-        create_accounts: true,
-        ..Options::default()
-    };
-    assume(site, definition, seen, options);
-    Ok(())
-}
-
-fn conclude(
-    site: &Site,
-    opened: &Opened,
-    operation: &Operation<'_>,
-    result: Result<Outcome>,
-    mut passwords: Passwords,
-) -> Result<Outcome> {
-    let detail = |outcome: &Outcome| {
-        vec![
-            ("digest", outcome.digest.clone()),
-            ("steps", outcome.steps.len().to_string()),
-        ]
-    };
-    // Passwords exist nowhere else: they are shown even when what follows fails.
-    let mut outcome = match operation.end(result, detail) {
-        Ok(outcome) => outcome,
-        Err(error) => {
-            passwords.extend(site.nas.fresh_passwords());
-            return Err(error.passwords(passwords));
-        }
-    };
-    outcome.passwords.append(passwords);
-    site.note(opened);
-    documents::follow(site, opened);
-    Ok(outcome)
 }
 
 fn choose_base(site: &Site, definition: &Definition) -> Result<AbsPath> {
@@ -610,56 +459,4 @@ fn resume(opened: &Opened, given: &Definition) -> Result<()> {
     } else {
         Err(exists(opened))
     }
-}
-
-/// Puts a new definition in the place of the old one, and applies it. `from` is the digest of the definition that the
-/// person saw when they began; without it the last writer wins.
-pub fn edit(site: &Site, text: &[u8], from: Option<&str>, options: Options) -> Result<Outcome> {
-    let Some(code) = experiment::code_of(text) else {
-        // It says everything that is wrong with it.
-        return Err(read(text)
-            .err()
-            .unwrap_or_else(|| Error::new("code.invalid", "the definition names no code")));
-    };
-    let _nas = site.lock_nas()?;
-    let mut opened = site.open(&code)?;
-    site::in_service(&opened)?;
-    let _lock = site.lock_experiment(&opened.id())?;
-    if let Some(from) = from
-        && from != opened.digest
-    {
-        return Err(Error::new(
-            "definition.changed",
-            format!("the definition of {code} was changed by somebody else meanwhile"),
-        )
-        .hint("look at it again (`octonas experiment show`), and make your change on what is there now"));
-    }
-    let status = opened.definition.status;
-    let new = experiment::read(text, Strictness::Edit(status))?.inheriting(&opened.definition);
-    experiment::check_edit(&opened.definition, &new)?;
-    if opened.definition.status == Status::Active && new.status == Status::Draft {
-        return Err(Error::new(
-            "definition.fixed",
-            format!("{} is in service: it cannot become a draft again", new.code),
-        )
-        .hint("close it, or take people out")
-        .field("status"));
-    }
-    site.layout(&new)?.expand(&new)?;
-    let before = std::mem::replace(&mut opened.definition, new);
-    sharing::refuse_doors(&opened.definition, opened.base.common_share.as_deref())?;
-    let seen = site.nas.observe()?;
-    let mut observation = seen.clone();
-    assume(site, &opened.definition, &mut observation, options);
-    let look = apply::look(site, &opened, &observation, false)?;
-    apply::admissible(&look)?;
-    accounts_are_there(site, &opened.definition, &observation)?;
-    accounts::warn_of_shells(site, &opened.definition, &observation);
-    let operation = Operation::on(site, &opened, "edit")?;
-    if !options.dry_run && before != opened.definition {
-        operation.begin()?;
-        let saved = opened.save().and_then(|()| fault::point("edit.saved"));
-        operation.end_failed(saved)?;
-    }
-    settle(site, &mut opened, options, seen, &operation)
 }

@@ -222,7 +222,7 @@ fn tombstone(site: &Site, opened: &Opened, data_deleted: bool) -> Result<Tombsto
         &id,
         definition.code.as_str(),
         &definition.title,
-        &site.caller,
+        &site.by(),
         data_deleted,
     ))
 }

@@ -33,7 +33,10 @@ pub fn list(site: &Site, refresh: bool) -> Result<List> {
     let mut unavailable = Vec::new();
     for base in site.bases()? {
         match scan(site, &base.path) {
-            Ok(rows) => registry.replace_base(&base.path.display().to_string(), &rows)?,
+            Ok(rows) => {
+                registry.replace_base(&base.path.display().to_string(), &rows)?;
+                super::tonight::refresh(site, &base.path);
+            }
             Err(error) => unavailable.push((base.path, error.to_string())),
         }
     }

@@ -84,19 +84,19 @@ pub fn change(
         );
     }
     let after = unit.texts();
-    let changed: BTreeMap<_, _> = SETTINGS
+    let differences: BTreeMap<_, _> = SETTINGS
         .iter()
         .filter_map(|setting| {
             let (was, is) = (before.settings.get(setting)?, after.get(setting)?);
             (was != is).then(|| (*setting, (was.clone(), is.clone())))
         })
         .collect();
-    let something = !changed.is_empty() || !before.unreadable.is_empty();
+    let something = !differences.is_empty() || !before.unreadable.is_empty();
     if something && !dry_run {
         site.nas.set_unit(&unit)?;
     }
     Ok(Changed {
-        changed,
+        changed: differences,
         now: Settings {
             digest: digest(&after),
             settings: after,
@@ -119,9 +119,9 @@ pub(super) fn facility(site: &Site) -> Option<Facility> {
 }
 
 fn digest(texts: &BTreeMap<&'static str, String>) -> String {
-    let all: String = texts
-        .iter()
-        .map(|(setting, text)| format!("{setting}={text}\n"))
-        .collect();
+    let mut all = String::new();
+    for (setting, text) in texts {
+        all.extend([*setting, "=", text.as_str(), "\n"]);
+    }
     store::sha256(all.as_bytes())
 }

@@ -18,7 +18,7 @@ use crate::store;
 use crate::store::applied::Applied;
 use crate::store::claim::Claim;
 use crate::store::ledger::{Event, Ledger, Outcome};
-use crate::store::registry::{Known, Registry, Seen};
+use crate::store::registry::{Known, Registry, Seen, Tonight};
 use crate::sys::clock;
 use crate::sys::dir::{Dir, Permissions};
 use crate::sys::lock::{self, Lock};
@@ -53,10 +53,23 @@ pub struct Site {
     pub archive: Archive,
     /// Who asked, for the ledger.
     pub caller: String,
+    /// What is done now was asked for in advance.
+    pub acting: RefCell<Option<Acting>>,
     /// The day on which access is judged.
     pub today: Cell<Date>,
     /// The bases, once they were asked for.
     pub known_bases: RefCell<Option<Vec<Base>>>,
+}
+
+/// Work on something that was set for the night.
+#[derive(Debug, Clone)]
+pub struct Acting {
+    /// Who asked for it.
+    pub by: String,
+    /// The id of the request.
+    pub request: String,
+    /// The ledger says how it ended.
+    pub told: bool,
 }
 
 /// What the unit says for every data management plan, as text; nothing where it does not.
@@ -147,6 +160,14 @@ impl Opened {
 }
 
 impl Site {
+    /// Who asked for what is done now.
+    pub fn by(&self) -> String {
+        match self.acting.borrow().as_ref() {
+            Some(acting) => acting.by.clone(),
+            None => self.caller.clone(),
+        }
+    }
+
     /// The bases, asked for once in an operation.
     pub fn bases(&self) -> Result<Vec<Base>> {
         if let Some(bases) = self.known_bases.borrow().as_ref() {
@@ -294,6 +315,19 @@ impl Site {
         }
     }
 
+    /// Notes in the registry cache what is set for the night on a base.
+    pub fn note_tonight(&self, base: &Path, all: &[Tonight]) {
+        let place = base.display().to_string();
+        if let Err(error) = self
+            .registry()
+            .and_then(|mut registry| registry.replace_tonight(&place, all))
+        {
+            self.progress.warn(&format!(
+                "the list of experiments could not be updated: {error}"
+            ));
+        }
+    }
+
     /// Takes an experiment out of the registry cache.
     pub fn forget(&self, id: &str) {
         if let Err(error) = self.registry().and_then(|registry| registry.remove(id)) {
@@ -320,7 +354,7 @@ impl Site {
         Ledger::open(&base.dir)?.append(Event {
             experiment: id.to_owned(),
             operation: operation.to_owned(),
-            by: self.caller.clone(),
+            by: self.by(),
             outcome,
             detail,
         })?;
@@ -350,6 +384,7 @@ pub fn row(opened: &Opened) -> Known {
                 .collect(),
         ),
         seen: None,
+        tonight: None,
     }
 }
 

@@ -187,7 +187,7 @@ pub fn enrol(
 ) -> Result<Change> {
     let key = PublicKey::parse(key)?;
     let fingerprint = key.fingerprint();
-    let by = site.caller.clone();
+    let by = site.by();
     change(
         site,
         code,

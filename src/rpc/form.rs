@@ -94,6 +94,9 @@ pub(super) struct Define {
     create_accounts: bool,
     #[serde(default)]
     dry_run: bool,
+    /// Looked at before (`tonight::is_asked`).
+    #[serde(default, rename = "tonight")]
+    _tonight: bool,
 }
 
 impl Define {
@@ -106,6 +109,17 @@ impl Define {
         self.from
             .clone()
             .or_else(|| self.form.as_ref().and_then(from))
+    }
+
+    /// The same, where the web UI has to say it: which definition it showed.
+    pub(super) fn digest(&self) -> Result<String> {
+        self.from().ok_or_else(|| {
+            Error::new(
+                "rpc.params",
+                "`from` is missing: the digest of the definition that was edited",
+            )
+            .field("from")
+        })
     }
 
     pub(super) fn options(&self) -> create::Options {

@@ -72,6 +72,7 @@ mod tests {
                     .collect(),
             ),
             seen: None,
+            tonight: None,
         }
     }
 

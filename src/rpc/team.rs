@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use super::{form, value};
 use crate::error::{Error, Result};
 use crate::experiment::{Access, Code};
-use crate::provision::create;
 use crate::provision::site::Site;
+use crate::provision::{create, edit};
 
 /// What the people are to be.
 #[derive(Deserialize)]
@@ -86,7 +86,7 @@ pub(super) fn edit(site: &Site, team: &Team) -> Result<Value> {
         create_accounts: false,
         dry_run: team.dry_run,
     };
-    value(create::edit(
+    value(edit::edit(
         site,
         text.as_bytes(),
         Some(&team.from),

@@ -31,6 +31,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Taking files in: it runs beside the other operations of an experiment, under a lock of its own.
 pub const INGEST: &str = "ingest";
 
+/// A note about something that is or was set for the night: no operation on the experiment itself.
+pub const TONIGHT: &str = "tonight";
+
 /// How an operation ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -64,6 +67,10 @@ pub struct Event {
 impl Event {
     fn is_ingest(&self) -> bool {
         self.operation == INGEST
+    }
+
+    fn is_note(&self) -> bool {
+        self.operation == TONIGHT
     }
 }
 
@@ -179,7 +186,9 @@ impl Ledger {
                 .rsplit(|&byte| byte == b'\n')
                 .filter_map(|line| serde_json::from_slice::<Entry>(line).ok())
                 .find(|entry| {
-                    entry.event.experiment == experiment && entry.event.is_ingest() == is_ingest
+                    entry.event.experiment == experiment
+                        && entry.event.is_ingest() == is_ingest
+                        && !entry.event.is_note()
                 });
             if entry.is_some() {
                 return Ok(entry);
@@ -193,6 +202,9 @@ impl Ledger {
         let mut open = BTreeMap::new();
         self.read(|entry| {
             let experiment = (entry.event.experiment.clone(), entry.event.is_ingest());
+            if entry.event.is_note() {
+                return true;
+            }
             if entry.event.outcome == Outcome::Begun {
                 open.insert(experiment, entry);
             } else {

@@ -21,6 +21,7 @@ const STEPS: &[M<'static>] = &[
     M::up(include_str!("migrations/001-experiments.sql")),
     M::up(include_str!("migrations/002-seen.sql")),
     M::up(include_str!("migrations/003-members.sql")),
+    M::up(include_str!("migrations/004-tonight.sql")),
 ];
 const MIGRATIONS: Migrations<'static> = Migrations::from_slice(STEPS);
 
@@ -50,6 +51,22 @@ pub struct Known {
     /// What the last check found; nothing where none was made.
     #[serde(flatten)]
     pub seen: Option<Seen>,
+    /// What is set for the night.
+    pub tonight: Option<Tonight>,
+}
+
+/// What is set for the night for an experiment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Tonight {
+    /// Which.
+    #[serde(skip)]
+    pub code: String,
+    /// `edit`, `close` …
+    pub operation: String,
+    /// `waiting`, `begun` or `failed`.
+    pub state: String,
+    /// Not before (RFC 3339, UTC).
+    pub due: String,
 }
 
 /// What a check found of an experiment.
@@ -182,6 +199,23 @@ impl Registry {
         replace().map_err(|e| failed("write", e))
     }
 
+    /// Makes what is set for the night on a base be exactly this, at once or not at all.
+    pub fn replace_tonight(&mut self, base: &str, all: &[Tonight]) -> Result<()> {
+        fault::point("sql")?;
+        let mut replace = || {
+            let transaction = self.connection.transaction()?;
+            transaction.execute("DELETE FROM tonight WHERE base = ?1", [base])?;
+            for each in all {
+                transaction.execute(
+                    "INSERT INTO tonight (base, code, operation, state, due) VALUES (?1, ?2, ?3, ?4, ?5)",
+                    params![base, each.code, each.operation, each.state, each.due],
+                )?;
+            }
+            transaction.commit()
+        };
+        replace().map_err(|e| failed("write", e))
+    }
+
     /// All experiments, by code.
     pub fn list(&self) -> Result<Vec<Known>> {
         let read = || -> rusqlite::Result<Vec<Known>> {
@@ -212,7 +246,8 @@ impl Registry {
 }
 
 const SELECT: &str = "SELECT id, code, title, status, base, digest, responsible, seen_at, members, \
-     state, files, bytes, quota, newest, checked_at FROM experiment LEFT JOIN seen USING (id)";
+     seen.state, files, bytes, quota, newest, checked_at, tonight.operation, tonight.state, tonight.due \
+     FROM experiment LEFT JOIN seen USING (id) LEFT JOIN tonight USING (base, code)";
 
 fn known(row: &Row<'_>) -> rusqlite::Result<Known> {
     Ok(Known {
@@ -229,7 +264,20 @@ fn known(row: &Row<'_>) -> rusqlite::Result<Known> {
             .get::<_, Option<String>>(8)?
             .and_then(|text| serde_json::from_str(&text).ok()),
         seen: seen(row)?,
+        tonight: tonight(row)?,
     })
+}
+
+fn tonight(row: &Row<'_>) -> rusqlite::Result<Option<Tonight>> {
+    let Some(operation) = row.get(15)? else {
+        return Ok(None);
+    };
+    Ok(Some(Tonight {
+        code: row.get(1)?,
+        operation,
+        state: row.get(16)?,
+        due: row.get(17)?,
+    }))
 }
 
 fn seen(row: &Row<'_>) -> rusqlite::Result<Option<Seen>> {
@@ -330,7 +378,30 @@ mod tests {
             seen_at: "2026-11-21T00:00:00Z".into(),
             members: Some(vec![("ada".into(), Some("2027-01-31".into()))]),
             seen: None,
+            tonight: None,
         }
+    }
+
+    #[test]
+    fn what_is_set_for_the_night_stands_beside_its_experiment() {
+        let (_temp, dir) = directory();
+        let (mut registry, _) = Registry::open(&dir).unwrap();
+        registry.put(&known("1", "eco")).unwrap();
+        registry.put(&known("2", "lake")).unwrap();
+        let tonight = Tonight {
+            code: "eco".into(),
+            operation: "edit".into(),
+            state: "waiting".into(),
+            due: "2026-11-22T01:30:00Z".into(),
+        };
+        registry
+            .replace_tonight("/srv/a/octonas", std::slice::from_ref(&tonight))
+            .unwrap();
+        let listed = registry.list().unwrap();
+        assert_eq!(listed[0].tonight, Some(tonight));
+        assert_eq!(listed[1].tonight, None);
+        registry.replace_tonight("/srv/a/octonas", &[]).unwrap();
+        assert_eq!(registry.list().unwrap()[0].tonight, None);
     }
 
     #[test]

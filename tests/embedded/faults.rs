@@ -42,6 +42,11 @@ fn common(env: &TestEnv) {
     env.run(&arguments).ok();
 }
 
+/// A file of a person's, outside of the NAS.
+fn beside(env: &TestEnv, name: &str) -> std::path::PathBuf {
+    env.nas.parent().unwrap().join(name)
+}
+
 fn words(text: &str) -> Vec<String> {
     text.split(' ').map(str::to_owned).collect()
 }
@@ -62,11 +67,11 @@ const OPERATIONS: &[Operation] = &[
     Operation {
         name: "create several",
         prepare: |env| {
-            fs::write(env.at("../eco.yaml"), definition("eco")).unwrap();
-            fs::write(env.at("../lake.yaml"), definition("lake")).unwrap();
+            fs::write(beside(env, "eco.yaml"), definition("eco")).unwrap();
+            fs::write(beside(env, "lake.yaml"), definition("lake")).unwrap();
         },
         arguments: |env| {
-            let file = |name: &str| env.at("..").join(name).display().to_string();
+            let file = |name: &str| beside(env, name).display().to_string();
             let mut all = words("experiment create");
             all.extend([
                 "-f".into(),

@@ -181,6 +181,13 @@ fn whatever_the_parameters_every_method_gives_exactly_one_line_and_changes_nothi
         "check-base",
         "rights",
         "show-form",
+        "list-accounts",
+        "list-adoptable",
+        "list-silent-sources",
+        "list-tonight",
+        "run-tonight",
+        "send-notices",
+        "show-settings",
     ];
     in_parallel(&methods(&env), |method| {
         for params in &shapes {
@@ -337,6 +344,10 @@ fn a_user_sees_their_own_experiments_whatever_they_ask() {
             json!({"path": env.nas}),
             json!({"dir": env.at("eco")}),
         ] {
+            // Of an experiment that they manage, they may: without its code there is nothing to refuse yet.
+            if method == "list-accounts" && params.get("code").is_none() {
+                continue;
+            }
             let refused = answer(&method, params);
             assert_eq!(
                 refused["error"]["code"], "rpc.forbidden",

@@ -3,7 +3,9 @@
 import time
 
 import matrix
+import people
 import sessions
+from nas import Gone
 from people import ECO, LAKE
 from testbed import smbd_starts
 
@@ -32,32 +34,92 @@ def reboot(site, findings):
     matrix.run(site, findings)
 
 
+MEMBERS = {"otalice": "manage", "otbob": "write", "otcarol": "read"}
+# So many are created with one command.
+BATCH = 50
+
+
 def scale(site, findings):
-    """Seconds for one create, when there are already so many."""
-    nas = site.nas
-    for number in range(1, site.scale + 1):
+    """What operations cost among many experiments: each with its own share, and all in a common share, side by side."""
+    marks = sorted({number for number in (1, 100, 300) if number < site.scale} | {site.scale})
+    there, rows = 0, []
+    share(site, findings, there, "--common", "otest-all")
+    for mark in marks:
+        while there < mark:
+            there += fill(site, findings, there, min(BATCH, mark - there))
+        rows.append(("common share", there, *measure(site, findings, there, "common")))
+        share(site, findings, there, "--own")
+        rows.append(("own shares", there, *measure(site, findings, there, "own")))
+        if mark != marks[-1]:
+            share(site, findings, there, "--common", "otest-all")
+    for row in rows:
+        findings.note(" | ".join(map(str, row)))
+
+
+def fill(site, findings, there, count):
+    """Creates so many more with one command."""
+    nas, where = site.nas, site.nas.must("mktemp -d").strip()
+    for number in range(there + 1, there + count + 1):
         code = f"otest-n{number}"
-        restarts, began = smbd_starts(nas), time.monotonic()
-        done = site.create(code, members={"otalice": "manage", "otbob": "write", "otcarol": "read"})
-        seconds = time.monotonic() - began
-        if done.code or number in (1, 10, 30, 100, 200, 300, site.scale):
-            if not findings.check(done.code == 0, f"experiment {number} is created", done):
-                break
-            outcome = done.json()
-            findings.note(f"create with {number + len((ECO, LAKE))} experiments: {seconds:.1f} s, {sum(outcome['calls'].values())} RPCs, "
-                          f"modules {', '.join(outcome['interruption']['modules'])}, smbd started {smbd_starts(nas) - restarts} times")
-    for words in (("list",), ("list", "--refresh"), ("check",)):
+        text = people.definition(code, site.base, MEMBERS)
+        nas.run("sh", "-c", f"cat >{where}/{code}.json", input=text)
+    restarts, began = smbd_starts(nas), time.monotonic()
+    done = nas.octonas("--json", "experiment", "create", "-f", where, timeout=3600)
+    seconds = time.monotonic() - began
+    nas.run("rm", "-rf", where)
+    made = done.json()
+    failed = [each for each in made if "error" in each]
+    if not findings.check(done.code == 0 and not failed, f"{count} experiments more are created with one command", failed or done):
+        raise Gone("the experiments are not there")
+    calls = made[0]["outcome"]["calls"]
+    rpcs = sum(number for name, number in calls.items() if name != "Exec.isRunning")
+    findings.note(f"{there} + {count} created at once: {seconds:.0f} s, {rpcs} RPCs, {calls.get('Config.applyChangesBg', 0)} deployments, "
+                  f"smbd started {smbd_starts(nas) - restarts} times")
+    return count
+
+
+def share(site, findings, there, *how):
+    """Another way of sharing for all of them."""
+    nas = site.nas
+    restarts, began = smbd_starts(nas), time.monotonic()
+    done = nas.octonas("base", "share", site.base, *how, timeout=7200)
+    findings.check(done.code == 0, f"base share {how[0]} with {there} experiments", done)
+    findings.note(f"base share {how[0]} with {there} experiments: {time.monotonic() - began:.0f} s, "
+                  f"smbd started {smbd_starts(nas) - restarts} times")
+
+
+def measure(site, findings, there, mode):
+    """One more created, looked at, closed, reopened and removed; the figures."""
+    nas, code, figures = site.nas, "otest-one", []
+    restarts, began = smbd_starts(nas), time.monotonic()
+    done = site.create(code, members=MEMBERS)
+    seconds = time.monotonic() - began
+    if not findings.check(done.code == 0, f"{mode}: one more among {there} is created", done):
+        raise Gone("nothing to measure")
+    outcome = done.json()
+    rpcs = sum(number for name, number in outcome["calls"].items() if name != "Exec.isRunning")
+    figures += [f"create {seconds:.1f} s", f"{rpcs} RPCs", "+".join(outcome["interruption"]["modules"]),
+                f"smbd started {smbd_starts(nas) - restarts} times"]
+    findings.note(f"{mode} among {there}: " + ", ".join(figures) + "; " + timeline(done.err))
+    for words in (("list",), ("list", "--refresh"), ("check",), ("close", code), ("reopen", code), ("remove", code)):
         began = time.monotonic()
         done = nas.octonas("experiment", *words)
-        findings.check(done.code == 0, f"experiment {' '.join(words)}: {time.monotonic() - began:.1f} s", done)
-    for words in (("close", "otest-n1"), ("reopen", "otest-n1"), ("remove", "otest-n1")):
-        began = time.monotonic()
-        done = nas.octonas("experiment", *words)
-        findings.check(done.code == 0, f"experiment {words[0]} with {site.scale} others: {time.monotonic() - began:.1f} s", done)
+        findings.check(done.code == 0, f"{mode} among {there}: experiment {' '.join(words)}", done)
+        figures.append(f"{' '.join(words).replace(code, '').strip()} {time.monotonic() - began:.1f} s")
+    nas.octonas("experiment", "remove", code, "--delete-data", code)
     client = site.clients["otalice"]
     began = time.monotonic()
     done = client.sftp(["ls -1 /experiments"])
-    findings.check(done.code == 0 and done.out.count("otest-n") >= site.scale - 1,
-                   f"somebody in all of them logs in by SFTP in {time.monotonic() - began:.1f} s", done)
+    findings.check(done.code == 0 and done.out.count("otest-n") >= there,
+                   f"{mode} among {there}: somebody who is in all of them sees them over SFTP", done)
+    figures.append(f"sftp {time.monotonic() - began:.1f} s")
+    began = time.monotonic()
+    client.smb("otest-all" if mode == "common" else "otest-n1", ["ls"])
+    figures.append(f"smb {time.monotonic() - began:.1f} s")
+    findings.note(f"{mode} among {there}: " + ", ".join(figures[4:]))
+    return figures
 
 
+def timeline(text):
+    """How long each deployment took, as the command said."""
+    return ", ".join(line for line in text.splitlines() if line.startswith("applied "))

@@ -38,6 +38,7 @@ def run(site, findings):
         "admin": {"name": "admin", "password": os.environ.get("OMV_ADMIN_PASSWORD", "openmediavault")},
         **people,
         "old": lay_down(site),
+        "shell": ["ssh", *site.nas.options, site.nas.host],
     }
     # Passwords go through standard input.
     driver = subprocess.Popen(["node", "main.mjs"], cwd=HERE, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,

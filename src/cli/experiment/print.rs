@@ -9,6 +9,7 @@ use crate::provision::apply::Outcome;
 use crate::provision::create::Created;
 use crate::provision::import::{self, Survey};
 use crate::provision::plan::{Action, Drift, Step};
+use crate::provision::tonight::Set;
 use crate::provision::{adopt, adoptable, check, lifecycle, list, show};
 use crate::report;
 
@@ -60,6 +61,22 @@ fn password_line(whose: &str, password: &str) -> String {
     } else {
         format!("initial password of {whose}: {password}   (shown once; it is kept nowhere)\n")
     }
+}
+
+/// What was set for the night: what it would do, and when.
+pub(super) fn set(desk: &Desk<'_>, set: &Set) -> Result<Exit> {
+    if desk.json {
+        report::json(set)?;
+        return Ok(Exit::Done);
+    }
+    report::stdout(&text(&set.outcome, true))?;
+    report::stdout(&format!(
+        "set for the night: {} of {}, from {}; nothing was changed yet\n",
+        set.tonight.operation.as_str(),
+        set.tonight.code,
+        set.tonight.from
+    ))?;
+    Ok(Exit::Done)
 }
 
 fn text(outcome: &Outcome, dry_run: bool) -> String {
@@ -153,9 +170,13 @@ pub(super) fn list(desk: &Desk<'_>, refresh: bool, all: bool) -> Result<Exit> {
             .get(..16)
             .unwrap_or(&row.seen_at)
             .replace('T', " ");
+        let status = match &row.tonight {
+            None => row.status.clone(),
+            Some(set) => format!("{} ({} tonight: {})", row.status, set.operation, set.state),
+        };
         vec![
             row.code.clone(),
-            row.status.clone(),
+            status,
             row.responsible.clone(),
             row.title.clone(),
             seen,

@@ -159,7 +159,7 @@ pub(super) fn set_common_share(omv: &Omv, path: &Path, share: Option<&str>) -> R
     };
     let share = share.unwrap_or_default();
     if record.sharename != share {
-        record.sharename = share.to_owned();
+        share.clone_into(&mut record.sharename);
         let _: Stored = engined.change("Config", "set", json!({"id": MODEL, "data": record}))?;
         omv.snapshot.forget_bases();
     }

@@ -9,6 +9,7 @@ mod engined;
 mod freeze;
 mod ftp;
 pub mod jails;
+mod mail;
 mod model;
 mod mounting;
 mod mounts;
@@ -33,7 +34,7 @@ use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
 use crate::experiment::{AccountName, Unit};
-use crate::nas::{Base, Identity, Interruption, Nas, Observation, Session};
+use crate::nas::{Base, Identity, Interruption, Mailing, Nas, Observation, Session};
 use crate::object::{Attributes, Found, Kind, ObjectId, Reference};
 use crate::report::{Hidden, Progress, said};
 
@@ -47,6 +48,7 @@ pub use settings::Settings;
 const KINDS: &[Kind] = &[
     Kind::Group,
     Kind::Directory,
+    Kind::Quota,
     Kind::Entry,
     Kind::Source,
     Kind::Mounts,
@@ -226,6 +228,14 @@ impl Nas for Omv {
 
     fn set_unit(&self, unit: &Unit) -> Result<()> {
         self.changing(|| unit::write(self, unit))
+    }
+
+    fn mailing(&self) -> Result<Mailing> {
+        mail::mailing(self.engined())
+    }
+
+    fn mail(&self, to: &[String], message: &[u8]) -> Result<()> {
+        mail::mail(to, message)
     }
 
     fn observe(&self) -> Result<Observation> {

@@ -19,7 +19,7 @@ use super::create::{self, Options as CreateOptions};
 use super::operation::Operation;
 use super::plan::Memory;
 use super::site::{self, Opened, Site};
-use super::{accounts, base, frame, seen, sharing, sweep};
+use super::{accounts, base, frame, seen, settle, sharing, sweep};
 use crate::error::{Error, Result};
 use crate::experiment::{AbsPath, Definition, ExperimentId, Imported};
 use crate::nas::Observation;
@@ -68,6 +68,7 @@ pub struct Import {
 
 /// Makes an experiment of the directory or shared folder `given`, from the text of a definition. Given again after a
 /// crash, it goes on where it stopped.
+#[allow(clippy::too_many_lines)] // One refusal after the other, in the order in which a person can mend them.
 pub fn import(
     site: &Site,
     given: &str,
@@ -81,15 +82,7 @@ pub fn import(
     let place = Place::find(site, given, cwd, &definition, &seen)?;
     definition.storage.base = Some(AbsPath::parse(&place.base.display().to_string())?);
     site.layout(&definition)?.expand(&definition)?;
-    let unclaimed = base::is_unclaimed_embedded(site, &place.base)?;
-    if options.confirm {
-        base::claim_embedded(site, &place.base)?;
-    }
-    let base = if unclaimed && !options.confirm {
-        site::open_base(&place.base)?
-    } else {
-        site.base(&place.base)?
-    };
+    let base = open_base(site, &place, options.confirm)?;
     if let Some(opened) = site::open_in(base.try_clone()?, &definition.code)? {
         return resume(site, opened, &definition, seen, options);
     }
@@ -99,14 +92,7 @@ pub fn import(
     sharing::refuse_doors(&definition, common_share)?;
     let id = identity(&base, &definition)?;
     definition.id = Some(id);
-    if let Some(stone) = Tombstone::read(&base.dir, &id)? {
-        return Err(Error::new(
-            "experiment.removed",
-            format!("the id {id} belonged to {}, which was removed", stone.code),
-        )
-        .hint("leave the id out: a new experiment gets a new one")
-        .field("id"));
-    }
+    refuse_removed(&base, &id)?;
     let dir = base.dir.existing(definition.code.as_str())?;
     let writers = sweep::writers(&definition, &seen, site.today.get());
     let mut surveyed = Surveyed::of(site, &dir, &definition, &seen, &writers)?;
@@ -126,7 +112,7 @@ pub fn import(
         create_accounts: options.create_accounts,
         dry_run: false,
     };
-    create::assume(site, &definition, &mut seen, create);
+    settle::assume(site, &definition, &mut seen, create);
     let look = |memory: &Memory| {
         let subject = Subject {
             definition: &definition,
@@ -141,7 +127,7 @@ pub fn import(
     keep_what_is_managed(&mut memory, &desired);
     let look = look(&memory)?;
     apply::admissible(&look)?;
-    create::accounts_are_there(site, &definition, &seen)?;
+    settle::accounts_are_there(site, &definition, &seen)?;
     accounts::warn_of_shells(site, &definition, &seen);
     let mut told = Import {
         confirmed: options.confirm,
@@ -186,8 +172,32 @@ pub fn import(
         .and_then(|()| opened_again(base, &definition));
     let mut opened = operation.end_failed(laid)?;
     operation.end_failed(frame::seal(&opened))?;
-    told.outcome = create::settle(site, &mut opened, create, before, &operation)?;
+    told.outcome = settle::settle(site, &mut opened, create, before, &operation)?;
     Ok(told)
+}
+
+/// The base in which it lies; an embedded NAS claims its own only when something is to be done.
+fn open_base(site: &Site, place: &Place, confirm: bool) -> Result<site::OpenBase> {
+    if base::is_unclaimed_embedded(site, &place.base)? {
+        if !confirm {
+            return site::open_base(&place.base);
+        }
+        base::claim_embedded(site, &place.base)?;
+    }
+    site.base(&place.base)
+}
+
+/// An id is of one experiment for ever.
+fn refuse_removed(base: &site::OpenBase, id: &ExperimentId) -> Result<()> {
+    match Tombstone::read(&base.dir, id)? {
+        None => Ok(()),
+        Some(stone) => Err(Error::new(
+            "experiment.removed",
+            format!("the id {id} belonged to {}, which was removed", stone.code),
+        )
+        .hint("leave the id out: a new experiment gets a new one")
+        .field("id")),
+    }
 }
 
 /// Of a share that is taken over, what the definition does not speak of stays an admin's own business.
@@ -297,7 +307,7 @@ fn resume(
         dry_run: !options.confirm,
     };
     if !options.create_accounts {
-        create::accounts_are_there(site, &opened.definition, &seen)?;
+        settle::accounts_are_there(site, &opened.definition, &seen)?;
     }
     let operation = Operation::on(site, &opened, IMPORT)?;
     if options.confirm && sweep::is_sealed(&opened.applied.intents) {
@@ -311,6 +321,6 @@ fn resume(
         access: Vec::new(),
         contents: None,
         plan: String::new(),
-        outcome: create::settle(site, &mut opened, create, seen, &operation)?,
+        outcome: settle::settle(site, &mut opened, create, seen, &operation)?,
     })
 }
