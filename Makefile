@@ -28,12 +28,13 @@ check: ## formatting, lints, architecture, and the plugin's files
 	$(CARGO) test --locked --features faults --test architecture
 	tests/plugin/check
 
-test-outputs: ## documents, plans and sample data before other people's validators, the probe on other people's files (PyPI)
+test-outputs: ## documents, plans, packages and sample data before other people's validators, the probe on other people's files (PyPI)
 	@tests/need outputs
 	$(CARGO) build --locked --bins
 	tests/documents/run
 	tests/dmp/run
 	tests/probe/run
+	tests/bags/run
 
 test-host: ## the wall by real clients, on a Debian 13 booted in a container (root)
 	tests/host/run
@@ -45,9 +46,10 @@ test-omv: ## everything on a real OpenMediaVault 8: make test-omv HOST=root@nas
 test-long: ## fuzzing and long races
 	tests/long/run
 
-bench: ## start-up, create, list, check: ratios and counts
+bench: ## start-up, create, list, check, packages: ratios and counts
 	tests/bench/run
 	tests/bench/synckit
+	tests/bench/bags
 
 deb: ## the Debian packages, in dist/
 	@tests/need deb

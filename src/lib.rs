@@ -8,6 +8,7 @@
 //! | `open` | from the configuration to a place where work is done: the NAS is chosen here |
 //! | `provision` | the plan (pure: desired, applied, observed → steps), its execution, checks, rights |
 //! | `documents` | generated texts: what they may say, how they are written, one file per document |
+//! | `package` | bags that are RO-Crates: written, verified, restored, encrypted, archived |
 //! | `catalogue` | what the files of an experiment are, and what is inside them |
 //! | `nas` | what holds accounts, shares and rights: `OpenMediaVault`, or the embedded one |
 //! | `settings` | the configuration file |
@@ -30,6 +31,7 @@ pub mod layout;
 pub mod nas;
 pub mod object;
 pub mod open;
+pub mod package;
 pub mod provision;
 pub mod report;
 pub mod rpc;

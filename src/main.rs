@@ -31,23 +31,14 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli, cwd: &Path) -> Result<Exit> {
-    match &cli.command {
-        Command::Completions { shell } => {
-            return cli::generate::completion(*shell).map(|()| Exit::Done);
+    if let Some(exit) = cli::alone::run(cli, cwd)? {
+        return Ok(exit);
+    }
+    if let Command::Jails(Deferred(JailsCommand::Sync { root, file })) = &cli.command {
+        for warning in open::jails(root, file)? {
+            report::stderr(&format!("warning: {}", report::printable(&warning)));
         }
-        Command::Generate(Deferred(command)) => {
-            return cli::generate::run(command, cwd).map(|()| Exit::Done);
-        }
-        Command::Probe(Deferred(arguments)) if arguments.is_file(cwd) => {
-            return cli::probe::file(arguments, cwd, cli.json);
-        }
-        Command::Jails(Deferred(JailsCommand::Sync { root, file })) => {
-            for warning in open::jails(root, file)? {
-                report::stderr(&format!("warning: {}", report::printable(&warning)));
-            }
-            return Ok(Exit::Done);
-        }
-        _ => {}
+        return Ok(Exit::Done);
     }
     let settings = Settings::load(&cli.settings_file(cwd))?;
     if let Command::Rpc(Deferred(arguments)) = &cli.command {

@@ -61,6 +61,15 @@ pub fn who() -> String {
         .unwrap_or_else(|| nix::unistd::getuid().to_string())
 }
 
+/// Where work shows itself.
+pub fn progress(show: Show) -> Box<dyn Progress> {
+    match show {
+        Show::Nothing => Box::new(Hidden),
+        Show::Lines => Box::new(Lines),
+        Show::Json(language) => Box::new(JsonLines::new(language)),
+    }
+}
+
 /// Opens the NAS that is in force.
 pub fn site(
     settings: &Settings,
@@ -70,11 +79,7 @@ pub fn site(
     caller: &str,
 ) -> Result<Site> {
     let home = std::env::var_os("HOME").map(PathBuf::from);
-    let progress: Box<dyn Progress> = match show {
-        Show::Nothing => Box::new(Hidden),
-        Show::Lines => Box::new(Lines),
-        Show::Json(language) => Box::new(JsonLines::new(language)),
-    };
+    let progress = progress(show);
     let (nas, locks, cache): (Box<dyn Nas>, Dir, Dir) =
         match settings.choose(asked, cwd, home.as_deref())? {
             Choice::Local(dir) => {
@@ -117,6 +122,8 @@ pub fn site(
         parsed: RefCell::default(),
         known_bases: RefCell::default(),
         stable_minutes: settings.ingest.stable_minutes,
+        encryption: settings.encryption.clone(),
+        archive: settings.archive.clone(),
         caller: caller.to_owned(),
         acting: RefCell::default(),
         today: Cell::new(Date::parse(&clock::today().to_string())?),

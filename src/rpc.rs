@@ -26,6 +26,7 @@ mod form;
 mod glance;
 mod imports;
 mod one;
+mod packages;
 mod settings;
 mod team;
 mod texts;
@@ -42,6 +43,7 @@ pub const METHODS: &[&str] = &[
     "adopt-experiment",
     "answer-dmp",
     "apply-experiment",
+    "archive-experiment",
     "build-dmp",
     "build-documents",
     "build-synckit",
@@ -50,6 +52,7 @@ pub const METHODS: &[&str] = &[
     "check-experiments",
     "close-experiment",
     "create-experiment",
+    "create-package",
     "diff-dmp",
     "doctor",
     "due-experiments",
@@ -63,6 +66,7 @@ pub const METHODS: &[&str] = &[
     "landing",
     "list-accounts",
     "list-adoptable",
+    "list-archives",
     "list-bases",
     "list-dmp-questions",
     "list-documents",
@@ -77,6 +81,8 @@ pub const METHODS: &[&str] = &[
     "probe-file",
     "remove-experiment",
     "reopen-experiment",
+    "restore-archive",
+    "restore-package",
     "revoke-source",
     "rights",
     "run-tonight",
@@ -90,6 +96,9 @@ pub const METHODS: &[&str] = &[
     "show-layout",
     "show-settings",
     "show-tonight",
+    "thin-experiment",
+    "verify-archive",
+    "verify-package",
 ];
 
 /// What a role may do.
@@ -359,6 +368,7 @@ fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
             value(doctor::examine(site))
         }
         _ if dmp::METHODS.contains(&method) => dmp::call(site, method, given),
+        _ if packages::METHODS.contains(&method) => packages::admin(site, method, given),
         _ if settings::METHODS.contains(&method) => settings::call(site, method, given),
         _ if tonight::METHODS.contains(&method) => tonight::call(site, method, given),
         _ if one::METHODS.contains(&method) => one::admin(site, method, given),

@@ -1,5 +1,6 @@
 //! Which NAS is in force, and where things are: `/etc/octonas/octonas.yaml`, the environment, the command line.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -38,6 +39,48 @@ pub struct Settings {
     pub dmp_defaults: Option<PathBuf>,
     /// Taking in what sources deliver.
     pub ingest: Ingest,
+    /// For whom packages are encrypted.
+    pub encryption: Encryption,
+    /// Where archives are kept.
+    pub archive: Archive,
+}
+
+/// For whom packages are encrypted.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Encryption {
+    /// Public keys (age, X25519) by what they are called: the unit's own, and one in escrow.
+    pub recipients: BTreeMap<String, String>,
+}
+
+/// Where archives are kept.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Archive {
+    /// The places, in the order in which they are filled.
+    pub places: Vec<Place>,
+    /// Archives are encrypted for `encryption.recipients`.
+    pub encrypt: bool,
+}
+
+/// A place for archives: a directory of this machine, or one that is reached by rsync over SSH.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Place {
+    /// What it is called.
+    pub name: String,
+    /// Absolute path of a directory.
+    #[serde(default)]
+    pub path: Option<PathBuf>,
+    /// `account@machine:/directory`.
+    #[serde(default)]
+    pub remote: Option<String>,
+    /// The private key for `remote`, readable by root alone.
+    #[serde(default)]
+    pub ssh_key: Option<PathBuf>,
+    /// The port of `remote`.
+    #[serde(default)]
+    pub port: Option<u16>,
 }
 
 /// How deliveries are taken in.

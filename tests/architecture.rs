@@ -10,6 +10,7 @@ const FLOORS: &[&[&str]] = &[
     &["cli", "rpc", "open"],
     &["provision"],
     &["documents"],
+    &["package"],
     &["catalogue"],
     &["nas", "store"],
     &["settings"],

@@ -8,7 +8,10 @@ use crate::error::{Exit, Result};
 use crate::provision::site::Site;
 use crate::settings as configuration;
 
+pub mod alone;
+pub mod archive;
 pub mod base;
+pub mod crypt;
 pub mod deferred;
 pub mod dmp;
 pub mod doctor;
@@ -18,6 +21,7 @@ pub mod generate;
 pub mod ingest;
 pub mod layout;
 pub mod notice;
+pub mod package;
 pub mod probe;
 pub mod rights;
 pub mod settings;
@@ -108,6 +112,15 @@ pub enum Command {
     /// Programs that bring the data of acquisition machines here.
     #[command(subcommand)]
     Synckit(Deferred<synckit::Command>),
+    /// Experiments as packages that need none of our software.
+    #[command(subcommand)]
+    Package(Deferred<package::Command>),
+    /// Put an experiment away: packed, verified, in one or more places, with a receipt.
+    Archive(Deferred<archive::Arguments>),
+    /// Encrypt a file (age).
+    Encrypt(Deferred<crypt::Encrypt>),
+    /// Decrypt a file (age).
+    Decrypt(Deferred<crypt::Decrypt>),
     /// Who can do what, through which door, and why.
     Rights(Deferred<rights::Arguments>),
     /// What is inside a file, or inside all files of an experiment.
@@ -178,12 +191,16 @@ pub fn run(desk: &Desk<'_>, command: &Command) -> Result<Exit> {
         Command::Ingest(Deferred(arguments)) => ingest::run(desk, arguments),
         Command::Landing { code } => ingest::landing(desk, code),
         Command::Synckit(Deferred(command)) => synckit::run(desk, command),
+        Command::Archive(Deferred(arguments)) => archive::run(desk, arguments),
+        Command::Package(Deferred(command)) => package::run(desk, command),
         Command::Rights(Deferred(arguments)) => rights::run(desk, arguments),
         Command::Probe(Deferred(arguments)) => probe::run(desk, arguments),
         Command::Doctor => doctor::run(desk),
         Command::Rpc(_)
         | Command::Jails(_)
         | Command::Completions { .. }
+        | Command::Encrypt(_)
+        | Command::Decrypt(_)
         | Command::Generate(_) => Ok(Exit::Done),
     }
 }

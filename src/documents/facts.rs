@@ -505,7 +505,7 @@ fn leaf(tree: &[layout::Directory]) -> Option<String> {
 }
 
 /// The end of the experiment and the years after it; unknown while one of the two is.
-fn kept_until(definition: &Definition) -> Option<String> {
+pub fn kept_until(definition: &Definition) -> Option<String> {
     let years = definition.retention.as_ref()?.years;
     let end = definition.dates.end?.civil();
     let until = end

@@ -13,6 +13,7 @@ use crate::layout::{Layout, Layouts};
 use crate::nas::{Base, Nas};
 use crate::object::Kind;
 use crate::report::{Progress, said};
+use crate::settings::{Archive, Encryption};
 use crate::store;
 use crate::store::applied::Applied;
 use crate::store::claim::Claim;
@@ -46,6 +47,10 @@ pub struct Site {
     pub parsed: RefCell<BTreeMap<String, Rc<Layout>>>,
     /// How many minutes a delivered file without a checksum must not have changed.
     pub stable_minutes: u32,
+    /// For whom packages are encrypted.
+    pub encryption: Encryption,
+    /// Where archives are kept.
+    pub archive: Archive,
     /// Who asked, for the ledger.
     pub caller: String,
     /// What is done now was asked for in advance.

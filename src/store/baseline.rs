@@ -18,9 +18,11 @@ use super::{EVIDENCE, evidence, private_dir, sha256};
 use crate::error::{Error, Result};
 use crate::experiment::ExperimentId;
 use crate::sys::clock;
-use crate::sys::dir::Dir;
+use crate::sys::dir::{Dir, Permissions};
 
 const DIRECTORY: &str = "baseline";
+/// The largest segment that goes into a package, in bytes.
+const SEGMENT_MAX: u64 = 4 << 30;
 
 /// What a file was when it came in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -155,6 +157,25 @@ impl Baseline {
     /// Calls `each` for every entry, oldest first, until it gives false. Lines that cannot be read are passed over.
     pub fn read(&self, each: impl FnMut(Entry) -> bool) -> Result<()> {
         self.chain.read(each)
+    }
+
+    /// Its segments as they are, oldest first: file name and text. For packages.
+    pub fn segments(&self) -> Result<Vec<(String, Vec<u8>)>> {
+        let mut all = Vec::new();
+        for name in self.chain.segments()? {
+            if let Some(bytes) = self.chain.dir().read(&name, SEGMENT_MAX)? {
+                all.push((name, bytes));
+            }
+        }
+        Ok(all)
+    }
+
+    /// Puts segments of a package into a baseline that has none yet, or has these already after a killed run.
+    pub fn receive(&self, segments: &[(String, Vec<u8>)]) -> Result<()> {
+        for (name, bytes) in segments {
+            self.chain.dir().write(name, bytes, &Permissions::PRIVATE)?;
+        }
+        Ok(())
     }
 
     /// Checks every line against the one before. What is wrong is data.

@@ -22,6 +22,10 @@ use rustix::process::{self, PidfdFlags, pidfd_open};
 use super::fault;
 use crate::error::{Error, Result};
 
+mod running;
+
+pub use running::Running;
+
 /// The most that is kept of each output stream, in bytes; the rest is read and dropped.
 pub const OUTPUT_LIMIT: usize = 4 << 20;
 
@@ -61,6 +65,12 @@ pub enum Program {
     Octonas,
     /// Looks into one file, which is its standard input.
     Probe,
+    /// Looks into one container, which is its standard input.
+    Unpack,
+    /// Encrypts and decrypts.
+    Age,
+    /// Brings packages to another machine and back.
+    Rsync,
     /// For tests of this room.
     #[cfg(test)]
     Test(&'static str),
@@ -81,7 +91,10 @@ impl Program {
             Self::OmvSalt => "/usr/sbin/omv-salt",
             Self::Sendmail => "/usr/sbin/sendmail",
             Self::Octonas => "/usr/bin/octonas",
-            Self::Probe => probe(),
+            Self::Probe => beside("probe"),
+            Self::Unpack => beside("unpack"),
+            Self::Age => "/usr/bin/age",
+            Self::Rsync => "/usr/bin/rsync",
             #[cfg(test)]
             Self::Test(path) => path,
         }
@@ -106,25 +119,34 @@ impl Program {
             Self::Sendmail => "command.sendmail",
             Self::Octonas => "command.octonas",
             Self::Probe => "command.probe",
+            Self::Unpack => "command.unpack",
+            Self::Age => "command.age",
+            Self::Rsync => "command.rsync",
             #[cfg(test)]
             Self::Test(_) => "command.test",
         }
     }
 }
 
-/// Where the package puts `octonas-probe`; for a program that runs out of its build directory, the one that was built
-/// with it.
-fn probe() -> &'static str {
-    static PLACE: OnceLock<String> = OnceLock::new();
-    PLACE.get_or_init(|| {
+/// Where the package puts `octonas-probe` and `octonas-unpack`; for a program that runs out of its build directory, the
+/// one that was built with it.
+fn beside(name: &'static str) -> &'static str {
+    static PLACES: [OnceLock<String>; 2] = [const { OnceLock::new() }; 2];
+    PLACES[usize::from(name == "unpack")].get_or_init(|| {
         let this = std::env::current_exe().unwrap_or_default();
-        let beside = this.with_file_name("octonas-probe");
-        match beside.to_str() {
-            Some(path) if this.parent() != Some("/usr/bin".as_ref()) && beside.is_file() => {
-                path.to_owned()
-            }
-            _ => "/usr/lib/octonas/probe".to_owned(),
-        }
+        let built = this.with_file_name(format!("octonas-{name}"));
+        // Tests of this crate run one directory below the programs.
+        let above = this
+            .parent()
+            .and_then(std::path::Path::parent)
+            .map(|dir| dir.join(format!("octonas-{name}")));
+        let is_installed = this.parent() == Some("/usr/bin".as_ref());
+        [Some(built), above.filter(|_| cfg!(test))]
+            .into_iter()
+            .flatten()
+            .filter(|place| !is_installed && place.is_file())
+            .find_map(|place| place.to_str().map(str::to_owned))
+            .unwrap_or_else(|| format!("/usr/lib/octonas/{name}"))
     })
 }
 

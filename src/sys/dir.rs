@@ -22,6 +22,7 @@ use super::fault;
 use crate::error::{Error, Result};
 
 mod custody;
+mod fresh;
 mod node;
 #[cfg(test)]
 mod races;
@@ -31,6 +32,7 @@ mod tests;
 mod write;
 
 pub use custody::Moved;
+pub use fresh::{Fresh, OwnTree, clone_blocks, forget_pages, set_modified, spoiled};
 pub use node::{FileKind, Metadata, Node};
 pub use write::{Permissions, Replace};
 
@@ -290,7 +292,7 @@ impl Dir {
         }
         let mut bytes = Vec::new();
         node.file()
-            .take(limit + 1)
+            .take(limit.saturating_add(1))
             .read_to_end(&mut bytes)
             .map_err(|e| failed("read", &path, errno_of(&e)))?;
         if bytes.len() as u64 > limit {

@@ -208,6 +208,24 @@ const OPERATIONS: &[Operation] = &[
         input: nothing,
     },
     Operation {
+        name: "restore",
+        prepare: |env| {
+            crate::packages::filled(env);
+            let package = env.root.path().join("eco.tar.zst");
+            env.run(&["package", "create", "eco", "-o", package.to_str().unwrap()])
+                .ok();
+            fs::remove_dir_all(&env.nas).unwrap();
+        },
+        arguments: |env| {
+            let package = env.root.path().join("eco.tar.zst");
+            let mut all = words("package restore");
+            all.push(package.display().to_string());
+            all.extend(words("--as eco"));
+            all
+        },
+        input: nothing,
+    },
+    Operation {
         name: "apply and mend",
         prepare: |env| {
             env.create(&definition("eco")).ok();
@@ -327,7 +345,8 @@ fn named(stage: &Stage<'_>) -> Result<(), String> {
 fn settled(stage: &Stage<'_>, wanted: &str) -> Result<(), String> {
     let again = stage.run(&[]);
     // What is in service cannot be adopted again: the adoption was done but for its last line.
-    let adopted = stage.operation.name == "adopt" && again.stderr.contains("[experiment.exists]");
+    let adopted = ["adopt", "restore"].contains(&stage.operation.name)
+        && again.stderr.contains("[experiment.exists]");
     if again.exit != Some(0) && !adopted {
         return Err(format!("run again, it ends with {again:?}"));
     }

@@ -32,6 +32,7 @@ mod landing;
 mod many;
 mod notices;
 mod order;
+mod packages;
 mod probe;
 mod race;
 mod rpc;

@@ -173,6 +173,7 @@ fn whatever_the_parameters_every_method_gives_exactly_one_line_and_changes_nothi
         "methods",
         "list-layouts",
         "list-experiments",
+        "list-archives",
         "list-bases",
         "doctor",
         "check-experiments",

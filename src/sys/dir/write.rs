@@ -18,7 +18,7 @@ use crate::sys::failure::{errno_of, failed};
 use crate::sys::fault;
 
 /// What the names of unfinished files begin with.
-const UNFINISHED: &str = ".octonas-new-";
+pub(super) const UNFINISHED: &str = ".octonas-new-";
 
 /// Owner and mode of a file; never an access list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -246,7 +246,7 @@ impl Dir {
 
     /// A new file that nobody else can open: without a name (`O_TMPFILE`) where the file system can, otherwise under
     /// a name of its own, which is given.
-    fn nameless(&self) -> nix::Result<(File, Option<String>)> {
+    pub(super) fn nameless(&self) -> nix::Result<(File, Option<String>)> {
         fault::errno("write")?;
         let private = Mode::from_bits_truncate(0o600);
         match self.open_raw(Path::new("."), OFlag::O_TMPFILE | OFlag::O_RDWR, private) {

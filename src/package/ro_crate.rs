@@ -1,0 +1,430 @@
+//! `ro-crate-metadata.json` (RO-Crate 1.1 and 1.2): what the payload is, in JSON-LD. The crate is the payload: its root is `data/`
+//! (RO-Crate 1.1, appendix "Combining with other packaging schemes").
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+use super::about::{About, Agent, Organisation};
+use super::path::uri;
+
+/// The file, in `data/`.
+pub const FILE: &str = "ro-crate-metadata.json";
+
+/// The most files that are described one by one; beyond, only directories are. The manifest lists every file.
+pub const FILES_MAX: usize = 100_000;
+
+/// A version of the format.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Version {
+    /// 1.1
+    #[default]
+    V1_1,
+    /// 1.2
+    V1_2,
+}
+
+impl Version {
+    /// `1.1` or `1.2`.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "1.1" => Some(Self::V1_1),
+            "1.2" => Some(Self::V1_2),
+            _ => None,
+        }
+    }
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::V1_1 => "1.1",
+            Self::V1_2 => "1.2",
+        }
+    }
+}
+
+/// A file or directory of the payload: its path below `data/`, and bytes of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part<'p> {
+    /// `raw/a.csv`.
+    pub path: &'p str,
+    /// `None` for a directory.
+    pub size: Option<u64>,
+}
+
+/// The description of a payload.
+pub fn describe(about: &About, parts: &[Part<'_>], version: Version) -> Value {
+    let files = parts.iter().filter(|part| part.size.is_some()).count();
+    let mut graph = Graph::default();
+    let version = version.as_str();
+    let url = format!("https://w3id.org/ro/crate/{version}");
+    graph.add(json!({
+        "@id": FILE,
+        "@type": "CreativeWork",
+        "about": {"@id": "./"},
+        "conformsTo": {"@id": url.clone()},
+    }));
+    let listed: Vec<&Part<'_>> = parts
+        .iter()
+        .filter(|part| part.size.is_none() || files <= FILES_MAX)
+        .collect();
+    let children = children(&listed);
+    let root = graph.root(about, &children);
+    graph.add(root);
+    for part in &listed {
+        let entity = match part.size {
+            None => directory(part.path, &children),
+            Some(size) => file(part.path, size, &mut graph),
+        };
+        graph.add(entity);
+    }
+    json!({"@context": format!("{url}/context"), "@graph": graph.entities})
+}
+
+#[derive(Default)]
+struct Graph {
+    entities: Vec<Value>,
+    known: BTreeSet<String>,
+}
+
+type Children<'c> = BTreeMap<&'c str, Vec<Value>>;
+
+/// What lies directly in each directory; the root is the empty path.
+fn children<'c>(parts: &[&Part<'c>]) -> Children<'c> {
+    let directories: BTreeSet<&str> = parts
+        .iter()
+        .filter(|part| part.size.is_none())
+        .map(|part| part.path)
+        .collect();
+    let mut all = Children::new();
+    for part in parts {
+        let mut parent = part.path;
+        while let Some((above, _)) = parent.rsplit_once('/') {
+            parent = above;
+            if directories.contains(parent) {
+                break;
+            }
+        }
+        if !directories.contains(parent) || parent == part.path {
+            parent = "";
+        }
+        all.entry(parent)
+            .or_default()
+            .push(json!({"@id": id(part)}));
+    }
+    all
+}
+
+fn id(part: &Part<'_>) -> String {
+    match part.size {
+        Some(_) => uri(part.path),
+        None => format!("{}/", uri(part.path)),
+    }
+}
+
+fn name(path: &str) -> &str {
+    path.rsplit_once('/').map_or(path, |(_, name)| name)
+}
+
+fn directory(path: &str, children: &Children<'_>) -> Value {
+    let mut entity = json!({
+        "@id": format!("{}/", uri(path)),
+        "@type": "Dataset",
+        "name": name(path),
+    });
+    if let (Some(parts), Some(map)) = (children.get(path), entity.as_object_mut()) {
+        map.insert("hasPart".into(), parts.clone().into());
+    }
+    entity
+}
+
+fn file(path: &str, size: u64, graph: &mut Graph) -> Value {
+    let mut entity = json!({
+        "@id": uri(path),
+        "@type": "File",
+        "name": name(path),
+        "contentSize": size.to_string(),
+    });
+    if let (Some((media_type, format)), Some(map)) = (media_type(path), entity.as_object_mut()) {
+        let value = match format {
+            None => json!(media_type),
+            Some((url, name)) => {
+                graph.once(
+                    url,
+                    || json!({"@id": url, "@type": "WebSite", "name": name}),
+                );
+                json!([media_type, {"@id": url}])
+            }
+        };
+        map.insert("encodingFormat".into(), value);
+    }
+    entity
+}
+
+/// Address and name of a format in PRONOM.
+type Pronom = Option<(&'static str, &'static str)>;
+
+/// The media type of a file by its name, and its entry in PRONOM where there is one.
+fn media_type(path: &str) -> Option<(&'static str, Pronom)> {
+    let (_, extension) = name(path).rsplit_once('.')?;
+    let pronom = |number: &'static str, name| Some((number, name));
+    Some(match extension.to_ascii_lowercase().as_str() {
+        "csv" => (
+            "text/csv",
+            pronom(
+                "https://www.nationalarchives.gov.uk/PRONOM/x-fmt/18",
+                "Comma Separated Values",
+            ),
+        ),
+        "nc" | "nc4" | "cdf" => ("application/x-netcdf", None),
+        "h5" | "hdf5" | "hdf" => ("application/x-hdf5", None),
+        "txt" | "log" => ("text/plain", None),
+        "md" => ("text/markdown", None),
+        "html" | "htm" => ("text/html", None),
+        "json" | "jsonl" => ("application/json", None),
+        "yaml" | "yml" | "cff" => ("application/yaml", None),
+        "xml" => ("application/xml", None),
+        "pdf" => ("application/pdf", None),
+        "jpg" | "jpeg" => ("image/jpeg", None),
+        "png" => ("image/png", None),
+        "tif" | "tiff" => ("image/tiff", None),
+        "py" => ("text/x-python", None),
+        "r" => ("text/x-r", None),
+        "zip" => ("application/zip", None),
+        "gz" => ("application/gzip", None),
+        _ => return None,
+    })
+}
+
+impl Graph {
+    fn add(&mut self, entity: Value) {
+        self.entities.push(entity);
+    }
+
+    /// Adds an entity that others name, once.
+    fn once(&mut self, id: &str, entity: impl FnOnce() -> Value) -> Value {
+        if self.known.insert(id.to_owned()) {
+            let entity = entity();
+            self.add(entity);
+        }
+        json!({"@id": id})
+    }
+
+    fn root(&mut self, about: &About, children: &Children<'_>) -> Value {
+        let mut root = json!({
+            "@id": "./",
+            "@type": "Dataset",
+            "name": about.title,
+            "description": about.description.as_deref().unwrap_or(&about.title),
+            "datePublished": about.date,
+            "identifier": format!("urn:uuid:{}", about.id),
+            "inLanguage": about.language,
+            "hasPart": children.get("").cloned().unwrap_or_default(),
+        });
+        let Some(map) = root.as_object_mut() else {
+            return root;
+        };
+        let licence = match &about.licence {
+            Some((name, url)) => self.once(url, || {
+                json!({"@id": url, "@type": "CreativeWork", "name": name, "description": name, "url": url})
+            }),
+            None => json!(match about.language.as_str() {
+                "fr" => "Aucune licence n'a été choisie : tous droits réservés.",
+                _ => "No licence was chosen: all rights reserved.",
+            }),
+        };
+        map.insert("license".into(), licence);
+        for (key, agents) in [
+            ("author", &about.authors),
+            ("contributor", &about.contributors),
+        ] {
+            let people: Vec<Value> = agents
+                .iter()
+                .map(|agent| self.person(agent, about))
+                .collect();
+            if !people.is_empty() {
+                map.insert(key.into(), people.into());
+            }
+        }
+        let contacts: Vec<Value> = about
+            .contacts
+            .iter()
+            .map(|agent| self.person(agent, about))
+            .collect();
+        if let Some(first) = contacts.first() {
+            map.insert("maintainer".into(), first.clone());
+        }
+        if let Some(facility) = &about.facility {
+            let publisher = self.organisation(facility);
+            map.insert("publisher".into(), publisher);
+        }
+        if !about.keywords.is_empty() {
+            map.insert("keywords".into(), about.keywords.join(", ").into());
+        }
+        let period = [&about.start, &about.end].map(|day| day.as_deref().unwrap_or(".."));
+        if about.start.is_some() || about.end.is_some() {
+            map.insert("temporalCoverage".into(), period.join("/").into());
+        }
+        let variables: Vec<Value> = about.variables.iter().map(|v| self.variable(v)).collect();
+        if !variables.is_empty() {
+            map.insert("variableMeasured".into(), variables.into());
+        }
+        let funders: Vec<Value> = about
+            .funding
+            .iter()
+            .map(|grant| self.organisation(&grant.funder))
+            .collect();
+        if !funders.is_empty() {
+            map.insert("funder".into(), funders.into());
+        }
+        root
+    }
+
+    fn person(&mut self, agent: &Agent, about: &About) -> Value {
+        let id = agent
+            .orcid
+            .clone()
+            .unwrap_or_else(|| format!("#person-{}", uri(&agent.name)));
+        let employer = agent.affiliation.as_ref().map(|name| {
+            self.organisation(&Organisation {
+                name: name.clone(),
+                ror: None,
+            })
+        });
+        // The contact of the same person may say more.
+        let email = agent.email.as_ref().or_else(|| {
+            let same = |other: &&Agent| other.name == agent.name && other.orcid == agent.orcid;
+            about.contacts.iter().find(same)?.email.as_ref()
+        });
+        self.once(&id, || {
+            let mut person = json!({"@id": id, "@type": "Person", "name": agent.name});
+            if let Some(map) = person.as_object_mut() {
+                if let Some(employer) = employer {
+                    map.insert("affiliation".into(), employer);
+                }
+                if let Some(email) = email {
+                    map.insert("email".into(), email.as_str().into());
+                }
+            }
+            person
+        })
+    }
+
+    fn organisation(&mut self, organisation: &Organisation) -> Value {
+        let id = organisation
+            .ror
+            .clone()
+            .unwrap_or_else(|| format!("#organisation-{}", uri(&organisation.name)));
+        self.once(&id, || {
+            let mut entity = json!({"@id": id, "@type": "Organization", "name": organisation.name});
+            if let (Some(ror), Some(map)) = (&organisation.ror, entity.as_object_mut()) {
+                map.insert("url".into(), ror.as_str().into());
+            }
+            entity
+        })
+    }
+
+    fn variable(&mut self, variable: &super::about::Variable) -> Value {
+        let id = format!("#variable-{}", uri(&variable.name));
+        self.once(&id, || {
+            let mut entity = json!({"@id": id, "@type": "PropertyValue", "name": variable.name});
+            if let Some(map) = entity.as_object_mut() {
+                for (key, value) in [
+                    ("description", &variable.label),
+                    ("unitText", &variable.unit),
+                ] {
+                    if let Some(value) = value {
+                        map.insert(key.into(), value.as_str().into());
+                    }
+                }
+            }
+            entity
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn about() -> About {
+        let ada = Agent {
+            name: "Ada Lovelace".into(),
+            orcid: Some("https://orcid.org/0000-0002-1825-0097".into()),
+            ..Agent::default()
+        };
+        About {
+            id: "0b9e".into(),
+            title: "Heat".into(),
+            language: "en".into(),
+            date: "2026-11-21".into(),
+            authors: vec![ada.clone()],
+            contacts: vec![Agent {
+                email: Some("ada@example.org".into()),
+                ..ada
+            }],
+            ..About::default()
+        }
+    }
+
+    fn references(value: &Value, out: &mut Vec<String>) {
+        match value {
+            Value::Array(all) => all.iter().for_each(|each| references(each, out)),
+            Value::Object(map) => {
+                if let (1, Some(Value::String(id))) = (map.len(), map.get("@id")) {
+                    out.push(id.clone());
+                }
+                map.values().for_each(|each| references(each, out));
+            }
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn every_entity_is_there_once_and_every_reference_leads_somewhere() {
+        let parts = [
+            ("metadata/README.md", Some(1)),
+            ("raw", None),
+            ("raw/é a.csv", Some(2)),
+            ("raw/x", None),
+            ("raw/x/b.csv", Some(3)),
+        ];
+        let parts: Vec<Part<'_>> = parts
+            .iter()
+            .map(|(path, size)| Part { path, size: *size })
+            .collect();
+        for version in [Version::V1_1, Version::V1_2] {
+            let crate_ = describe(&about(), &parts, version);
+            let graph = crate_["@graph"].as_array().unwrap();
+            let ids: Vec<&str> = graph.iter().map(|e| e["@id"].as_str().unwrap()).collect();
+            let unique: BTreeSet<&&str> = ids.iter().collect();
+            assert_eq!(unique.len(), ids.len(), "{ids:?}");
+            let mut all = Vec::new();
+            references(&crate_, &mut all);
+            for id in all.iter().filter(|id| !id.starts_with("https://w3id")) {
+                assert!(ids.contains(&id.as_str()), "{id} in {ids:?}");
+            }
+            let root = graph.iter().find(|e| e["@id"] == "./").unwrap();
+            let parts = ["metadata/README.md", "raw/"].map(|id| json!({"@id": id}));
+            assert_eq!(root["hasPart"], json!(parts));
+            let raw = graph.iter().find(|e| e["@id"] == "raw/").unwrap();
+            assert_eq!(raw["hasPart"][0]["@id"], "raw/%C3%A9%20a.csv");
+            let ada = graph.iter().find(|e| e["@type"] == "Person").unwrap();
+            assert_eq!(ada["email"], "ada@example.org");
+        }
+    }
+
+    #[test]
+    fn too_many_files_are_described_by_their_directories() {
+        let names: Vec<String> = (0..=FILES_MAX).map(|i| format!("raw/{i}")).collect();
+        let mut parts = vec![Part {
+            path: "raw",
+            size: None,
+        }];
+        parts.extend(names.iter().map(|path| Part {
+            path,
+            size: Some(1),
+        }));
+        let crate_ = describe(&about(), &parts, Version::V1_1);
+        assert_eq!(crate_["@graph"].as_array().unwrap().len(), 4);
+    }
+}
