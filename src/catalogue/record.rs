@@ -111,9 +111,10 @@ impl Run<'_> {
                 mtime: time(take.mtime_ns).to_string(),
                 source: Some(take.source.clone()),
                 delivery: Some(decision.delivery.clone()),
+                ..Mark::default()
             })
             .collect();
-        self.baseline.append(&marks)
+        self.baseline.append(&marks).map(drop)
     }
 
     fn receipt(&self, decided: &[(&Take, &Decision)], written: &Written, now: &str) -> Result<()> {

@@ -28,8 +28,24 @@ const LINE_LIMIT: usize = 60_000;
 /// How long one writer waits for another.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Taking files in: it runs beside the other operations of an experiment, under a lock of its own.
+/// Taking files in.
 pub const INGEST: &str = "ingest";
+/// Looking through the files.
+pub const SCAN: &str = "scan";
+/// Reading them again.
+pub const VERIFY: &str = "verify";
+
+/// Operations that run beside the others of an experiment, each under a lock of its own (`<operation>-<id>`).
+const BESIDE: [&str; 5] = [INGEST, SCAN, VERIFY, "package", "archive"];
+
+/// Operations of one lane follow one another: the name of one that runs beside the others, nothing for the others.
+pub fn lane(operation: &str) -> &str {
+    if BESIDE.contains(&operation) {
+        operation
+    } else {
+        ""
+    }
+}
 
 /// How an operation ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,12 +75,6 @@ pub struct Event {
     /// Anything else, without secrets.
     #[serde(default)]
     pub detail: BTreeMap<String, String>,
-}
-
-impl Event {
-    fn is_ingest(&self) -> bool {
-        self.operation == INGEST
-    }
 }
 
 /// A line of the ledger.
@@ -169,9 +179,9 @@ impl Ledger {
         Ok(None)
     }
 
-    /// The newest entry of an experiment (of its ingest, or of everything else), if it is among the last ones of this
+    /// The newest entry of an experiment in a [`lane`], if it is among the last ones of this
     /// month or the one before: enough to know whether what was done last was ended.
-    pub fn last_of(&self, experiment: &str, is_ingest: bool) -> Result<Option<Entry>> {
+    pub fn last_of(&self, experiment: &str, in_lane: &str) -> Result<Option<Entry>> {
         for tail in self.chain.tails()?.take(2) {
             let entry = tail?
                 .1
@@ -179,7 +189,7 @@ impl Ledger {
                 .rsplit(|&byte| byte == b'\n')
                 .filter_map(|line| serde_json::from_slice::<Entry>(line).ok())
                 .find(|entry| {
-                    entry.event.experiment == experiment && entry.event.is_ingest() == is_ingest
+                    entry.event.experiment == experiment && lane(&entry.event.operation) == in_lane
                 });
             if entry.is_some() {
                 return Ok(entry);
@@ -192,7 +202,10 @@ impl Ledger {
     pub fn unended(&self) -> Result<Vec<Entry>> {
         let mut open = BTreeMap::new();
         self.read(|entry| {
-            let experiment = (entry.event.experiment.clone(), entry.event.is_ingest());
+            let experiment = (
+                entry.event.experiment.clone(),
+                lane(&entry.event.operation).to_owned(),
+            );
             if entry.event.outcome == Outcome::Begun {
                 open.insert(experiment, entry);
             } else {
