@@ -23,6 +23,7 @@ mod deliveries;
 mod dmp;
 mod form;
 mod imports;
+mod integrity;
 mod one;
 mod team;
 mod texts;
@@ -49,6 +50,7 @@ pub const METHODS: &[&str] = &[
     "edit-experiment",
     "edit-team",
     "enrol-source",
+    "export-evidence",
     "history",
     "import-experiment",
     "ingest",
@@ -57,22 +59,32 @@ pub const METHODS: &[&str] = &[
     "list-dmp-questions",
     "list-documents",
     "list-experiments",
+    "list-files",
     "list-layouts",
     "list-sources",
     "methods",
     "plan-experiment",
     "probe-experiment",
     "probe-file",
+    "rebuild-evidence",
     "remove-experiment",
     "reopen-experiment",
     "revoke-source",
     "rights",
+    "scan-catalogue",
+    "seal-files",
+    "search-files",
     "show-definition",
     "show-dmp",
     "show-document",
     "show-experiment",
+    "show-file",
     "show-form",
+    "show-integrity",
     "show-layout",
+    "unseal-files",
+    "verify-evidence",
+    "verify-experiment",
 ];
 
 /// What a role may do.
@@ -359,6 +371,7 @@ fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
         }
         _ if dmp::METHODS.contains(&method) => dmp::call(site, method, given),
         _ if one::METHODS.contains(&method) => one::admin(site, method, given),
+        _ if integrity::METHODS.contains(&method) => integrity::admin(site, method, given),
         _ => deliveries::admin(site, method, given),
     }
 }
@@ -424,6 +437,7 @@ fn user(site: &Site, method: &str, request: &Request) -> Result<Value> {
             dmp::call(site, method, given)
         }
         _ if one::METHODS.contains(&method) => one::user(site, method, given, name),
+        _ if integrity::METHODS.contains(&method) => integrity::user(site, method, given, name),
         _ => anybody(site, method, given),
     }
 }

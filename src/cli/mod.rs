@@ -9,9 +9,11 @@ use crate::provision::site::Site;
 use crate::settings;
 
 pub mod base;
+pub mod catalogue;
 pub mod dmp;
 pub mod doctor;
 pub mod document;
+pub mod evidence;
 pub mod experiment;
 pub mod generate;
 pub mod ingest;
@@ -20,6 +22,7 @@ pub mod probe;
 pub mod rights;
 pub mod source;
 pub mod synckit;
+pub mod verify;
 
 /// Experiments on a NAS: storage, the right people and nobody else, a tree that everyone recognises.
 #[derive(Debug, Parser)]
@@ -97,6 +100,18 @@ pub enum Command {
     Rights(rights::Arguments),
     /// What is inside a file, or inside all files of an experiment.
     Probe(probe::Arguments),
+    /// The inventory of an experiment's files: checksums, what is inside, what happened to them.
+    #[command(subcommand)]
+    Catalogue(catalogue::Command),
+    /// Read files again from the disk, and compare them with what they were when they came in.
+    Verify(verify::Arguments),
+    /// Make files unchangeable for members.
+    Seal(verify::SealArguments),
+    /// Let members change sealed files again.
+    Unseal(verify::SealArguments),
+    /// The checksums, checks and seals that outlast the index: checked, copied out, read back.
+    #[command(subcommand)]
+    Evidence(evidence::Command),
     /// Whether everything that OctoNAS needs is in order.
     Doctor,
     /// One call of the web UI: JSON on standard input, JSON on standard output.
@@ -162,6 +177,11 @@ pub fn run(desk: &Desk<'_>, command: &Command) -> Result<Exit> {
         Command::Synckit(command) => synckit::run(desk, command),
         Command::Rights(arguments) => rights::run(desk, arguments),
         Command::Probe(arguments) => probe::run(desk, arguments),
+        Command::Catalogue(command) => catalogue::run(desk, command),
+        Command::Verify(arguments) => verify::run(desk, arguments),
+        Command::Seal(arguments) => verify::seal(desk, arguments, true),
+        Command::Unseal(arguments) => verify::seal(desk, arguments, false),
+        Command::Evidence(command) => evidence::run(desk, command),
         Command::Doctor => doctor::run(desk),
         Command::Rpc(_)
         | Command::Jails(_)

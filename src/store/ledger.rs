@@ -301,10 +301,10 @@ mod tests {
         ] {
             ledger.append(of(experiment, outcome)).unwrap();
             assert_eq!(unended(), expected, "{experiment} {outcome:?}");
-            let last = ledger.last_of(experiment, false).unwrap().unwrap();
+            let last = ledger.last_of(experiment, "").unwrap().unwrap();
             assert_eq!(last.event.outcome, outcome);
         }
-        assert!(ledger.last_of("a", true).unwrap().is_none());
+        assert!(ledger.last_of("a", INGEST).unwrap().is_none());
     }
 
     #[test]

@@ -105,7 +105,7 @@ pub fn show_below(dir: &Dir) -> Result<()> {
 }
 
 /// Makes a directory (0700) if it is not there, and opens it.
-fn private_dir(parent: &Dir, name: &str) -> Result<Dir> {
+pub fn private_dir(parent: &Dir, name: &str) -> Result<Dir> {
     parent.create_dir(name, 0o700)?;
     let dir = parent.existing(name)?;
     if dir.metadata()?.mode != 0o700 {

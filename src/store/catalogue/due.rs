@@ -136,6 +136,20 @@ impl Catalogue {
         })
     }
 
+    /// The evidence says so: what the index had was wrong.
+    pub fn set_sum(&mut self, path: &str, mark: u64, sum: &Sum) -> Result<()> {
+        let (folder, name) = pathname::split(path);
+        self.write(|connection| {
+            connection
+                .prepare_cached(
+                    "UPDATE entries SET sha256 = ?4 WHERE name = ?2 AND mark = ?3 \
+                     AND folder = (SELECT id FROM folders WHERE path = ?1)",
+                )?
+                .execute(params![folder, name, number(mark), &sum[..]])
+                .map(drop)
+        })
+    }
+
     /// What a file should hold: the checksum of its newest line in the baseline. `None` where it has none yet.
     pub fn expected(&self, path: &str) -> Result<Option<Expected>> {
         let known = self.known(path)?;

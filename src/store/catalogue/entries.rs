@@ -144,29 +144,29 @@ impl Catalogue {
         read().map_err(|e| failed("read", e))
     }
 
-    /// Calls `each` with every file of a folder.
-    pub fn each_in(&self, folder: &str, mut each: impl FnMut(Missing) -> Result<()>) -> Result<()> {
-        let mut after = String::new();
-        // In pieces, so that nobody's change waits for what is done with them.
-        loop {
-            let piece = self.piece_of(folder, &after).map_err(|e| failed("read", e))?;
-            let Some(last) = piece.last() else {
-                return Ok(());
-            };
-            after = pathname::split(&last.path).1.to_owned();
-            for one in piece {
-                each(one)?;
-            }
-        }
+    /// Files of a folder by name, after `after`; a thousand at most.
+    pub fn piece_of(&self, folder: &str, after: &str) -> Result<Vec<Missing>> {
+        let read = || -> rusqlite::Result<Vec<Missing>> {
+            let mut statement = self.connection.prepare_cached(&format!(
+                "SELECT {KNOWN}, ?1, name FROM entries WHERE folder = (SELECT id FROM folders WHERE path = ?1) \
+                 AND name > ?2 ORDER BY name LIMIT 1000"
+            ))?;
+            let rows = statement.query_map([folder, after], missing)?;
+            rows.collect()
+        };
+        read().map_err(|e| failed("read", e))
     }
 
-    fn piece_of(&self, folder: &str, after: &str) -> rusqlite::Result<Vec<Missing>> {
-        let mut statement = self.connection.prepare_cached(&format!(
-            "SELECT {KNOWN}, ?1, name FROM entries WHERE folder = (SELECT id FROM folders WHERE path = ?1) \
-             AND name > ?2 ORDER BY name LIMIT 1000"
-        ))?;
-        let rows = statement.query_map([folder, after], missing)?;
-        rows.collect()
+    /// A folder, and those below it, in order.
+    pub fn folders_below(&self, folder: &str) -> Result<Vec<String>> {
+        let read = || -> rusqlite::Result<Vec<String>> {
+            let mut statement = self.connection.prepare_cached(
+                "SELECT path FROM folders WHERE path = ?1 OR ?1 = '' OR (path > ?1 || '/' AND path < ?1 || '0') ORDER BY path",
+            )?;
+            let rows = statement.query_map([folder], |row| row.get(0))?;
+            rows.collect()
+        };
+        read().map_err(|e| failed("read", e))
     }
 
     /// Folders of which a scan saw nothing, in order.
@@ -243,7 +243,7 @@ impl Catalogue {
                 let (folder, name) = pathname::split(path);
                 let changed = connection
                     .prepare_cached(
-                        "UPDATE entries SET sealed = ?3, state = iif(?3, state, NULL) WHERE name = ?2 \
+                        "UPDATE entries SET sealed = ?3, ctime_ns = 0, state = iif(?3, state, NULL) WHERE name = ?2 \
                          AND folder = (SELECT id FROM folders WHERE path = ?1) RETURNING size, mtime_ns, ctime_ns, inode, \
                          sha256, mark, sealed, state",
                     )?

@@ -224,6 +224,14 @@ impl Catalogue {
             .map_err(|e| failed("read", e))
     }
 
+    /// How many files are known.
+    pub fn count(&self) -> Result<u64> {
+        self.connection
+            .query_row("SELECT count(*) FROM entries", [], |row| row.get(0))
+            .map(unsigned)
+            .map_err(|e| failed("read", e))
+    }
+
     /// What is known of a file.
     pub fn get(&self, path: &str) -> Result<Option<FileRow>> {
         let (folder, name) = pathname::split(path);

@@ -1,5 +1,7 @@
 //! The index made from the evidence: what it does not have yet, or all of it.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
@@ -102,23 +104,19 @@ impl Catalogue {
         })
     }
 
-    /// Calls `each` with number, path and checksum of every line of the baseline that the index has, by number.
-    pub fn each_mark(&self, mut each: impl FnMut(u64, String, Option<Sum>)) -> Result<()> {
-        let mut read = || -> rusqlite::Result<()> {
-            let mut statement = self.connection.prepare(
+    /// Path and checksum that the index has for these lines of the baseline, both included; by number.
+    pub fn marks(&self, from: u64, to: u64) -> Result<BTreeMap<u64, (String, Option<Sum>)>> {
+        let read = || -> rusqlite::Result<BTreeMap<u64, (String, Option<Sum>)>> {
+            let mut statement = self.connection.prepare_cached(
                 "SELECT mark, folders.path, name, sha256 FROM entries JOIN folders ON folders.id = folder \
-                 WHERE mark <> 0 ORDER BY mark",
+                 WHERE mark BETWEEN ?1 AND ?2 AND mark <> 0",
             )?;
-            let mut rows = statement.query([])?;
-            while let Some(row) = rows.next()? {
+            let rows = statement.query_map([number(from), number(to)], |row| {
                 let sum: Option<Vec<u8>> = row.get(3)?;
-                each(
-                    super::unsigned(row.get(0)?),
-                    pathname::join(row.get_ref(1)?.as_str()?, row.get_ref(2)?.as_str()?),
-                    sum.and_then(|sum| sum.try_into().ok()),
-                );
-            }
-            Ok(())
+                let path = pathname::join(row.get_ref(1)?.as_str()?, row.get_ref(2)?.as_str()?);
+                Ok((super::unsigned(row.get(0)?), (path, sum.and_then(|sum| sum.try_into().ok()))))
+            })?;
+            rows.collect()
         };
         read().map_err(|e| failed("read", e))
     }
@@ -206,8 +204,8 @@ fn replay_record(connection: &Connection, entry: &checks::Entry) -> rusqlite::Re
                 continue;
             }
             What::Gone => ("gone", "DELETE FROM entries"),
-            What::Sealed => ("sealed", "UPDATE entries SET sealed = 1"),
-            What::Unsealed => ("unsealed", "UPDATE entries SET sealed = 0, state = NULL"),
+            What::Sealed => ("sealed", "UPDATE entries SET sealed = 1, ctime_ns = 0"),
+            What::Unsealed => ("unsealed", "UPDATE entries SET sealed = 0, ctime_ns = 0, state = NULL"),
             What::Found => (code, "UPDATE entries SET state = ?3"),
             What::Repaired => ("repaired", "UPDATE entries SET state = NULL, ctime_ns = 0"),
         };

@@ -6,7 +6,7 @@ use std::os::fd::AsRawFd as _;
 use std::path::Path;
 
 use nix::errno::Errno;
-use nix::fcntl::OFlag;
+use nix::fcntl::{OFlag, RenameFlags, renameat2};
 use nix::libc;
 use nix::sys::stat::Mode;
 use nix::unistd::{UnlinkatFlags, unlinkat};
@@ -42,6 +42,25 @@ impl Dir {
             Err(Errno::ENOENT) => Ok(Moved::Missing),
             Err(Errno::EEXIST | Errno::ENOTEMPTY) => Ok(Moved::Taken),
             Err(e) => Err(failed("move", &self.path_of(from), e)),
+        }
+    }
+
+    /// Exchanges what two names stand for, in one step (renameat2(2)). False where one of them stands for nothing, or the
+    /// file system cannot. Not durable until both directories are.
+    pub fn exchange(
+        &self,
+        name: impl AsRef<OsStr>,
+        other_dir: &Self,
+        other: impl AsRef<OsStr>,
+    ) -> Result<bool> {
+        let (name, other) = (component(name.as_ref())?, component(other.as_ref())?);
+        let exchanged = fault::errno("rename").and_then(|()| {
+            renameat2(self, name, other_dir, other, RenameFlags::RENAME_EXCHANGE)
+        });
+        match exchanged {
+            Ok(()) => Ok(true),
+            Err(Errno::ENOENT | Errno::EINVAL | Errno::ENOSYS | Errno::EOPNOTSUPP) => Ok(false),
+            Err(e) => Err(failed("exchange", &other_dir.path_of(other), e)),
         }
     }
 
@@ -86,6 +105,14 @@ impl Dir {
 }
 
 impl Node {
+    /// Sets the time of the last change of content.
+    pub fn set_modified(&self, time: jiff::Timestamp) -> Result<()> {
+        use nix::sys::time::TimeSpec;
+        let time = TimeSpec::new(time.as_second(), time.subsec_nanosecond().into());
+        nix::sys::stat::futimens(self.file(), &TimeSpec::UTIME_OMIT, &time)
+            .map_err(|e| failed("set the time of", self.path(), e))
+    }
+
     /// True while some process has the file open for writing, or mapped so: a read lease (fcntl(2), `F_SETLEASE`) can
     /// be had only where nobody does. The lease is given back at once. A file system without leases is the error
     /// `disk.unsupported`.
