@@ -116,6 +116,7 @@ pub fn site(
         parsed: RefCell::default(),
         known_bases: RefCell::default(),
         stable_minutes: settings.ingest.stable_minutes,
+        seal_received: settings.ingest.seal,
         caller: caller.to_owned(),
         today: Cell::new(Date::parse(&clock::today().to_string())?),
     })

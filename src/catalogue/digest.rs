@@ -17,7 +17,9 @@ pub const COLD: usize = 1 << 20;
 
 /// How many files are read at the same time.
 pub fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from).min(16)
+    std::thread::available_parallelism()
+        .map_or(1, usize::from)
+        .min(16)
 }
 
 /// At most so many bytes a second, over all threads; none is no limit.
@@ -100,6 +102,10 @@ mod tests {
                 });
             }
         });
-        assert!(begun.elapsed() >= Duration::from_millis(290), "{:?}", begun.elapsed());
+        assert!(
+            begun.elapsed() >= Duration::from_millis(290),
+            "{:?}",
+            begun.elapsed()
+        );
     }
 }

@@ -71,7 +71,9 @@ pub fn check(base: &Dir, id: &ExperimentId) -> Result<Checked> {
     }
     let mut anchors: Vec<(String, String)> = Vec::new();
     Ledger::open(base)?.read(|entry| {
-        if entry.event.experiment == id.to_string() && !ledger::lane(&entry.event.operation).is_empty() {
+        if entry.event.experiment == id.to_string()
+            && !ledger::lane(&entry.event.operation).is_empty()
+        {
             for name in [BASELINE_HEAD, CHECKS_HEAD] {
                 if let Some(value) = entry.event.detail.get(name) {
                     // The newest of each is enough: every line is bound to those before.
@@ -125,9 +127,13 @@ fn compare(index: &Catalogue, baseline: &Baseline, wrong: &mut Vec<String>) -> R
             let Some((path, sum)) = marks.get(&entry.seq) else {
                 continue;
             };
-            let same = *path == entry.mark.path && sum.is_some_and(|sum| hex(&sum) == entry.mark.sha256);
+            let same =
+                *path == entry.mark.path && sum.is_some_and(|sum| hex(&sum) == entry.mark.sha256);
             if !same && wrong.len() < LISTED {
-                wrong.push(format!("{path} is not as line {} of the baseline says", entry.seq));
+                wrong.push(format!(
+                    "{path} is not as line {} of the baseline says",
+                    entry.seq
+                ));
             }
         }
         Ok(())
@@ -181,8 +187,9 @@ pub fn export(base: &Dir, id: &ExperimentId, into: &Dir) -> Result<Exported> {
     Ledger::open(base)?.read(|entry| {
         if entry.event.experiment == id.to_string() {
             exported.ledger += 1;
-            result = serde_json::to_writer(&mut text, &entry)
-                .map_err(|e| Error::new("output.failed", "cannot encode a record as JSON").source(e));
+            result = serde_json::to_writer(&mut text, &entry).map_err(|e| {
+                Error::new("output.failed", "cannot encode a record as JSON").source(e)
+            });
             text.push(b'\n');
         }
         if result.is_ok() && text.len() > 4 << 20 {
@@ -212,7 +219,11 @@ fn copy(from: &Dir, names: &[String], into: &Dir, name: &str) -> Result<()> {
         loop {
             process::check_interrupted()?;
             let read = node.file().read(&mut piece).map_err(|e| {
-                Error::new("evidence.unreadable", format!("cannot read {}", node.path().display())).source(e)
+                Error::new(
+                    "evidence.unreadable",
+                    format!("cannot read {}", node.path().display()),
+                )
+                .source(e)
             })?;
             if read == 0 {
                 break;
@@ -231,7 +242,9 @@ fn sums(index: &Catalogue, into: &Dir) -> Result<u64> {
             sum_line(&mut text, sum, &pathname::path(&row.path));
         }
         if text.len() > 4 << 20 {
-            result = into.append("SHA256SUMS", &text).and_then(|()| process::check_interrupted());
+            result = into
+                .append("SHA256SUMS", &text)
+                .and_then(|()| process::check_interrupted());
             text.clear();
         }
         result.is_ok()
@@ -245,7 +258,9 @@ fn sums(index: &Catalogue, into: &Dir) -> Result<u64> {
 fn sum_line(text: &mut Vec<u8>, sum: &str, path: impl AsRef<Path>) {
     use std::os::unix::ffi::OsStrExt as _;
     let name = path.as_ref().as_os_str().as_bytes();
-    let odd = name.iter().any(|byte| matches!(byte, b'\\' | b'\n' | b'\r'));
+    let odd = name
+        .iter()
+        .any(|byte| matches!(byte, b'\\' | b'\n' | b'\r'));
     if odd {
         text.push(b'\\');
     }

@@ -150,11 +150,7 @@ pub fn these(
 }
 
 /// Looks into everything that the index has and nobody looked into as it is now.
-pub fn rest(
-    experiment: &Dir,
-    catalogue: &Catalogue,
-    progress: &dyn Progress,
-) -> Result<Examined> {
+pub fn rest(experiment: &Dir, catalogue: &Catalogue, progress: &dyn Progress) -> Result<Examined> {
     let mut examined = Examined::default();
     let mut after: Option<String> = None;
     loop {

@@ -15,6 +15,6 @@ mod record;
 pub mod scan;
 pub mod seal;
 pub mod survey;
-pub mod verify;
 #[cfg(test)]
 mod tests;
+pub mod verify;

@@ -4,7 +4,7 @@
 
 use crate::error::Result;
 use crate::sys::acl::{Acl, Perms, Which};
-use crate::sys::dir::{Dir, Node};
+use crate::sys::dir::{Dir, Metadata, Node};
 use crate::sys::process;
 
 /// How much of a seal the place allows.
@@ -52,14 +52,24 @@ pub fn closed(list: &Acl) -> Acl {
 
 /// Gives a file that nobody else reaches the rights of a new file in `dir`, sealed or not.
 pub fn dress(node: &Node, dir: &Dir, sealed: bool) -> Result<()> {
-    let owner = dir.metadata()?;
+    dress_as(
+        node,
+        &dir.metadata()?,
+        dir.acl(Which::Default)?.as_ref(),
+        sealed,
+    )
+}
+
+/// The same where the directory's own rights and its default list are known.
+pub fn dress_as(node: &Node, owner: &Metadata, default: Option<&Acl>, sealed: bool) -> Result<()> {
     if process::is_root() {
         node.set_owner(Some(owner.uid), Some(owner.gid))?;
     }
     let read_write = Perms::from_bits(6);
-    let list = dir.acl(Which::Default)?;
-    match list.filter(|list| !list.is_minimal()) {
-        Some(mut list) => {
+    let bits = if sealed { 0o444 } else { 0o666 };
+    match default {
+        Some(list) if !list.is_minimal() => {
+            let mut list = list.clone();
             list.user_obj = read_write;
             list.mask = Some(read_write);
             if sealed {
@@ -67,10 +77,8 @@ pub fn dress(node: &Node, dir: &Dir, sealed: bool) -> Result<()> {
             }
             node.set_acl(Which::Access, Some(&list))
         }
-        None => {
-            let mode = if sealed { 0o444 } else { 0o666 };
-            node.set_mode(owner.mode & mode)
-        }
+        Some(list) => node.set_mode(list.mode_bits() & bits),
+        None => node.set_mode(owner.mode & bits),
     }
 }
 
@@ -134,7 +142,12 @@ mod tests {
         assert!(is_sealed(&node).unwrap());
         assert_eq!(node.metadata().unwrap().mode & 0o222, 0);
         if let Some(list) = node.acl(Which::Access).unwrap() {
-            assert!(list.groups.values().all(|perms| *perms == Perms::from_bits(READ | 1) || *perms == Perms::from_bits(READ)));
+            assert!(
+                list.groups
+                    .values()
+                    .all(|perms| *perms == Perms::from_bits(READ | 1)
+                        || *perms == Perms::from_bits(READ))
+            );
         }
         if is_immutable {
             assert!(std::fs::remove_file(temp.path().join("file")).is_err());

@@ -110,7 +110,13 @@ pub fn run(desk: &Desk<'_>, command: &Command) -> Result<Exit> {
             after,
             limit,
         } => {
-            let page = catalogue::page(desk.site, &Code::parse(code)?, folder, after.as_deref(), *limit)?;
+            let page = catalogue::page(
+                desk.site,
+                &Code::parse(code)?,
+                folder,
+                after.as_deref(),
+                *limit,
+            )?;
             tell(desk, &page, shown_page)
         }
         Command::Show { code, path } => {
@@ -186,13 +192,22 @@ fn scan(desk: &Desk<'_>, arguments: &ScanArguments) -> Result<Exit> {
 
 fn scanned(one: &Scanned, dry_run: bool, always: bool) -> String {
     let mut out = String::new();
-    if let Some(why) = one.error.as_ref().map(|error| format!("failed: {error}")).or_else(|| one.skipped.as_ref().map(|why| format!("skipped: {why}"))) {
+    if let Some(why) = one
+        .error
+        .as_ref()
+        .map(|error| format!("failed: {error}"))
+        .or_else(|| one.skipped.as_ref().map(|why| format!("skipped: {why}")))
+    {
         let _ = writeln!(out, "{}: {}", one.code, report::printable(&why));
         return out;
     }
     let did = &one.report;
     if always || did.changed() {
-        let _ = write!(out, "{}: {} files ({} bytes)", one.code, did.files, did.bytes);
+        let _ = write!(
+            out,
+            "{}: {} files ({} bytes)",
+            one.code, did.files, did.bytes
+        );
         for (count, what) in [
             (did.new, "new"),
             (did.changed, "changed"),
@@ -211,8 +226,17 @@ fn scanned(one: &Scanned, dry_run: bool, always: bool) -> String {
         let _ = writeln!(out, "warning: {}", report::printable(text));
     }
     out.push_str(&findings(&did.findings));
-    for noted in one.examined.iter().flat_map(|examined| &examined.files).take(100) {
-        for finding in noted.findings.iter().filter(|f| f.severity > Severity::Note) {
+    for noted in one
+        .examined
+        .iter()
+        .flat_map(|examined| &examined.files)
+        .take(100)
+    {
+        for finding in noted
+            .findings
+            .iter()
+            .filter(|f| f.severity > Severity::Note)
+        {
             let _ = writeln!(
                 out,
                 "warning: {}: {} [{}]",
@@ -230,7 +254,12 @@ pub fn findings(all: &[crate::catalogue::scan::Finding]) -> String {
     let mut out = String::new();
     for finding in catalogue::listed(all) {
         let path = report::pathname(&finding.path);
-        let _ = writeln!(out, "FOUND: {path}: {} [{}]", report::printable(&finding.text), finding.code);
+        let _ = writeln!(
+            out,
+            "FOUND: {path}: {} [{}]",
+            report::printable(&finding.text),
+            finding.code
+        );
     }
     if all.len() > 100 {
         let _ = writeln!(out, "and {} more (--json lists them)", all.len() - 100);
@@ -257,9 +286,11 @@ fn ago(seconds: i64) -> String {
 fn shown_page(page: &Answer<Page>) -> String {
     let found = &page.answer;
     let mut rows = vec![
-        ["PATH", "BYTES", "CHANGED", "FORMAT", "CHECKED", "SHA-256", ""]
-            .map(str::to_owned)
-            .to_vec(),
+        [
+            "PATH", "BYTES", "CHANGED", "FORMAT", "CHECKED", "SHA-256", "",
+        ]
+        .map(str::to_owned)
+        .to_vec(),
     ];
     for folder in &found.folders {
         let files = format!("{} files", folder.files);
@@ -320,7 +351,10 @@ fn shown_file(shown: &Answer<Shown>) -> String {
         add("format", file.format.clone());
         add(
             "covers",
-            file.first.as_ref().zip(file.last.as_ref()).map(|(first, last)| format!("{first} – {last}")),
+            file.first
+                .as_ref()
+                .zip(file.last.as_ref())
+                .map(|(first, last)| format!("{first} – {last}")),
         );
         out.push_str(&report::table(&rows));
     } else {
@@ -342,7 +376,10 @@ fn shown_file(shown: &Answer<Shown>) -> String {
 
 fn shown_status(status: &Answer<Integrity>) -> String {
     let ages = &status.answer.ages;
-    let mut out = format!("{} files ({} bytes), {} sealed\n", ages.files, ages.bytes, ages.sealed);
+    let mut out = format!(
+        "{} files ({} bytes), {} sealed\n",
+        ages.files, ages.bytes, ages.sealed
+    );
     let _ = writeln!(
         out,
         "last good check: {} within 30 days, {} within 90, {} within a year, {} older",
@@ -353,7 +390,12 @@ fn shown_status(status: &Answer<Integrity>) -> String {
     }
     for wrong in status.answer.findings.iter().take(100) {
         let since = wrong.since.as_deref().unwrap_or("an unknown time");
-        let _ = writeln!(out, "FOUND: {}: since {since} [{}]", report::pathname(&wrong.path), wrong.code);
+        let _ = writeln!(
+            out,
+            "FOUND: {}: since {since} [{}]",
+            report::pathname(&wrong.path),
+            wrong.code
+        );
     }
     out.push_str(&age(status));
     out

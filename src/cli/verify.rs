@@ -114,7 +114,11 @@ fn verified(one: &Outcome) -> String {
     let did = &one.report;
     let _ = write!(out, "{} files ({} bytes) are good", did.good, did.bytes);
     if did.good > did.direct {
-        let _ = write!(out, " ({} of them read through the page cache)", did.good - did.direct);
+        let _ = write!(
+            out,
+            " ({} of them read through the page cache)",
+            did.good - did.direct
+        );
     }
     for (code, files) in &did.wrong {
         let _ = write!(out, ", {files} {code}");
@@ -139,7 +143,13 @@ fn verified(one: &Outcome) -> String {
 /// Seals, or takes seals off.
 pub fn seal(desk: &Desk<'_>, arguments: &SealArguments, sealed: bool) -> Result<Exit> {
     let code = Code::parse(&arguments.code)?;
-    let done = seal::change(desk.site, &code, &arguments.paths, sealed, arguments.dry_run)?;
+    let done = seal::change(
+        desk.site,
+        &code,
+        &arguments.paths,
+        sealed,
+        arguments.dry_run,
+    )?;
     if desk.json {
         report::json(&done)?;
     } else {
@@ -159,7 +169,10 @@ fn told(code: &Code, done: &Sealed, sealed: bool, dry_run: bool) -> String {
         (false, false) => "unsealed",
         (false, true) => "would be unsealed",
     };
-    let mut out = format!("{code}: {} files {verb}, {} were so already", done.files, done.unchanged);
+    let mut out = format!(
+        "{code}: {} files {verb}, {} were so already",
+        done.files, done.unchanged
+    );
     if sealed && !dry_run {
         let _ = write!(out, "; {} have the immutable attribute", done.immutable);
     }

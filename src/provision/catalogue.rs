@@ -80,7 +80,9 @@ pub fn scan(site: &Site, code: Option<&Code>, options: Options) -> Result<Vec<Sc
         };
         match result {
             Ok((report, examined)) => (scanned.report, scanned.examined) = (report, examined),
-            Err(error) if error.exit_status() == Exit::Locked => scanned.skipped = Some(error.to_string()),
+            Err(error) if error.exit_status() == Exit::Locked => {
+                scanned.skipped = Some(error.to_string())
+            }
             Err(error) => scanned.error = Some(error.to_string()),
         }
         all.push(scanned);
@@ -89,7 +91,11 @@ pub fn scan(site: &Site, code: Option<&Code>, options: Options) -> Result<Vec<Sc
     Ok(all)
 }
 
-fn one(site: &Site, opened: &Opened, options: Options) -> Result<(scan::Scanned, Option<Examined>)> {
+fn one(
+    site: &Site,
+    opened: &Opened,
+    options: Options,
+) -> Result<(scan::Scanned, Option<Examined>)> {
     let id = opened.identity()?;
     let name = id.to_string();
     let hold = || site.lock_experiment(&name);

@@ -33,7 +33,11 @@ pub fn export(site: &Site, code: &Code, into: &Path) -> Result<Exported> {
                 .hint("name a new directory"),
         );
     }
-    evidence::export(&opened.base.dir, &opened.identity()?, &parent.existing(name)?)
+    evidence::export(
+        &opened.base.dir,
+        &opened.identity()?,
+        &parent.existing(name)?,
+    )
 }
 
 /// Makes the index again.
@@ -53,6 +57,9 @@ pub fn rebuild(site: &Site, code: &Code, dry_run: bool) -> Result<Rebuilt> {
     let operation = Operation::on(site, &opened, "rebuild-index")?;
     operation.begin()?;
     operation.end(evidence::rebuild(&opened.base.dir, &id), |rebuilt| {
-        vec![("lines", rebuilt.lines.to_string()), ("files", rebuilt.files.to_string())]
+        vec![
+            ("lines", rebuilt.lines.to_string()),
+            ("files", rebuilt.files.to_string()),
+        ]
     })
 }

@@ -9,6 +9,7 @@ use super::operation::Operation;
 use super::site::{self, Opened, Site};
 use crate::catalogue::ingest::{self, Report, Work};
 use crate::catalogue::landing::{Pending, Warning};
+use crate::catalogue::seal::Strength;
 use crate::error::{Error, Exit, Result};
 use crate::experiment::{self, Code, RelPath, SourceId, Status, Strictness};
 use crate::store;
@@ -141,6 +142,9 @@ fn one(site: &Site, opened: &Opened, options: Options) -> Result<Report> {
         sources: sources(opened),
         stable_minutes: site.stable_minutes,
         probe: !options.no_probe,
+        seal: site
+            .seal_received
+            .then(|| Strength::of(site.nas.identity().enforces_rights)),
         hold: &hold,
         begin: &begin,
         progress: &*site.progress,
@@ -203,6 +207,7 @@ pub fn landing(site: &Site, code: &Code) -> Result<Landings> {
         sources: sources(&opened),
         stable_minutes: site.stable_minutes,
         probe: false,
+        seal: None,
         hold: &hold,
         begin: &nothing,
         progress: &*site.progress,

@@ -36,7 +36,13 @@ struct Target {
 }
 
 /// Seals files, or takes their seals off: paths below the experiment, of files or directories.
-pub fn change(site: &Site, code: &Code, paths: &[String], sealed: bool, dry_run: bool) -> Result<Sealed> {
+pub fn change(
+    site: &Site,
+    code: &Code,
+    paths: &[String],
+    sealed: bool,
+    dry_run: bool,
+) -> Result<Sealed> {
     let opened = site.open(code)?;
     site::in_service(&opened)?;
     let id = opened.identity()?;
@@ -50,8 +56,9 @@ pub fn change(site: &Site, code: &Code, paths: &[String], sealed: bool, dry_run:
         gather(&index, path.trim_matches('/'), code, &mut targets)?;
     }
     if dry_run {
-        let (same, other): (Vec<&Target>, Vec<&Target>) =
-            targets.iter().partition(|target| target.known.sealed == sealed);
+        let (same, other): (Vec<&Target>, Vec<&Target>) = targets
+            .iter()
+            .partition(|target| target.known.sealed == sealed);
         return Ok(Sealed {
             files: other.len() as u64,
             unchanged: same.len() as u64,
@@ -64,7 +71,10 @@ pub fn change(site: &Site, code: &Code, paths: &[String], sealed: bool, dry_run:
     let result = all(&opened, &mut index, &checks, &targets, sealed, strength);
     operation.end(result, |done| {
         vec![
-            ("paths", paths.iter().take(20).cloned().collect::<Vec<_>>().join(" ")),
+            (
+                "paths",
+                paths.iter().take(20).cloned().collect::<Vec<_>>().join(" "),
+            ),
             ("files", done.files.to_string()),
             ("left", done.left.len().to_string()),
         ]
@@ -97,7 +107,9 @@ fn gather(index: &Catalogue, path: &str, code: &Code, targets: &mut Vec<Target>)
             "catalogue.unknown",
             format!("the catalogue of {code} knows no {path}"),
         )
-        .hint(format!("`octonas catalogue scan {code}` looks for new files")));
+        .hint(format!(
+            "`octonas catalogue scan {code}` looks for new files"
+        )));
     }
     Ok(())
 }
@@ -146,9 +158,7 @@ fn all(
 
 fn one(opened: &Opened, target: &Target, sealed: bool, strength: Strength) -> Result<bool> {
     let (folder, name) = pathname::split(&target.path);
-    let gone = || {
-        Error::new("path.missing", "it is not there").hint("`octonas verify` says more")
-    };
+    let gone = || Error::new("path.missing", "it is not there").hint("`octonas verify` says more");
     let dir = opened.dir.open(pathname::path(folder))?;
     let node = match &dir {
         Some(dir) => dir.node_at(pathname::path(name))?,
@@ -168,10 +178,14 @@ fn one(opened: &Opened, target: &Target, sealed: bool, strength: Strength) -> Re
     let modified = i64::try_from(metadata.modified.as_nanosecond()).unwrap_or_default();
     let changed = i64::try_from(metadata.changed.as_nanosecond()).unwrap_or_default();
     let same = (metadata.size, modified) == (target.known.size, target.known.mtime_ns)
-        && (target.known.sealed || target.known.ctime_ns <= UNSEEN || target.known.ctime_ns == changed);
+        && (target.known.sealed
+            || target.known.ctime_ns <= UNSEEN
+            || target.known.ctime_ns == changed);
     if !same {
-        return Err(Error::new("seal.changed", "it was changed since the last scan")
-            .hint("scan first: what is sealed is what the baseline says"));
+        return Err(
+            Error::new("seal.changed", "it was changed since the last scan")
+                .hint("scan first: what is sealed is what the baseline says"),
+        );
     }
     seal::seal(&node, strength)
 }

@@ -46,6 +46,8 @@ pub struct Site {
     pub parsed: RefCell<BTreeMap<String, Rc<Layout>>>,
     /// How many minutes a delivered file without a checksum must not have changed.
     pub stable_minutes: u32,
+    /// What sources deliver is sealed once it is in its place.
+    pub seal_received: bool,
     /// Who asked, for the ledger.
     pub caller: String,
     /// The day on which access is judged.

@@ -9,6 +9,7 @@ use super::catalogue::heads;
 use super::list;
 use super::operation::Operation;
 use super::site::{self, Opened, PATIENCE, Site};
+use crate::catalogue::seal::Strength;
 use crate::catalogue::verify::repair::Tree;
 use crate::catalogue::verify::{self, Verified, Work};
 use crate::error::{Exit, Result};
@@ -113,7 +114,10 @@ fn one(site: &Site, opened: &Opened, code: String, options: &Options) -> Result<
         before: clock::now().as_second().saturating_sub(due),
         rate: options.rate,
         within: options.within,
-        spare: copies.as_ref().map(|tree| tree as &dyn verify::repair::Spare),
+        strength: Strength::of(site.nas.identity().enforces_rights),
+        spare: copies
+            .as_ref()
+            .map(|tree| tree as &dyn verify::repair::Spare),
         hold: &hold,
         progress: &*site.progress,
     };
@@ -137,7 +141,12 @@ fn one(site: &Site, opened: &Opened, code: String, options: &Options) -> Result<
             ("repaired", report.repaired.to_string()),
             ("left", report.left.to_string()),
         ];
-        detail.extend(report.wrong.iter().map(|(code, files)| (*code, files.to_string())));
+        detail.extend(
+            report
+                .wrong
+                .iter()
+                .map(|(code, files)| (*code, files.to_string())),
+        );
         detail.extend(heads());
         detail
     })?;

@@ -169,12 +169,22 @@ pub(super) fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
         "seal-files" | "unseal-files" => {
             let wanted: Seal = params(given)?;
             let sealed = method == "seal-files";
-            value(seal::change(site, &wanted.code, &wanted.paths, sealed, wanted.dry_run)?)
+            value(seal::change(
+                site,
+                &wanted.code,
+                &wanted.paths,
+                sealed,
+                wanted.dry_run,
+            )?)
         }
         "verify-evidence" => value(evidence::check(site, &params::<One>(given)?.code)?),
         "export-evidence" => {
             let export: Export = params(given)?;
-            value(evidence::export(site, &export.code, &absolute(&export.output)?)?)
+            value(evidence::export(
+                site,
+                &export.code,
+                &absolute(&export.output)?,
+            )?)
         }
         "rebuild-evidence" => {
             let rebuild: Rebuild = params(given)?;
@@ -201,7 +211,13 @@ fn look(site: &Site, method: &str, given: &Value) -> Result<Value> {
             let wanted: Folder = params(given)?;
             let limit = wanted.limit.unwrap_or(LIMIT);
             let after = wanted.after.as_deref();
-            value(catalogue::page(site, &wanted.code, &wanted.folder, after, limit)?)
+            value(catalogue::page(
+                site,
+                &wanted.code,
+                &wanted.folder,
+                after,
+                limit,
+            )?)
         }
         "show-file" => {
             let file: File = params(given)?;
@@ -220,7 +236,13 @@ fn look(site: &Site, method: &str, given: &Value) -> Result<Value> {
             };
             let limit = search.limit.unwrap_or(LIMIT);
             let after = search.after.as_deref();
-            value(catalogue::search(site, &search.code, &wanted, after, limit)?)
+            value(catalogue::search(
+                site,
+                &search.code,
+                &wanted,
+                after,
+                limit,
+            )?)
         }
         "show-integrity" => value(catalogue::integrity(site, &params::<One>(given)?.code)?),
         _ => anybody(site, method, given),

@@ -205,7 +205,11 @@ mod tests {
         let id = "0b9e0c2e-4b7a-4f5e-9a55-0d4a6f1f7d11".parse().unwrap();
         assert!(Checks::existing(&base, &id).unwrap().is_none());
         let checks = Checks::open(&base, &id).unwrap();
-        let records = Record::of("2026-11-21T00:00:00Z", What::Good, (1..=100_000).rev().collect());
+        let records = Record::of(
+            "2026-11-21T00:00:00Z",
+            What::Good,
+            (1..=100_000).rev().collect(),
+        );
         assert_eq!(records.len(), 1);
         assert_eq!(records[0].marks, [(1, 100_000)]);
         assert_eq!(checks.append(&records).unwrap(), 1);

@@ -24,7 +24,10 @@ pub fn text(path: impl AsRef<Path>) -> String {
         for c in chunk.valid().chars() {
             match byte(c) {
                 None => out.push(c),
-                Some(_) => c.encode_utf8(&mut [0; 4]).bytes().for_each(|b| escape(b, &mut out)),
+                Some(_) => c
+                    .encode_utf8(&mut [0; 4])
+                    .bytes()
+                    .for_each(|b| escape(b, &mut out)),
             }
         }
         chunk.invalid().iter().for_each(|b| escape(*b, &mut out));

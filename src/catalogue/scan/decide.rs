@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 
-use super::{Finding, Pending, Scan};
 use super::read::Result as Outcome;
+use super::{Finding, Pending, Scan};
 use crate::catalogue::ingest::time;
 use crate::error::Result;
 use crate::store::baseline::Mark;
@@ -41,7 +41,11 @@ impl Scan<'_> {
         }
         let progress = self.work.progress;
         let files = usize::try_from(self.report.files).unwrap_or_default();
-        progress.step(files, 0, &format!("files looked through, {} read", self.report.read));
+        progress.step(
+            files,
+            0,
+            &format!("files looked through, {} read", self.report.read),
+        );
         let _lock = (self.work.hold)()?;
         // An ingest may have come in between: what it wrote is not new any more.
         self.index.catch_up(&self.baseline, &self.checks)?;
@@ -82,7 +86,8 @@ impl Scan<'_> {
         self.index.enter(&found, now.as_second(), text, last)?;
         if !sealed.is_empty() {
             // A seal goes with the file, whose line has another number now.
-            self.checks.append(&Record::of(text, What::Sealed, sealed))?;
+            self.checks
+                .append(&Record::of(text, What::Sealed, sealed))?;
             self.index.catch_up(&self.baseline, &self.checks)?;
         }
         self.note(&decided.wrong, text)
@@ -107,7 +112,13 @@ impl Scan<'_> {
         Ok(())
     }
 
-    fn decide(&mut self, pending: Pending, before: Option<Known>, text: &str, decided: &mut Decided) {
+    fn decide(
+        &mut self,
+        pending: Pending,
+        before: Option<Known>,
+        text: &str,
+        decided: &mut Decided,
+    ) {
         let (sum, again) = match &pending.outcome {
             Outcome::Read { sum, again } => (*sum, *again),
             Outcome::Known(sum) => (*sum, false),
@@ -138,7 +149,9 @@ impl Scan<'_> {
         let mut from = None;
         match known.and_then(|known| Some((known, known.sha256?))) {
             Some((_, held)) if held == sum => {
-                decided.found.push((found(&pending, now, None, before), None));
+                decided
+                    .found
+                    .push((found(&pending, now, None, before), None));
                 return;
             }
             Some((known, _)) if known.sealed => {
@@ -148,7 +161,13 @@ impl Scan<'_> {
             }
             Some((known, _)) if (known.size, known.mtime_ns) == (seen.size, seen.mtime_ns) => {
                 let why = "it holds something else, and its time of change says nothing of it";
-                self.wrong(&pending, &known.clone(), "silent-change", why.into(), decided);
+                self.wrong(
+                    &pending,
+                    &known.clone(),
+                    "silent-change",
+                    why.into(),
+                    decided,
+                );
                 return;
             }
             Some((_, held)) => {
@@ -169,7 +188,9 @@ impl Scan<'_> {
                 }
             }
         }
-        decided.marks.push(mark(&pending, &sum, text, was, from.clone()));
+        decided
+            .marks
+            .push(mark(&pending, &sum, text, was, from.clone()));
         let place = decided.marks.len() - 1;
         decided
             .found
@@ -205,6 +226,7 @@ fn found(pending: &Pending, now: Known, from: Option<String>, before: Option<Kno
         from,
         before,
         is_marked: false,
+        is_read: matches!(pending.outcome, Outcome::Read { .. }),
     }
 }
 

@@ -62,7 +62,9 @@ impl Scan<'_> {
             for one in piece {
                 let name = pathname::path(pathname::split(&one.path).1);
                 let is_there = match place {
-                    Place::There(dir) => dir.stat(name)?.is_some_and(|there| there.kind == FileKind::File),
+                    Place::There(dir) => dir
+                        .stat(name)?
+                        .is_some_and(|there| there.kind == FileKind::File),
                     Place::Gone | Place::Unknown => false,
                 };
                 if !is_there {

@@ -266,7 +266,11 @@ impl Scan<'_> {
             let (results, read) = channel::<(Job, Outcome)>();
             read::start(scope, work, &results, &pace);
             drop(results);
-            let mut lane = Lane { jobs, read, waiting: 0 };
+            let mut lane = Lane {
+                jobs,
+                read,
+                waiting: 0,
+            };
             for listing in listed {
                 process::check_interrupted()?;
                 match listing {
@@ -310,7 +314,10 @@ impl Scan<'_> {
                 None => self.index.known(&pathname::join(&folder, &name))?,
             };
             self.matched += u64::from(before.is_some());
-            if before.as_ref().is_some_and(|before| is_unchanged(before, &file)) {
+            if before
+                .as_ref()
+                .is_some_and(|before| is_unchanged(before, &file))
+            {
                 continue;
             }
             let path = pathname::join(&folder, &name);
@@ -336,7 +343,8 @@ impl Scan<'_> {
         lane: &mut Lane,
     ) -> Result<()> {
         if let Some(before) = before.as_ref().filter(|before| {
-            before.ctime_ns == UNSEEN && (before.size, before.mtime_ns) == (seen.size, seen.mtime_ns)
+            before.ctime_ns == UNSEEN
+                && (before.size, before.mtime_ns) == (seen.size, seen.mtime_ns)
         }) && let Some(sum) = before.sha256
         {
             // It came in, or the index was made again: its line says what it holds, and verifying it is another matter.
@@ -378,7 +386,8 @@ impl Scan<'_> {
                 Err(TrySendError::Disconnected(_)) => return Ok(()),
                 Err(TrySendError::Full(back)) => {
                     job = back;
-                    if let Ok((done, outcome)) = lane.read.recv_timeout(Duration::from_millis(100)) {
+                    if let Ok((done, outcome)) = lane.read.recv_timeout(Duration::from_millis(100))
+                    {
                         self.receive(lane, done, outcome);
                     }
                     self.enter_in_time()?;

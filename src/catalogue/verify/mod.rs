@@ -17,6 +17,7 @@ use self::read::Found;
 use self::repair::Spare;
 use super::digest::Pace;
 pub use super::scan::Finding;
+use super::seal::Strength;
 use crate::error::{Error, Result};
 use crate::experiment::ExperimentId;
 use crate::report::Progress;
@@ -51,6 +52,8 @@ pub struct Work<'a> {
     pub rate: Option<u64>,
     /// No new piece is taken up after so long.
     pub within: Option<Duration>,
+    /// How a sealed file is sealed again when it is put back.
+    pub strength: Strength,
     /// Where damaged and lost files are put back from.
     pub spare: Option<&'a dyn Spare>,
     /// Takes the lock of the experiment.
@@ -117,7 +120,7 @@ pub fn run(work: &Work<'_>) -> Result<Verified> {
         let baseline = Baseline::open(work.base, &work.id)?;
         let checks = Checks::open(work.base, &work.id)?;
         index.catch_up(&baseline, &checks)?;
-        repair::clear_up(work)?;
+        repair::clear_up(work, &index)?;
         Run {
             work,
             index,
@@ -152,10 +155,16 @@ impl Run<'_> {
         let mut last: Option<Due> = None;
         loop {
             process::check_interrupted()?;
-            if self.work.within.is_some_and(|within| begun.elapsed() > within) {
+            if self
+                .work
+                .within
+                .is_some_and(|within| begun.elapsed() > within)
+            {
                 break;
             }
-            let mut piece = self.index.due(self.work.before, now, last.as_ref(), PIECE)?;
+            let mut piece = self
+                .index
+                .due(self.work.before, now, last.as_ref(), PIECE)?;
             cut(&mut piece);
             let Some(end) = piece.last() else { break };
             last = Some(end.clone());
@@ -168,7 +177,8 @@ impl Run<'_> {
             self.piece(piece, &pace)?;
         }
         self.settle()?;
-        self.report.left = self.index.count_due(self.work.before, now)?.0;
+        // What was read in the second in which this began counts as done.
+        self.report.left = self.index.count_due(self.work.before.min(now - 1), now)?.0;
         Ok(())
     }
 

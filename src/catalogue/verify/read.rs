@@ -16,7 +16,11 @@ use crate::sys::process;
 /// What was found in the place of a file.
 pub(super) enum Found {
     /// It is as large and as old as it should be: what it holds, and whether anything about it was changed since the last scan.
-    Sum { sum: Sum, direct: bool, touched: bool },
+    Sum {
+        sum: Sum,
+        direct: bool,
+        touched: bool,
+    },
     /// Its size or time differ: somebody changed it.
     Changed,
     /// Somebody is changing it now.
@@ -43,8 +47,10 @@ pub(super) fn all(
                 process::be_polite();
                 let mut buffer = Buffer::new(digest::COLD);
                 while let Some(due) = queue.lock().ok().and_then(|mut queue| queue.pop_front()) {
-                    let found = one(experiment, &due, &mut buffer, pace).unwrap_or_else(Found::Unreadable);
-                    let stop = matches!(&found, Found::Unreadable(error) if error.code() == "interrupted");
+                    let found =
+                        one(experiment, &due, &mut buffer, pace).unwrap_or_else(Found::Unreadable);
+                    let stop =
+                        matches!(&found, Found::Unreadable(error) if error.code() == "interrupted");
                     if stop || results.send((due, found)).is_err() {
                         return;
                     }
@@ -82,7 +88,9 @@ fn one(experiment: &Dir, due: &Due, buffer: &mut Buffer, pace: &Pace) -> Result<
     };
     let metadata = *reading.metadata();
     let known = &due.known;
-    if (metadata.size, metadata.modified.as_nanosecond()) != (known.size, i128::from(known.mtime_ns)) {
+    if (metadata.size, metadata.modified.as_nanosecond())
+        != (known.size, i128::from(known.mtime_ns))
+    {
         return Ok(Found::Changed);
     }
     let (sum, bytes) = digest::digest(&mut reading, buffer, pace)?;
@@ -90,7 +98,8 @@ fn one(experiment: &Dir, due: &Due, buffer: &mut Buffer, pace: &Pace) -> Result<
     if bytes != known.size || !reading.is_unchanged()? {
         return Ok(Found::Busy);
     }
-    let touched = known.ctime_ns > UNSEEN && metadata.changed.as_nanosecond() != i128::from(known.ctime_ns);
+    let touched =
+        known.ctime_ns > UNSEEN && metadata.changed.as_nanosecond() != i128::from(known.ctime_ns);
     Ok(Found::Sum {
         sum,
         direct: reading.is_direct(),

@@ -2,7 +2,7 @@
 //!
 //! The copy is written beside (`<base>/.octonas/repair/<id>/`), compared, made durable, and exchanged with the bad file in one
 //! step (renameat2(2), `RENAME_EXCHANGE`), so that at no moment nothing is in its place. The bad one goes to
-//! `<base>/.octonas/damaged/<id>/<line of the baseline>-<time>`.
+//! `<base>/.octonas/damaged/<id>/<line of the baseline>-<uuid>`.
 
 use std::io::{Read, Write as _};
 
@@ -11,12 +11,16 @@ use sha2::{Digest as _, Sha256};
 
 use super::read::Found;
 use super::{Run, Work};
+use crate::catalogue::destination::Destination;
+use crate::catalogue::digest::{self, Pace};
 use crate::catalogue::seal;
 use crate::error::{Error, Result};
+use crate::experiment::RelPath;
+use crate::store::catalogue::Catalogue;
 use crate::store::catalogue::due::Due;
 use crate::store::checks::{Record, What};
 use crate::store::{EVIDENCE, evidence, pathname, private_dir};
-use crate::sys::dir::{Dir, Moved, Permissions};
+use crate::sys::dir::{Buffer, Dir, Moved, Permissions, Replace};
 use crate::sys::{clock, fault, process};
 
 const REPAIR: &str = "repair";
@@ -64,25 +68,45 @@ impl Spare for Tree {
 }
 
 /// What a killed repair left: a copy that is not in its place yet is made again; a bad file that was exchanged is kept.
-pub(super) fn clear_up(work: &Work<'_>) -> Result<()> {
+pub(super) fn clear_up(work: &Work<'_>, index: &Catalogue) -> Result<()> {
     let Some(dir) = work.base.open(format!("{EVIDENCE}/{REPAIR}/{}", work.id))? else {
         return Ok(());
     };
     for entry in dir.entries()? {
-        let name = entry.name.to_string_lossy().into_owned();
-        if name == NEW {
+        let Some(mark) = entry
+            .name
+            .to_str()
+            .and_then(|name| name.parse::<u64>().ok())
+        else {
+            dir.remove_tree(&entry.name)?;
+            continue;
+        };
+        let expected = index
+            .marks(mark, mark)?
+            .remove(&mark)
+            .and_then(|(_, sum)| sum);
+        let holds = match dir.reading(&entry.name, false)? {
+            Some(mut reading) => {
+                let pace = Pace::new(None);
+                Some(digest::digest(&mut reading, &mut Buffer::new(digest::WARM), &pace)?.0)
+            }
+            None => None,
+        };
+        if holds == expected {
             dir.remove_file(&entry.name)?;
         } else {
-            let damaged = damaged(work)?;
-            let kept = format!("{name}-{}", uuid::Uuid::new_v4().simple());
-            dir.rename(&entry.name, &damaged, kept, crate::sys::dir::Replace::Never)?;
+            let kept = format!("{mark}-{}", uuid::Uuid::new_v4());
+            dir.rename(&entry.name, &damaged(work)?, kept, Replace::Never)?;
         }
     }
     Ok(())
 }
 
 fn damaged(work: &Work<'_>) -> Result<Dir> {
-    private_dir(&private_dir(&evidence(work.base)?, DAMAGED)?, &work.id.to_string())
+    private_dir(
+        &private_dir(&evidence(work.base)?, DAMAGED)?,
+        &work.id.to_string(),
+    )
 }
 
 impl Run<'_> {
@@ -94,7 +118,12 @@ impl Run<'_> {
         match self.put_back(due, spare) {
             Ok(true) => {
                 self.report.repaired += 1;
-                let kept = self.work.base.path_of(EVIDENCE).join(DAMAGED).join(self.work.id.to_string());
+                let kept = self
+                    .work
+                    .base
+                    .path_of(EVIDENCE)
+                    .join(DAMAGED)
+                    .join(self.work.id.to_string());
                 if !matches!(found, Found::Missing) {
                     self.report.kept = Some(kept.display().to_string());
                 }
@@ -122,7 +151,10 @@ impl Run<'_> {
             return Ok(false);
         };
         let work = self.work;
-        let workshop = private_dir(&private_dir(&evidence(work.base)?, REPAIR)?, &work.id.to_string())?;
+        let workshop = private_dir(
+            &private_dir(&evidence(work.base)?, REPAIR)?,
+            &work.id.to_string(),
+        )?;
         workshop.remove_file(NEW)?;
         if !write_copy(&workshop, copy.as_mut(), due)? {
             workshop.remove_file(NEW)?;
@@ -130,42 +162,40 @@ impl Run<'_> {
         }
         let _lock = (work.hold)()?;
         let (folder, name) = pathname::split(&due.path);
-        let Some(dir) = work.experiment.open(pathname::path(folder))? else {
-            workshop.remove_file(NEW)?;
-            return Err(Error::new(
-                "repair.no-directory",
-                format!("the directory of {} is gone", due.path),
-            )
-            .hint("make it again, then run it again"));
+        let dir = match work.experiment.open(pathname::path(folder))? {
+            Some(dir) => dir,
+            None => self.make_again(folder, &workshop)?,
         };
         let name = pathname::path(name);
         let node = workshop.held(NEW)?.ok_or_else(|| {
             Error::new("file.moved", "the copy went away meanwhile").hint("run it again")
         })?;
-        let modified = Timestamp::from_nanosecond(i128::from(due.known.mtime_ns)).unwrap_or_default();
-        let strength = seal::Strength::of(process::is_root());
+        let modified =
+            Timestamp::from_nanosecond(i128::from(due.known.mtime_ns)).unwrap_or_default();
         seal::dress(&node, &dir, due.known.sealed)?;
         node.set_modified(modified)?;
         work.base.sync_everything()?;
         let aside = due.known.mark.to_string();
-        workshop.rename(NEW, &workshop, &aside, crate::sys::dir::Replace::Allow)?;
+        workshop.rename(NEW, &workshop, &aside, Replace::Allow)?;
         fault::point("repair.ready")?;
         if let Some(bad) = dir.node_at(&name).ok().flatten() {
             bad.set_immutable(false)?;
         }
         let exchanged = workshop.exchange(&aside, &dir, &name)?;
         if !exchanged && workshop.move_to(&aside, &dir, &name)? != Moved::Done {
-            return Err(Error::new("file.moved", format!("{} changed meanwhile", due.path)).hint("run it again"));
+            return Err(
+                Error::new("file.moved", format!("{} changed meanwhile", due.path))
+                    .hint("run it again"),
+            );
         }
         dir.sync()?;
         fault::point("repair.exchanged")?;
         if exchanged {
-            let kept = format!("{aside}-{}", clock::now_text().replace(':', ""));
-            let damaged = damaged(work)?;
-            workshop.rename(&aside, &damaged, kept, crate::sys::dir::Replace::Allow)?;
+            let kept = format!("{aside}-{}", uuid::Uuid::new_v4());
+            workshop.rename(&aside, &damaged(work)?, kept, Replace::Never)?;
         }
         if due.known.sealed
-            && strength == seal::Strength::Flag
+            && work.strength == seal::Strength::Flag
             && let Some(node) = dir.node_at(&name)?
         {
             node.set_immutable(true)?;
@@ -179,6 +209,23 @@ impl Run<'_> {
         self.checks.append(&records)?;
         self.index.catch_up(&self.baseline, &self.checks)?;
         Ok(true)
+    }
+}
+
+impl Run<'_> {
+    /// A directory that went away with what it held, below one of the layout that is there.
+    fn make_again(&self, folder: &str, workshop: &Dir) -> Result<Dir> {
+        let missing = || {
+            Error::new(
+                "repair.no-directory",
+                format!("the directory {folder} is gone"),
+            )
+            .hint("`octonas experiment apply --mend` makes what the layout has; then run it again")
+        };
+        let (top, below) = folder.split_once('/').ok_or_else(missing)?;
+        let top = RelPath::parse(top).map_err(|_| missing())?;
+        let destination = Destination::open(self.work.experiment, &top)?.ok_or_else(missing)?;
+        destination.directory_of(&format!("{below}/file"), workshop)
     }
 }
 

@@ -15,7 +15,10 @@ impl Run<'_> {
     /// Writes down what was found so far.
     pub(super) fn settle(&mut self) -> Result<()> {
         self.settled = Instant::now();
-        let (good, bad) = (std::mem::take(&mut self.good), std::mem::take(&mut self.bad));
+        let (good, bad) = (
+            std::mem::take(&mut self.good),
+            std::mem::take(&mut self.bad),
+        );
         if good.is_empty() && bad.is_empty() {
             return Ok(());
         }
@@ -37,7 +40,8 @@ impl Run<'_> {
             .into_iter()
             .map(|due| (due.path, due.known.mark))
             .collect();
-        self.index.set_checked(&checked, now.as_second(), Some(last))?;
+        self.index
+            .set_checked(&checked, now.as_second(), Some(last))?;
         let mut found = Vec::new();
         for (due, what) in wrong {
             if let Some((code, why)) = verdict(&due, &what) {
@@ -70,7 +74,9 @@ impl Run<'_> {
         })?;
         let (mut right, mut wrong) = (Vec::new(), Vec::new());
         for (due, found) in bad {
-            let line = lines.get(&due.known.mark).filter(|(path, _)| *path == due.path);
+            let line = lines
+                .get(&due.known.mark)
+                .filter(|(path, _)| *path == due.path);
             match (&found, line) {
                 (Found::Sum { sum, .. }, Some((_, says))) if hex(sum) == *says => {
                     self.work.progress.warn(&format!(
@@ -111,16 +117,19 @@ fn verdict(due: &Due, found: &Found) -> Option<(&'static str, String)> {
         Found::Missing => Some(("loss", "it is not there, and no scan saw it go".into())),
         Found::Unreadable(error) if error.code() == "interrupted" => None,
         Found::Unreadable(error) => Some(("damage", error.to_string())),
-        Found::Changed if due.known.sealed => {
-            Some(("damage", "it is sealed, and its size or time is another".into()))
-        }
+        Found::Changed if due.known.sealed => Some((
+            "damage",
+            "it is sealed, and its size or time is another".into(),
+        )),
         Found::Sum { touched, .. } => {
             let since = if *touched {
                 "something wrote to it or changed its rights since, and put its time back"
             } else {
                 "nothing was written to it since: the disk, or what lies between"
             };
-            let text = format!("it holds something else than its line in the baseline says, and its time does not tell; {since}");
+            let text = format!(
+                "it holds something else than its line in the baseline says, and its time does not tell; {since}"
+            );
             Some(("silent-change", text))
         }
         Found::Changed | Found::Busy => None,

@@ -137,7 +137,12 @@ impl Catalogue {
             .map_err(|e| failed("read", e))
     }
 
-    fn read_page(&self, folder: &str, after: Option<&str>, limit: usize) -> rusqlite::Result<Option<Page>> {
+    fn read_page(
+        &self,
+        folder: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> rusqlite::Result<Option<Page>> {
         let Some(id) = super::entries::id_of(&self.connection, folder)? else {
             return Ok(None);
         };
@@ -145,7 +150,9 @@ impl Catalogue {
         let more = i64::try_from(limit).unwrap_or(i64::MAX - 1) + 1;
         let files_after = after.filter(|after| !after.ends_with('/'));
         if files_after.is_none() {
-            let after = after.map_or(String::new(), |name| pathname::join(folder, name.trim_end_matches('/')));
+            let after = after.map_or(String::new(), |name| {
+                pathname::join(folder, name.trim_end_matches('/'))
+            });
             // Folders of which nothing is left are of the past.
             let mut statement = self.connection.prepare_cached(
                 "SELECT path, count(name), coalesce(sum(size), 0) FROM folders LEFT JOIN entries ON entries.folder = id \
@@ -228,7 +235,12 @@ impl Catalogue {
             .map_err(|e| failed("read", e))
     }
 
-    fn read_search(&self, wanted: &Wanted, after: Option<&str>, limit: usize) -> rusqlite::Result<Page> {
+    fn read_search(
+        &self,
+        wanted: &Wanted,
+        after: Option<&str>,
+        limit: usize,
+    ) -> rusqlite::Result<Page> {
         let start = match after {
             Some(after) => {
                 let (folder, name) = pathname::split(after);
@@ -292,7 +304,10 @@ impl Catalogue {
         }
         if let Some(path) = &wanted.path {
             if path.contains(['*', '?', '[']) {
-                add("iif(folders.path = '', entries.name, folders.path || '/' || entries.name) GLOB ?", path.clone().into());
+                add(
+                    "iif(folders.path = '', entries.name, folders.path || '/' || entries.name) GLOB ?",
+                    path.clone().into(),
+                );
             } else if path.contains('/') {
                 add(
                     "folders.path || '/' || entries.name LIKE ? ESCAPE '\\'",
@@ -308,9 +323,15 @@ impl Catalogue {
         }
         // The order of the rows is that of the table (or of the index of one format or set), so a page ends early.
         let (from, place) = if of_contents {
-            ("contents CROSS JOIN entries USING (folder, name)", "(contents.folder, contents.name)")
+            (
+                "contents CROSS JOIN entries USING (folder, name)",
+                "(contents.folder, contents.name)",
+            )
         } else {
-            ("entries LEFT JOIN contents USING (folder, name)", "(entries.folder, entries.name)")
+            (
+                "entries LEFT JOIN contents USING (folder, name)",
+                "(entries.folder, entries.name)",
+            )
         };
         terms.push("(1)");
         let order = place.trim_matches(['(', ')']);
@@ -322,10 +343,15 @@ impl Catalogue {
         values.extend([
             start.0.into(),
             start.1.clone().into(),
-            i64::try_from(limit).unwrap_or(1000).saturating_add(1).into(),
+            i64::try_from(limit)
+                .unwrap_or(1000)
+                .saturating_add(1)
+                .into(),
         ]);
         let mut statement = self.connection.prepare_cached(&text)?;
-        let rows = statement.query_map(params_from_iter(values), |row| Ok((row.get(12)?, file(row)?)))?;
+        let rows = statement.query_map(params_from_iter(values), |row| {
+            Ok((row.get(12)?, file(row)?))
+        })?;
         rows.collect()
     }
 
@@ -344,7 +370,10 @@ impl Catalogue {
                  AND (entries.folder, entries.name) > (?1, ?2) ORDER BY entries.folder, entries.name LIMIT ?3",
             )?;
             let rows = statement.query_map(params![start, name, limit], |row| {
-                Ok(pathname::join(row.get_ref(0)?.as_str()?, row.get_ref(1)?.as_str()?))
+                Ok(pathname::join(
+                    row.get_ref(0)?.as_str()?,
+                    row.get_ref(1)?.as_str()?,
+                ))
             })?;
             rows.collect()
         };

@@ -103,7 +103,8 @@ impl Catalogue {
                  FROM entries JOIN folders ON folders.id = folder WHERE mark <> 0 AND (checked <= ?1 OR checked > ?2) \
                  AND (checked, folder, name) > (?3, ?4, ?5) ORDER BY checked, folder, name LIMIT ?6",
             )?;
-            let rows = statement.query_map(params![before, now, checked, folder, name, limit], due)?;
+            let rows =
+                statement.query_map(params![before, now, checked, folder, name, limit], due)?;
             rows.collect()
         };
         read().map_err(|e| failed("read", e))
@@ -121,7 +122,12 @@ impl Catalogue {
     }
 
     /// Files hold what their lines say: path, and number of the line that was looked at.
-    pub fn set_checked(&mut self, all: &[(String, u64)], checked: i64, noted: Option<u64>) -> Result<()> {
+    pub fn set_checked(
+        &mut self,
+        all: &[(String, u64)],
+        checked: i64,
+        noted: Option<u64>,
+    ) -> Result<()> {
         self.write(|connection| {
             for (path, mark) in all {
                 let (folder, name) = pathname::split(path);
@@ -194,9 +200,9 @@ impl Catalogue {
     pub fn wrong(&self, limit: u32) -> Result<Vec<Wrong>> {
         let read = || -> rusqlite::Result<Vec<Wrong>> {
             let mut statement = self.connection.prepare(
-                "SELECT iif(folders.path = '', name, folders.path || '/' || name) AS file, state, \
-                 (SELECT max(time) FROM history WHERE history.path = file AND what = state) \
-                 FROM entries JOIN folders ON folders.id = folder WHERE state IS NOT NULL ORDER BY folder, name LIMIT ?1",
+                "SELECT file, state, (SELECT max(time) FROM history WHERE history.path = file AND what = state) FROM \
+                 (SELECT iif(folders.path = '', name, folders.path || '/' || name) AS file, state FROM entries \
+                 JOIN folders ON folders.id = folder WHERE state IS NOT NULL ORDER BY folder, name LIMIT ?1)",
             )?;
             let rows = statement.query_map([limit], |row| {
                 Ok(Wrong {
@@ -213,7 +219,11 @@ impl Catalogue {
     /// When the last scan came to its end; `None` where none ever did (RFC 3339, UTC).
     pub fn scanned(&self) -> Result<Option<String>> {
         self.connection
-            .query_row("SELECT value FROM state WHERE name = 'scan-ended'", [], |row| row.get(0))
+            .query_row(
+                "SELECT value FROM state WHERE name = 'scan-ended'",
+                [],
+                |row| row.get(0),
+            )
             .optional()
             .map_err(|e| failed("read", e))
     }

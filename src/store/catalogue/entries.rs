@@ -50,6 +50,8 @@ pub struct Found {
     pub before: Option<Known>,
     /// A line of the baseline was written for it; its number is in `now`.
     pub is_marked: bool,
+    /// It was read: that is its first good check.
+    pub is_read: bool,
 }
 
 /// A file that is not where it was.
@@ -80,7 +82,10 @@ fn known(row: &Row<'_>) -> rusqlite::Result<Known> {
 impl Catalogue {
     /// A new scan begins: its number, counted from 1.
     pub fn begin_scan(&mut self, now: &str) -> Result<u64> {
-        let before: u64 = self.state("scan")?.and_then(|n| n.parse().ok()).unwrap_or(0);
+        let before: u64 = self
+            .state("scan")?
+            .and_then(|n| n.parse().ok())
+            .unwrap_or(0);
         self.write(|connection| {
             set_state(connection, "scan", &(before + 1).to_string())?;
             set_state(connection, "scan-begun", now)
@@ -99,9 +104,9 @@ impl Catalogue {
             let Some(id) = id_of(&self.connection, folder)? else {
                 return Ok(HashMap::new());
             };
-            let mut statement = self
-                .connection
-                .prepare_cached(&format!("SELECT {KNOWN}, name FROM entries WHERE folder = ?1"))?;
+            let mut statement = self.connection.prepare_cached(&format!(
+                "SELECT {KNOWN}, name FROM entries WHERE folder = ?1"
+            ))?;
             let rows = statement.query_map([id], |row| Ok((row.get(8)?, known(row)?)))?;
             rows.collect()
         };
@@ -138,7 +143,8 @@ impl Catalogue {
                  WHERE inode = ?1 AND inode <> 0 AND size = ?2 AND mtime_ns = ?3 LIMIT 8",
                 KNOWN
             ))?;
-            let rows = statement.query_map(params![number(inode), number(size), mtime_ns], missing)?;
+            let rows =
+                statement.query_map(params![number(inode), number(size), mtime_ns], missing)?;
             rows.collect()
         };
         read().map_err(|e| failed("read", e))
@@ -196,7 +202,13 @@ impl Catalogue {
 
     /// Enters what a scan found; `checked` are seconds since 1970, for what has a new line in the baseline. `marked` is
     /// the number of the last line that the index has from now on.
-    pub fn enter(&mut self, found: &[Found], checked: i64, time: &str, marked: Option<u64>) -> Result<()> {
+    pub fn enter(
+        &mut self,
+        found: &[Found],
+        checked: i64,
+        time: &str,
+        marked: Option<u64>,
+    ) -> Result<()> {
         self.write(|connection| {
             for one in found {
                 enter_one(connection, one, checked, time)?;
@@ -220,7 +232,13 @@ impl Catalogue {
     }
 
     /// What was found wrong with a file, or that nothing is any more.
-    pub fn set_finding(&mut self, path: &str, state: Option<&str>, time: &str, noted: Option<u64>) -> Result<()> {
+    pub fn set_finding(
+        &mut self,
+        path: &str,
+        state: Option<&str>,
+        time: &str,
+        noted: Option<u64>,
+    ) -> Result<()> {
         let Some(known) = self.known(path)? else {
             return Ok(());
         };
@@ -237,7 +255,13 @@ impl Catalogue {
     }
 
     /// Files that are sealed from now on, or no more.
-    pub fn set_sealed(&mut self, paths: &[String], sealed: bool, time: &str, noted: Option<u64>) -> Result<()> {
+    pub fn set_sealed(
+        &mut self,
+        paths: &[String],
+        sealed: bool,
+        time: &str,
+        noted: Option<u64>,
+    ) -> Result<()> {
         self.write(|connection| {
             for path in paths {
                 let (folder, name) = pathname::split(path);
@@ -280,7 +304,12 @@ pub(super) fn note_checks(connection: &Connection, noted: Option<u64>) -> rusqli
     }
 }
 
-fn enter_one(connection: &Connection, one: &Found, checked: i64, time: &str) -> rusqlite::Result<()> {
+fn enter_one(
+    connection: &Connection,
+    one: &Found,
+    checked: i64,
+    time: &str,
+) -> rusqlite::Result<()> {
     let (folder, name) = pathname::split(&one.path);
     let folder = folder_id(connection, folder)?;
     if let Some(from) = &one.from {
@@ -289,7 +318,11 @@ fn enter_one(connection: &Connection, one: &Found, checked: i64, time: &str) -> 
         past.other = Some(&one.path);
         history(connection, &past)?;
     }
-    if let Some(before) = one.before.as_ref().filter(|before| one.is_marked && before.mark != 0) {
+    if let Some(before) = one
+        .before
+        .as_ref()
+        .filter(|before| one.is_marked && before.mark != 0)
+    {
         history(connection, &Past::of(&one.path, before, time, "changed"))?;
     }
     let now = &one.now;
@@ -312,13 +345,18 @@ fn enter_one(connection: &Connection, one: &Found, checked: i64, time: &str) -> 
             checked,
             now.sealed,
             now.state,
-            one.is_marked,
+            one.is_marked && one.is_read,
         ])
         .map(drop)
 }
 
 /// What is known of a file goes with it.
-pub(super) fn rename(connection: &Connection, from: &str, folder: i64, name: &str) -> rusqlite::Result<()> {
+pub(super) fn rename(
+    connection: &Connection,
+    from: &str,
+    folder: i64,
+    name: &str,
+) -> rusqlite::Result<()> {
     let (old_folder, old_name) = pathname::split(from);
     let Some(old) = id_of(connection, old_folder)? else {
         return Ok(());
@@ -340,7 +378,9 @@ fn delete(connection: &Connection, path: &str) -> rusqlite::Result<()> {
     };
     for table in ["entries", "contents"] {
         connection
-            .prepare_cached(&format!("DELETE FROM {table} WHERE folder = ?1 AND name = ?2"))?
+            .prepare_cached(&format!(
+                "DELETE FROM {table} WHERE folder = ?1 AND name = ?2"
+            ))?
             .execute(params![id, name])?;
     }
     Ok(())

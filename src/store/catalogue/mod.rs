@@ -136,7 +136,8 @@ impl Catalogue {
         connection.pragma_update(None, "synchronous", "normal")?;
         connection.pragma_update(None, "cache_size", -CACHE)?;
         connection.pragma_update(None, "trusted_schema", false)?;
-        if create && connection.query_row("PRAGMA page_count", [], |row| row.get::<_, i64>(0))? == 0 {
+        if create && connection.query_row("PRAGMA page_count", [], |row| row.get::<_, i64>(0))? == 0
+        {
             connection.pragma_update(None, "page_size", 8192)?;
         }
         // One of a newer version is an index as well, which we cannot use.
@@ -187,7 +188,8 @@ impl Catalogue {
         let read = || -> rusqlite::Result<Vec<String>> {
             let mut statement = self.connection.prepare("PRAGMA integrity_check(20)")?;
             let rows = statement.query_map([], |row| row.get::<_, String>(0))?;
-            rows.filter(|row| row.as_ref().map_or(true, |text| text != "ok")).collect()
+            rows.filter(|row| row.as_ref().map_or(true, |text| text != "ok"))
+                .collect()
         };
         read().map_err(|e| failed("read", e))
     }
@@ -236,7 +238,9 @@ impl Catalogue {
     pub fn get(&self, path: &str) -> Result<Option<FileRow>> {
         let (folder, name) = pathname::split(path);
         self.connection
-            .prepare_cached(&format!("{SELECT} WHERE folders.path = ?1 AND entries.name = ?2"))
+            .prepare_cached(&format!(
+                "{SELECT} WHERE folders.path = ?1 AND entries.name = ?2"
+            ))
             .and_then(|mut statement| statement.query_row([folder, name], file_row).optional())
             .map_err(|e| failed("read", e))
     }
@@ -387,7 +391,9 @@ fn file_row(row: &Row<'_>) -> rusqlite::Result<FileRow> {
         path: pathname::join(row.get_ref(0)?.as_str()?, row.get_ref(1)?.as_str()?),
         size: unsigned(row.get(2)?),
         mtime_ns: row.get(3)?,
-        sha256: row.get::<_, Option<Vec<u8>>>(4)?.map(|sum| hexadecimal(&sum)),
+        sha256: row
+            .get::<_, Option<Vec<u8>>>(4)?
+            .map(|sum| hexadecimal(&sum)),
         source: row.get(5)?,
         received: row.get(6)?,
         probed,
@@ -398,7 +404,9 @@ fn file_row(row: &Row<'_>) -> rusqlite::Result<FileRow> {
 fn folder_id(connection: &Connection, path: &str) -> rusqlite::Result<i64> {
     let known = connection
         .prepare_cached("SELECT id, parent FROM folders WHERE path = ?1")?
-        .query_row([path], |row| Ok((row.get(0)?, row.get::<_, Option<i64>>(1)?)))
+        .query_row([path], |row| {
+            Ok((row.get(0)?, row.get::<_, Option<i64>>(1)?))
+        })
         .optional()?;
     if let Some((id, parent)) = known
         && (parent.is_some() || path.is_empty())
@@ -565,7 +573,8 @@ mod tests {
         let probed = Probed {
             size: 1,
             mtime_ns: 5,
-            contents: serde_json::to_string(&Contents::new(crate::content::Format::Csv, 1)).unwrap(),
+            contents: serde_json::to_string(&Contents::new(crate::content::Format::Csv, 1))
+                .unwrap(),
         };
         index.set_probed("raw/a", &probed).unwrap();
         index.set_probed("raw/c", &probed).unwrap();

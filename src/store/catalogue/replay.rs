@@ -23,7 +23,10 @@ impl Catalogue {
     /// Up to which line of the baseline and of the checks the index has the evidence.
     pub fn replayed(&self) -> Result<(u64, u64)> {
         let number = |name| -> Result<u64> {
-            Ok(self.state(name)?.and_then(|text| text.parse().ok()).unwrap_or(0))
+            Ok(self
+                .state(name)?
+                .and_then(|text| text.parse().ok())
+                .unwrap_or(0))
         };
         Ok((number(BASELINE)?, number(CHECKS)?))
     }
@@ -114,7 +117,10 @@ impl Catalogue {
             let rows = statement.query_map([number(from), number(to)], |row| {
                 let sum: Option<Vec<u8>> = row.get(3)?;
                 let path = pathname::join(row.get_ref(1)?.as_str()?, row.get_ref(2)?.as_str()?);
-                Ok((super::unsigned(row.get(0)?), (path, sum.and_then(|sum| sum.try_into().ok()))))
+                Ok((
+                    super::unsigned(row.get(0)?),
+                    (path, sum.and_then(|sum| sum.try_into().ok())),
+                ))
             })?;
             rows.collect()
         };
@@ -182,7 +188,8 @@ fn replay_mark(connection: &Connection, entry: &baseline::Entry) -> rusqlite::Re
             mtime_ns,
             checksum(&mark.sha256),
             number(entry.seq),
-            seconds(&mark.time),
+            // A move is no check.
+            mark.from.as_ref().map_or_else(|| seconds(&mark.time), |_| 0),
             mark.source,
             mark.source.as_ref().map(|_| &mark.time),
         ])
@@ -205,7 +212,10 @@ fn replay_record(connection: &Connection, entry: &checks::Entry) -> rusqlite::Re
             }
             What::Gone => ("gone", "DELETE FROM entries"),
             What::Sealed => ("sealed", "UPDATE entries SET sealed = 1, ctime_ns = 0"),
-            What::Unsealed => ("unsealed", "UPDATE entries SET sealed = 0, ctime_ns = 0, state = NULL"),
+            What::Unsealed => (
+                "unsealed",
+                "UPDATE entries SET sealed = 0, ctime_ns = 0, state = NULL",
+            ),
             What::Found => (code, "UPDATE entries SET state = ?3"),
             What::Repaired => ("repaired", "UPDATE entries SET state = NULL, ctime_ns = 0"),
         };
@@ -216,7 +226,8 @@ fn replay_record(connection: &Connection, entry: &checks::Entry) -> rusqlite::Re
                  FROM entries JOIN folders ON folders.id = folder WHERE mark BETWEEN ?1 AND ?2",
             )?
             .execute(params![range.0, range.1, record.time, what])?;
-        let mut change = connection.prepare_cached(&format!("{change} WHERE mark BETWEEN ?1 AND ?2"))?;
+        let mut change =
+            connection.prepare_cached(&format!("{change} WHERE mark BETWEEN ?1 AND ?2"))?;
         if record.what == What::Found {
             change.execute(params![range.0, range.1, code])?;
         } else {

@@ -54,9 +54,8 @@ impl Dir {
         other: impl AsRef<OsStr>,
     ) -> Result<bool> {
         let (name, other) = (component(name.as_ref())?, component(other.as_ref())?);
-        let exchanged = fault::errno("rename").and_then(|()| {
-            renameat2(self, name, other_dir, other, RenameFlags::RENAME_EXCHANGE)
-        });
+        let exchanged = fault::errno("rename")
+            .and_then(|()| renameat2(self, name, other_dir, other, RenameFlags::RENAME_EXCHANGE));
         match exchanged {
             Ok(()) => Ok(true),
             Err(Errno::ENOENT | Errno::EINVAL | Errno::ENOSYS | Errno::EOPNOTSUPP) => Ok(false),

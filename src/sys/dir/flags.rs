@@ -28,9 +28,9 @@ impl Node {
         });
         match set {
             Ok(()) => Ok(immutable),
-            Err(Errno::EPERM | Errno::EOPNOTSUPP | Errno::ENOTTY | Errno::EINVAL | Errno::ENOSYS) if immutable => {
-                Ok(false)
-            }
+            Err(
+                Errno::EPERM | Errno::EOPNOTSUPP | Errno::ENOTTY | Errno::EINVAL | Errno::ENOSYS,
+            ) if immutable => Ok(false),
             Err(e) => Err(failed("change the attributes of", self.path(), e)),
         }
     }

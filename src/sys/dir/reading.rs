@@ -58,9 +58,13 @@ impl Dir {
             match self.open_raw(Path::new(name), wanted, Mode::empty()) {
                 Ok(fd) => break fd,
                 // Only the owner and root read without leaving a time.
-                Err(Errno::EPERM) if wanted.contains(OFlag::O_NOATIME) => wanted.remove(OFlag::O_NOATIME),
+                Err(Errno::EPERM) if wanted.contains(OFlag::O_NOATIME) => {
+                    wanted.remove(OFlag::O_NOATIME)
+                }
                 // A file system without direct reads.
-                Err(Errno::EINVAL) if wanted.contains(OFlag::O_DIRECT) => wanted.remove(OFlag::O_DIRECT),
+                Err(Errno::EINVAL) if wanted.contains(OFlag::O_DIRECT) => {
+                    wanted.remove(OFlag::O_DIRECT)
+                }
                 // Gone; a link, a socket or a device without a driver in its place.
                 Err(Errno::ENOENT | Errno::ELOOP | Errno::ENXIO) => return Ok(None),
                 Err(e) => return Err(failed("open", &path, e)),

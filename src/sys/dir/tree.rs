@@ -96,7 +96,11 @@ impl Tree {
     fn enter(&mut self, name: OsString, dir: Arc<Dir>, path: PathBuf) -> Result<()> {
         let metadata = dir.metadata()?;
         let reading = dir
-            .open_raw(Path::new("."), directory_flags(), nix::sys::stat::Mode::empty())
+            .open_raw(
+                Path::new("."),
+                directory_flags(),
+                nix::sys::stat::Mode::empty(),
+            )
             .and_then(nix::dir::Dir::from_fd)
             .map_err(|e| failed("list", dir.path(), e))?;
         self.levels.push(Level {
@@ -133,7 +137,10 @@ impl Tree {
         let gone = || {
             Error::new(
                 "path.missing",
-                format!("{} was moved while it was looked through", level.path.display()),
+                format!(
+                    "{} was moved while it was looked through",
+                    level.path.display()
+                ),
             )
             .hint("run it again")
         };
@@ -158,7 +165,11 @@ impl Tree {
     fn step(&mut self) -> Option<Result<Option<Listing>>> {
         let level = self.levels.last_mut()?;
         if level.reading.is_some() {
-            let except: &[OsString] = if self.levels.len() == 1 { &self.except } else { &[] };
+            let except: &[OsString] = if self.levels.len() == 1 {
+                &self.except
+            } else {
+                &[]
+            };
             let except = except.to_vec();
             let level = self.levels.last_mut()?;
             return Some(read_piece(level, &except).map(Some));
@@ -271,7 +282,9 @@ fn read_piece(level: &mut Level, except: &[OsString]) -> Result<Listing> {
 }
 
 fn nanoseconds(seconds: i64, fraction: i64) -> i64 {
-    seconds.saturating_mul(1_000_000_000).saturating_add(fraction)
+    seconds
+        .saturating_mul(1_000_000_000)
+        .saturating_add(fraction)
 }
 
 impl Iterator for Tree {
@@ -310,7 +323,15 @@ mod tests {
         for path in ["a/b/c", "landing/x", "metadata"] {
             std::fs::create_dir_all(at(path)).unwrap();
         }
-        for path in ["a/1", "a/b/2", "top", "landing/x/3", "metadata/4", "a/.octonas-new-5", "a/.hidden"] {
+        for path in [
+            "a/1",
+            "a/b/2",
+            "top",
+            "landing/x/3",
+            "metadata/4",
+            "a/.octonas-new-5",
+            "a/.hidden",
+        ] {
             std::fs::write(at(path), path).unwrap();
         }
         std::fs::write(at("a").join(OsStr::from_bytes(b"caf\xe9")), "x").unwrap();
