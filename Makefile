@@ -45,9 +45,10 @@ test-omv: ## everything on a real OpenMediaVault 8: make test-omv HOST=root@nas
 test-long: ## fuzzing and long races
 	tests/long/run
 
-bench: ## start-up, create, list, check: ratios and counts
+bench: ## start-up, create, list, check, scan, verify: ratios and counts
 	tests/bench/run
 	tests/bench/synckit
+	tests/bench/integrity
 
 deb: ## the Debian packages, in dist/
 	@tests/need deb

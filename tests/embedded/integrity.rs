@@ -210,8 +210,8 @@ fn a_line_of_the_evidence_that_was_changed_or_taken_away_is_found() {
         let file = dir.join(&names(&dir)[0]);
         let whole = fs::read(&file).unwrap();
         let ends: Vec<usize> = (0..whole.len()).filter(|at| whole[*at] == b'\n').collect();
-        // Every seventh bit or so, but for the last line, whose seal the ledger has.
-        for at in (0..whole.len()).step_by(7) {
+        // Anywhere; the last line is bound by what the ledger says of it.
+        for at in (0..whole.len()).step_by(37) {
             let mut bytes = whole.clone();
             bytes[at] ^= 1 << (at % 7);
             fs::write(&file, &bytes).unwrap();
