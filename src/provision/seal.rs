@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::operation::Operation;
 use super::site::{self, Opened, Site};
+use crate::catalogue::digest::{self, Pace};
 use crate::catalogue::seal::{self, Strength};
 use crate::error::{Error, Result};
 use crate::experiment::Code;
@@ -12,6 +13,7 @@ use crate::store::catalogue::Catalogue;
 use crate::store::catalogue::entries::{Known, UNSEEN};
 use crate::store::checks::{Checks, Record, What};
 use crate::store::pathname;
+use crate::sys::dir::{Buffer, Dir};
 use crate::sys::{clock, fault, process};
 
 /// How many files are sealed before that is written down.
@@ -138,7 +140,9 @@ fn all(
                     marks.push(target.known.mark);
                     paths.push(target.path.clone());
                 }
-                Err(error) if error.code() == "interrupted" => return Err(error),
+                Err(error) if matches!(error.code(), "interrupted" | "disk.full") => {
+                    return Err(error);
+                }
                 Err(error) => done.left.push(format!("{}: {error}", target.path)),
             }
         }
@@ -164,6 +168,7 @@ fn one(opened: &Opened, target: &Target, sealed: bool, strength: Strength) -> Re
         Some(dir) => dir.node_at(pathname::path(name))?,
         None => None,
     };
+    let name = pathname::path(name);
     let (Some(dir), Some(node)) = (dir, node) else {
         // The seal of what is lost can be taken off: the next scan then knows that it may be gone.
         return if sealed { Err(gone()) } else { Ok(false) };
@@ -177,15 +182,23 @@ fn one(opened: &Opened, target: &Target, sealed: bool, strength: Strength) -> Re
     let metadata = node.metadata()?;
     let modified = i64::try_from(metadata.modified.as_nanosecond()).unwrap_or_default();
     let changed = i64::try_from(metadata.changed.as_nanosecond()).unwrap_or_default();
-    let same = (metadata.size, modified) == (target.known.size, target.known.mtime_ns)
-        && (target.known.sealed
-            || target.known.ctime_ns <= UNSEEN
-            || target.known.ctime_ns == changed);
-    if !same {
+    let same = (metadata.size, modified) == (target.known.size, target.known.mtime_ns);
+    let untouched = target.known.ctime_ns <= UNSEEN || target.known.ctime_ns == changed;
+    if !same || !(untouched || holds(&dir, &name, &target.known)?) {
         return Err(
             Error::new("seal.changed", "it was changed since the last scan")
                 .hint("scan first: what is sealed is what the baseline says"),
         );
     }
     seal::seal(&node, strength)
+}
+
+/// Its rights were changed, perhaps by a seal that was cut short: what it holds decides.
+fn holds(dir: &Dir, name: &std::ffi::OsStr, known: &Known) -> Result<bool> {
+    let Some(mut reading) = dir.reading(name, false)? else {
+        return Ok(false);
+    };
+    let mut buffer = Buffer::new(digest::WARM);
+    let (sum, _) = digest::digest(&mut reading, &mut buffer, &Pace::new(None))?;
+    Ok(known.sha256 == Some(sum))
 }

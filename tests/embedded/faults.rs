@@ -265,6 +265,8 @@ impl<'a> Stage<'a> {
 
     /// The points that the operation passes, and what it leaves, when nothing happens to it.
     fn undisturbed(&self) -> (Vec<String>, String) {
+        // A copy as well: inodes and change times differ from those that were there first.
+        self.rewind();
         let trace = self.env.root.path().join("trace");
         self.run(&[("OCTONAS_FAULT_TRACE", trace.to_str().unwrap())])
             .ok();

@@ -315,6 +315,11 @@ fn a_user_sees_their_own_experiments_whatever_they_ask() {
         "list-sources",
         "history",
         "show-definition",
+        // `catalogue` tries these.
+        "list-files",
+        "search-files",
+        "show-file",
+        "show-integrity",
     ];
     // Who manages may; `who_manages_edits_the_people_and_nobody_else_does` tries that.
     let managed = [

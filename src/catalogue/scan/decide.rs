@@ -52,6 +52,8 @@ impl Scan<'_> {
         let now = clock::now();
         let text = clock::text(now);
         let mut decided = Decided::default();
+        // By path, whichever thread was first: the lines of two runs can be compared.
+        self.pending.sort_by(|a, b| a.path.cmp(&b.path));
         for pending in std::mem::take(&mut self.pending) {
             let before = self.index.known(&pending.path)?;
             self.decide(pending, before, &text, &mut decided);

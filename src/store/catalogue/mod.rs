@@ -10,7 +10,6 @@ use rusqlite_migration::{M, Migrations};
 use serde::{Deserialize, Serialize};
 
 use super::{EVIDENCE, evidence, hexadecimal, pathname, private_dir};
-use crate::content::Contents;
 use crate::error::{Error, Result};
 use crate::experiment::ExperimentId;
 use crate::sys::dir::{Dir, Replace};
@@ -264,6 +263,18 @@ impl Catalogue {
         Ok(all)
     }
 
+    /// How many files sources delivered.
+    pub fn received(&self) -> Result<u64> {
+        self.connection
+            .query_row(
+                "SELECT count(*) FROM entries WHERE source IS NOT NULL",
+                [],
+                |row| row.get(0),
+            )
+            .map(unsigned)
+            .map_err(|e| failed("read", e))
+    }
+
     /// What a source delivered.
     pub fn delivered(&self, source: &str) -> Result<Delivered> {
         self.connection
@@ -435,6 +446,7 @@ fn failed(verb: &str, error: rusqlite::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::content::Contents;
     use crate::store::tests::directory;
 
     fn base() -> (tempfile::TempDir, Dir, ExperimentId) {
