@@ -183,6 +183,24 @@ impl Error {
     }
 }
 
+impl Serialize for Error {
+    /// `{"code", "message", "hint", "field"?, "passwords"?}`.
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeMap as _;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("code", self.code)?;
+        map.serialize_entry("message", &self.to_string())?;
+        map.serialize_entry("hint", &self.hint)?;
+        if let Some(field) = &self.field {
+            map.serialize_entry("field", field)?;
+        }
+        if let Some(passwords) = &self.passwords {
+            map.serialize_entry("passwords", &**passwords)?;
+        }
+        map.end()
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)?;

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use octonas::cli::deferred::Deferred;
 use octonas::cli::{self, Cli, Command, Desk, JailsCommand};
 use octonas::error::{Exit, Result};
 use octonas::settings::Settings;
@@ -34,11 +35,13 @@ fn run(cli: &Cli, cwd: &Path) -> Result<Exit> {
         Command::Completions { shell } => {
             return cli::generate::completion(*shell).map(|()| Exit::Done);
         }
-        Command::Generate(command) => return cli::generate::run(command, cwd).map(|()| Exit::Done),
-        Command::Probe(arguments) if arguments.is_file(cwd) => {
+        Command::Generate(Deferred(command)) => {
+            return cli::generate::run(command, cwd).map(|()| Exit::Done);
+        }
+        Command::Probe(Deferred(arguments)) if arguments.is_file(cwd) => {
             return cli::probe::file(arguments, cwd, cli.json);
         }
-        Command::Jails(JailsCommand::Sync { root, file }) => {
+        Command::Jails(Deferred(JailsCommand::Sync { root, file })) => {
             for warning in open::jails(root, file)? {
                 report::stderr(&format!("warning: {}", report::printable(&warning)));
             }
@@ -47,7 +50,7 @@ fn run(cli: &Cli, cwd: &Path) -> Result<Exit> {
         _ => {}
     }
     let settings = Settings::load(&cli.settings_file(cwd))?;
-    if let Command::Rpc(arguments) = &cli.command {
+    if let Command::Rpc(Deferred(arguments)) = &cli.command {
         let result = rpc::read(std::io::stdin()).and_then(|request| {
             let show = open::Show::json(arguments.progress);
             let caller = &request.caller.username;

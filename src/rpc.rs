@@ -16,7 +16,8 @@ use crate::error::{Error, Result};
 use crate::experiment::{Access, Code};
 use crate::provision::site::Site;
 use crate::provision::{
-    adopt, base, check, create, desired, doctor, ingest, lifecycle, list, probe, show, source,
+    adopt, base, check, create, desired, doctor, ingest, lifecycle, list, probe, sharing, show,
+    source,
 };
 
 mod deliveries;
@@ -74,6 +75,7 @@ pub const METHODS: &[&str] = &[
     "scan-catalogue",
     "seal-files",
     "search-files",
+    "share-base",
     "show-definition",
     "show-dmp",
     "show-document",
@@ -202,6 +204,17 @@ struct Change {
     dry_run: bool,
     #[serde(default)]
     delete_data: Option<Code>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Share {
+    path: PathBuf,
+    share: String,
+    #[serde(default)]
+    name: Option<String>,
+    #[serde(default)]
+    dry_run: bool,
 }
 
 #[derive(Deserialize)]
@@ -360,6 +373,21 @@ fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
             site,
             &absolute(&params::<Folder>(given)?.path)?,
         )?),
+        "share-base" => {
+            let share: Share = params(given)?;
+            let name = match (share.share.as_str(), share.name.as_deref()) {
+                ("own", None | Some("")) => None,
+                ("common", Some(name)) => Some(name),
+                _ => {
+                    return Err(Error::new(
+                        "rpc.invalid",
+                        "share is `own` without a name, or `common` with one",
+                    ));
+                }
+            };
+            let path = absolute(&share.path)?;
+            value(sharing::choose(site, &path, name, share.dry_run)?)
+        }
         "list-bases" => {
             let Nothing {} = params(given)?;
             value(base::list(site)?)

@@ -21,11 +21,12 @@ const SIZE_LIMIT: u64 = 16 << 20;
 /// What can be done with experiments.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Make an experiment from a definition. Given again, it goes on where it stopped.
+    /// Make an experiment from a definition, or several at once. Given again, it goes on where it stopped.
     Create {
-        /// The definition (`-` reads standard input).
-        #[arg(short, long, value_name = "FILE")]
-        file: PathBuf,
+        /// The definition (`-` reads standard input); a directory stands for all definitions in it (`*.yaml`, `*.yml`,
+        /// `*.json`). Given several times, all are made with one deployment; none is begun while one is refused.
+        #[arg(short, long, value_name = "FILE", required = true)]
+        file: Vec<PathBuf>,
         /// Create the accounts that are missing, and show their initial passwords once.
         #[arg(long)]
         create_accounts: bool,
@@ -166,11 +167,16 @@ pub fn run(desk: &Desk<'_>, command: &Command) -> Result<Exit> {
                 create_accounts: *create_accounts,
                 dry_run: *dry_run,
             };
-            print::outcome(
-                desk,
-                &create::create(site, &read(desk, file)?, options)?,
-                *dry_run,
-            )
+            if let [file] = file.as_slice()
+                && !absolute(file, desk.cwd).is_dir()
+            {
+                let done = create::create(site, &read(desk, file)?, options)?;
+                return print::outcome(desk, &done, *dry_run);
+            }
+            let texts = definitions(desk, file)?;
+            let texts: Vec<&[u8]> = texts.iter().map(Vec::as_slice).collect();
+            let created = create::create_all(site, &texts, options)?;
+            print::created(desk, &created, *dry_run)
         }
         Command::Edit {
             file,
@@ -256,6 +262,42 @@ pub fn run(desk: &Desk<'_>, command: &Command) -> Result<Exit> {
 
 fn parse(code: &str) -> Result<Code> {
     Code::parse(code)
+}
+
+/// The definitions that files and directories hold, in the order of their names.
+fn definitions(desk: &Desk<'_>, files: &[PathBuf]) -> Result<Vec<Vec<u8>>> {
+    let mut texts = Vec::new();
+    for file in files {
+        let path = absolute(file, desk.cwd);
+        if file == Path::new("-") || !path.is_dir() {
+            texts.push(read(desk, file)?);
+            continue;
+        }
+        let path = path.canonicalize().map_err(|e| {
+            Error::new("file.unreadable", format!("cannot read {}", file.display())).source(e)
+        })?;
+        let mut names: Vec<PathBuf> = Dir::open_absolute(&path)?
+            .entries()?
+            .into_iter()
+            .map(|entry| path.join(entry.name))
+            .filter(|name| {
+                name.extension()
+                    .is_some_and(|end| ["yaml", "yml", "json"].iter().any(|known| end == *known))
+            })
+            .collect();
+        names.sort();
+        if names.is_empty() {
+            return Err(Error::new(
+                "file.missing",
+                format!("there is no definition in {}", file.display()),
+            )
+            .hint("definitions are files called *.yaml, *.yml or *.json"));
+        }
+        for name in names {
+            texts.push(read(desk, &name)?);
+        }
+    }
+    Ok(texts)
 }
 
 /// The bytes of a file that somebody named; `-` is standard input.

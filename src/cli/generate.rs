@@ -43,7 +43,7 @@ pub fn run(command: &Command, cwd: &Path) -> Result<()> {
         command;
     let dir = Dir::open_or_create_absolute(&absolute(dir, cwd), 0o755)?;
     match command {
-        Command::Man { .. } => pages(&dir, &Cli::command().name("octonas"), "octonas"),
+        Command::Man { .. } => pages(&dir, &whole(), "octonas"),
         Command::Reference { .. } => dir.write(
             "command-line.md",
             reference().as_bytes(),
@@ -61,16 +61,23 @@ pub fn run(command: &Command, cwd: &Path) -> Result<()> {
     }
 }
 
+/// The command line with all that calls build only when they need it.
+fn whole() -> clap::Command {
+    let mut command = Cli::command();
+    command.build();
+    command
+}
+
 /// The reference of the command line, from its own description.
 pub fn reference() -> String {
-    let command = Cli::command();
+    let command = whole();
     let mut out = String::from(
         "# The command line\n\nWritten by `octonas generate reference docs/reference`.\n\n\
          Data goes to standard output, everything else to standard error. Exit codes: 0 done, 1 refused or failed with a\n\
          message, 2 usage, 3 drift or damage was found, 4 locked by another operation, 130 interrupted.\n\n\
          For every command:\n\n",
     );
-    options(&mut out, &command);
+    options(&mut out, &command, |_| true);
     section(&mut out, &command, "octonas");
     out
 }
@@ -88,16 +95,18 @@ fn section(out: &mut String, command: &clap::Command, name: &str) {
             }
             let about = sub.get_about().map(ToString::to_string).unwrap_or_default();
             let _ = writeln!(out, "\n## `{name}{arguments}`\n\n{about}.\n");
-            options(out, sub);
+            options(out, sub, |argument| !argument.is_global_set());
         }
         section(out, sub, &name);
     }
 }
 
-fn options(out: &mut String, command: &clap::Command) {
+fn options(out: &mut String, command: &clap::Command, which: impl Fn(&clap::Arg) -> bool) {
+    let ours = |argument: &&clap::Arg| !matches!(argument.get_id().as_str(), "help" | "version");
     for argument in command
         .get_arguments()
-        .filter(|argument| !argument.is_hide_set())
+        .filter(ours)
+        .filter(|argument| !argument.is_hide_set() && which(argument))
     {
         let help = argument
             .get_help()

@@ -10,6 +10,7 @@ use crate::settings;
 
 pub mod base;
 pub mod catalogue;
+pub mod deferred;
 pub mod dmp;
 pub mod doctor;
 pub mod document;
@@ -23,6 +24,8 @@ pub mod rights;
 pub mod source;
 pub mod synckit;
 pub mod verify;
+
+use deferred::Deferred;
 
 /// Experiments on a NAS: storage, the right people and nobody else, a tree that everyone recognises.
 #[derive(Debug, Parser)]
@@ -70,24 +73,24 @@ impl Cli {
 pub enum Command {
     /// Create, look at, change, close and remove experiments.
     #[command(subcommand, visible_alias = "exp")]
-    Experiment(experiment::Command),
+    Experiment(Deferred<experiment::Command>),
     /// The folders that hold experiments.
     #[command(subcommand)]
-    Base(base::Command),
+    Base(Deferred<base::Command>),
     /// Named templates of directory trees.
     #[command(subcommand)]
-    Layout(layout::Command),
+    Layout(Deferred<layout::Command>),
     /// Data management plans (PGD).
     #[command(subcommand)]
-    Dmp(dmp::Command),
+    Dmp(Deferred<dmp::Command>),
     /// README, access guide, data dictionary, citation and licence of an experiment.
     #[command(subcommand)]
-    Document(document::Command),
+    Document(Deferred<document::Command>),
     /// The machines that deliver data, and the keys with which they come in.
     #[command(subcommand)]
-    Source(source::Command),
+    Source(Deferred<source::Command>),
     /// Take in what sources delivered: what is stable and right goes to its place and gets a receipt.
-    Ingest(ingest::Arguments),
+    Ingest(Deferred<ingest::Arguments>),
     /// What lies in the landings of an experiment, and why it waits.
     Landing {
         /// The experiment's code.
@@ -95,30 +98,30 @@ pub enum Command {
     },
     /// Programs that bring the data of acquisition machines here.
     #[command(subcommand)]
-    Synckit(synckit::Command),
+    Synckit(Deferred<synckit::Command>),
     /// Who can do what, through which door, and why.
-    Rights(rights::Arguments),
+    Rights(Deferred<rights::Arguments>),
     /// What is inside a file, or inside all files of an experiment.
-    Probe(probe::Arguments),
+    Probe(Deferred<probe::Arguments>),
     /// The inventory of an experiment's files: checksums, what is inside, what happened to them.
     #[command(subcommand)]
-    Catalogue(catalogue::Command),
+    Catalogue(Deferred<catalogue::Command>),
     /// Read files again from the disk, and compare them with what they were when they came in.
-    Verify(verify::Arguments),
+    Verify(Deferred<verify::Arguments>),
     /// Make files unchangeable for members.
-    Seal(verify::SealArguments),
+    Seal(Deferred<verify::SealArguments>),
     /// Let members change sealed files again.
-    Unseal(verify::SealArguments),
+    Unseal(Deferred<verify::SealArguments>),
     /// The checksums, checks and seals that outlast the index: checked, copied out, read back.
     #[command(subcommand)]
-    Evidence(evidence::Command),
+    Evidence(Deferred<evidence::Command>),
     /// Whether everything that OctoNAS needs is in order.
     Doctor,
     /// One call of the web UI: JSON on standard input, JSON on standard output.
-    Rpc(RpcArguments),
+    Rpc(Deferred<RpcArguments>),
     /// The chroots of people who come in through sshd (run by systemd and by deployments).
     #[command(subcommand, hide = true)]
-    Jails(JailsCommand),
+    Jails(Deferred<JailsCommand>),
     /// Shell completions, on standard output.
     Completions {
         /// For which shell.
@@ -126,7 +129,7 @@ pub enum Command {
     },
     /// Manual pages and completions for packages.
     #[command(subcommand, hide = true)]
-    Generate(generate::Command),
+    Generate(Deferred<generate::Command>),
 }
 
 /// Arguments of `octonas rpc`.
@@ -166,22 +169,22 @@ pub struct Desk<'a> {
 /// Runs a command that works on a NAS.
 pub fn run(desk: &Desk<'_>, command: &Command) -> Result<Exit> {
     match command {
-        Command::Experiment(command) => experiment::run(desk, command),
-        Command::Base(command) => base::run(desk, command),
-        Command::Layout(command) => layout::run(desk, command),
-        Command::Dmp(command) => dmp::run(desk, command),
-        Command::Document(command) => document::run(desk, command),
-        Command::Source(command) => source::run(desk, command),
-        Command::Ingest(arguments) => ingest::run(desk, arguments),
+        Command::Experiment(Deferred(command)) => experiment::run(desk, command),
+        Command::Base(Deferred(command)) => base::run(desk, command),
+        Command::Layout(Deferred(command)) => layout::run(desk, command),
+        Command::Dmp(Deferred(command)) => dmp::run(desk, command),
+        Command::Document(Deferred(command)) => document::run(desk, command),
+        Command::Source(Deferred(command)) => source::run(desk, command),
+        Command::Ingest(Deferred(arguments)) => ingest::run(desk, arguments),
         Command::Landing { code } => ingest::landing(desk, code),
-        Command::Synckit(command) => synckit::run(desk, command),
-        Command::Rights(arguments) => rights::run(desk, arguments),
-        Command::Probe(arguments) => probe::run(desk, arguments),
-        Command::Catalogue(command) => catalogue::run(desk, command),
-        Command::Verify(arguments) => verify::run(desk, arguments),
-        Command::Seal(arguments) => verify::seal(desk, arguments, true),
-        Command::Unseal(arguments) => verify::seal(desk, arguments, false),
-        Command::Evidence(command) => evidence::run(desk, command),
+        Command::Synckit(Deferred(command)) => synckit::run(desk, command),
+        Command::Rights(Deferred(arguments)) => rights::run(desk, arguments),
+        Command::Probe(Deferred(arguments)) => probe::run(desk, arguments),
+        Command::Catalogue(Deferred(command)) => catalogue::run(desk, command),
+        Command::Verify(Deferred(arguments)) => verify::run(desk, arguments),
+        Command::Seal(Deferred(arguments)) => verify::seal(desk, arguments, true),
+        Command::Unseal(Deferred(arguments)) => verify::seal(desk, arguments, false),
+        Command::Evidence(Deferred(command)) => evidence::run(desk, command),
         Command::Doctor => doctor::run(desk),
         Command::Rpc(_)
         | Command::Jails(_)

@@ -26,6 +26,8 @@ pub struct Known<'k> {
     pub survey: &'k Survey,
     /// The NAS serves doors and enforces rights.
     pub served: bool,
+    /// The share of its base in which it is a folder; `None` where it has its own.
+    pub common_share: Option<&'k str>,
     /// The day, `2026-11-21`.
     pub today: String,
 }
@@ -88,8 +90,12 @@ pub struct Facts {
 pub struct Experiment {
     /// Identity for ever.
     pub id: Option<String>,
-    /// Its label: the name of the share and of the directory.
+    /// Its label: the name of the directory, and of the share where it has its own.
     pub code: String,
+    /// The name of the share.
+    pub share: String,
+    /// Where it is over SMB: the share, and the folder in it where the share is common to several.
+    pub smb: String,
     /// One line.
     pub title: String,
     /// Several lines.
@@ -277,6 +283,13 @@ impl Facts {
             experiment: Experiment {
                 id: definition.id.map(|id| id.to_string()),
                 code: definition.code.to_string(),
+                share: known
+                    .common_share
+                    .map_or_else(|| definition.code.to_string(), str::to_owned),
+                smb: known.common_share.map_or_else(
+                    || definition.code.to_string(),
+                    |share| format!("{share}/{}", definition.code),
+                ),
                 title: definition.title.clone(),
                 description: definition.description.clone(),
                 language: definition.language.as_str(),

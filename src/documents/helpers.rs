@@ -235,9 +235,11 @@ fn pieces(registry: &mut Handlebars<'_>) {
     gives!(registry, "urn", |v| Ok(
         format!("urn:uuid:{}", text(v)?).into()
     ));
-    gives!(registry, "share", |v| Ok(
-        format!("\\\\NAS\\{}", text(v)?).into()
-    ));
+    gives!(registry, "share", |v| Ok(format!(
+        "\\\\NAS\\{}",
+        text(v)?.replace('/', "\\")
+    )
+    .into()));
     gives!(registry, "concat", |v| Ok(texts(v)?.concat().into()));
     gives!(registry, "path", |v| Ok(texts(v)?.join("/").into()));
 }

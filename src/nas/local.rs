@@ -47,6 +47,7 @@ enum Line {
     Account { name: String },
     Put { object: ObjectId, found: Found },
     Delete { object: ObjectId },
+    CommonShare { name: Option<String> },
 }
 
 #[derive(Debug, Default, Clone)]
@@ -54,6 +55,7 @@ struct State {
     id: Option<String>,
     accounts: BTreeSet<String>,
     objects: BTreeMap<ObjectId, Found>,
+    common_share: Option<String>,
     lines: usize,
     /// Bytes that hold whole lines; what follows was cut off by a crash.
     sound: u64,
@@ -170,6 +172,9 @@ impl Local {
                 object: object.clone(),
                 found: found.clone(),
             }))
+            .chain(state.common_share.iter().map(|name| Line::CommonShare {
+                name: Some(name.clone()),
+            }))
             .collect();
         self.house
             .write(FILE, &encode(&lines)?, &Permissions::PRIVATE)
@@ -211,6 +216,7 @@ impl State {
             Line::Delete { object } => {
                 self.objects.remove(&object);
             }
+            Line::CommonShare { name } => self.common_share = name,
         }
     }
 }
@@ -245,6 +251,7 @@ impl Nas for Local {
             path: self.base.clone(),
             available: true,
             reason: None,
+            common_share: self.with_state(|state| state.common_share.clone())?,
         }])
     }
 
@@ -265,6 +272,15 @@ impl Nas for Local {
 
     fn add_base(&self, path: &Path) -> Result<()> {
         self.may_hold(path)
+    }
+
+    fn set_common_share(&self, _base: &Path, share: Option<&str>) -> Result<()> {
+        if self.with_state(|state| state.common_share.as_deref() == share)? {
+            return Ok(());
+        }
+        self.write(vec![Line::CommonShare {
+            name: share.map(str::to_owned),
+        }])
     }
 
     fn observe(&self) -> Result<Observation> {

@@ -64,6 +64,8 @@ pub struct Base {
     pub available: bool,
     /// Why it is not available, for people.
     pub reason: Option<String>,
+    /// The share in which all its experiments lie; `None` where each one has its own.
+    pub common_share: Option<String>,
 }
 
 /// An open way in, held by a person.
@@ -109,6 +111,10 @@ pub trait Nas {
 
     /// Registers a folder that was tried and claimed.
     fn add_base(&self, path: &Path) -> Result<()>;
+
+    /// Remembers how the experiments of a base are shared: all of them in the share of this name, or each one in its own.
+    /// The share itself is made and taken away by `put` and `delete`.
+    fn set_common_share(&self, base: &Path, share: Option<&str>) -> Result<()>;
 
     /// One bulk snapshot.
     fn observe(&self) -> Result<Observation>;

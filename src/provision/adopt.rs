@@ -7,6 +7,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::apply::{self, Outcome, Subject};
+use super::converge;
 use super::documents;
 use super::operation::Operation;
 use super::plan::Memory;
@@ -107,7 +108,7 @@ pub fn adopt(site: &Site, dir: &Path, options: &Options) -> Result<Adoption> {
     let operation = Operation::on(site, &opened, "adopt")?;
     operation.begin()?;
     let outcome = begin(site, &mut opened, &before, settled).and_then(|()| {
-        let outcome = apply::converge(site, &mut opened, false, None, &operation)?;
+        let outcome = converge::converge(site, &mut opened, false, None, &operation)?;
         Tombstone::clear(&opened.base.dir, &opened.identity()?)?;
         Ok(outcome)
     });
@@ -195,6 +196,7 @@ fn rehearse(
     let subject = Subject {
         definition: settled,
         path: &opened.path(),
+        common_share: opened.base.common_share.as_deref(),
         dir: Some(&opened.dir),
         memory: &memory,
     };

@@ -1,8 +1,7 @@
-//! Carrying a plan out: step by step, each one remembered (durably) before the next, until nothing is left to do.
+//! One look at an experiment (what is desired, what is there, what is to be done), and one step of a plan carried out.
 //!
 //! What outlives a crash: an *intent* is written before an object is made, so that an object without a finished record is
-//! recognised; `Revocation` intents are written before a membership is taken away, and forgotten when no session is left;
-//! `Activation` intents are written before the configuration is touched, and forgotten when it is in force.
+//! recognised. The order of the steps, and several experiments at once: `converge`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -11,23 +10,17 @@ use serde::Serialize;
 
 use super::accounts;
 use super::desired::{self, Wish};
-use super::operation::Operation;
 use super::plan::{self, Action, Drift, Memory, Plan, Step, Terms};
 use super::site::{Opened, Site};
-use super::{frame, observe, presence, stages, sweep};
+use super::{frame, observe, presence, sharing, stages, sweep};
 use crate::error::{Error, Passwords, Result};
 use crate::experiment::{Definition, Status};
 use crate::layout::Directory;
 use crate::nas::{Interruption, Observation};
-use crate::object::{Attributes, Found, Kind, ObjectId, Objects};
+use crate::object::{Found, Kind, ObjectId, Objects};
 use crate::store;
 use crate::store::source_keys::SourceKeys;
 use crate::sys::dir::Dir;
-use crate::sys::{fault, process};
-
-/// A plan needs at most three rounds (make; link what got its name only when it was made; nothing left), and two more
-/// before them where an import keeps the experiment shut.
-const ROUNDS: usize = 7;
 
 /// What an operation did.
 #[derive(Debug, Default, Serialize)]
@@ -106,6 +99,8 @@ pub struct Subject<'a> {
     pub definition: &'a Definition,
     /// Its directory, absolute.
     pub path: &'a Path,
+    /// The share of its base in which it lies; `None` where it has its own.
+    pub common_share: Option<&'a str>,
     /// Its directory, open, if it is there.
     pub dir: Option<&'a Dir>,
     /// What we made of it.
@@ -117,6 +112,7 @@ pub fn look(site: &Site, opened: &Opened, observation: &Observation, mend: bool)
     let subject = Subject {
         definition: &opened.definition,
         path: &opened.path(),
+        common_share: opened.base.common_share.as_deref(),
         dir: Some(&opened.dir),
         memory: &memory(opened),
     };
@@ -151,10 +147,15 @@ pub fn look_at(
             (Vec::new(), true)
         }
     };
-    let shared_folder = memory
-        .objects
-        .get(&ObjectId::new(Kind::SharedFolder, definition.code.as_str()))
-        .and_then(|found| found.reference.as_deref());
+    let shared_folder = match subject.common_share {
+        Some(share) => observation
+            .objects
+            .get(&ObjectId::new(Kind::SharedFolder, share)),
+        None => memory
+            .objects
+            .get(&ObjectId::new(Kind::SharedFolder, definition.code.as_str())),
+    }
+    .and_then(|found| found.reference.as_deref());
     let id = definition.id.map(|id| id.to_string()).unwrap_or_default();
     let enforced = site.nas.identity().enforces_rights;
     let source_keys = match subject
@@ -176,6 +177,7 @@ pub fn look_at(
         kinds: site.nas.kinds(),
         enforced,
         shared_folder,
+        in_common_share: subject.common_share.is_some(),
         source_keys: &source_keys,
         has_account: &|account| observation.accounts.contains_key(account),
         today: site.today.get(),
@@ -265,183 +267,16 @@ pub fn preview(site: &Site, opened: &Opened, observation: &Observation) -> Resul
     outcome.interruption = site.nas.interruption(&look.kinds());
     outcome.drift = look.plan.drift;
     outcome.steps = look.plan.steps;
+    if opened.base.common_share.is_some() {
+        let around = sharing::plan(site, &opened.base, observation, false)?;
+        outcome.drift.extend(around.drift);
+        outcome.steps.splice(0..0, around.steps);
+    }
     Ok(outcome)
 }
 
-/// Makes the NAS match the definition; says what it did. Run again, it does nothing. `seen` is what was observed under
-/// the lock of the NAS, if nothing was changed there since.
-pub fn converge(
-    site: &Site,
-    opened: &mut Opened,
-    mend: bool,
-    seen: Option<Observation>,
-    operation: &Operation<'_>,
-) -> Result<Outcome> {
-    let mut outcome = Outcome::of(opened);
-    opened.show_definition()?;
-    // Files that a killed run had not given their name: we hold both locks, so nobody is writing one.
-    opened.metadata.remove_unfinished()?;
-    store::remove_unfinished(&opened.base.dir)?;
-    let server = server(site);
-    if !opened.applied.objects.contains_key(&server) {
-        opened.applied.done(&server, &Found::default())?;
-    }
-    let nothing_begun = opened.applied.intents.is_empty();
-    let mut seen = seen.filter(|_| nothing_begun);
-    if !nothing_begun {
-        operation.begin()?;
-    }
-    for _ in 0..ROUNDS {
-        finish_what_was_begun(site, opened)?;
-        let observation = match seen.take() {
-            Some(seen) => seen,
-            None => site.nas.observe()?,
-        };
-        let look = look(site, opened, &observation, mend)?;
-        admissible(&look)?;
-        outcome.drift.clone_from(&look.plan.drift);
-        if look.plan.steps.is_empty() {
-            // A kill between a new definition, or a new group, and their rights.
-            opened.show_definition()?;
-            store::show_below(&opened.metadata)?;
-            // Last, because a group that was made again has another number; and what it kept shut opens after it.
-            let sealed = sweep::is_sealed(&opened.applied.intents);
-            if opened.applied.intents.contains_key(&sweep::intent()) {
-                let swept = sweep::mend(site, opened, &look, &observation)?;
-                outcome.repaired += swept.repaired;
-                sweep::settle(opened, &swept)?;
-            }
-            if sealed {
-                continue;
-            }
-            outcome.status = opened.definition.status.to_string();
-            outcome.digest.clone_from(&opened.digest);
-            outcome.calls = site.nas.counters();
-            outcome.passwords.extend(site.nas.fresh_passwords());
-            return Ok(outcome);
-        }
-        let interruption = site.nas.interruption(&look.kinds());
-        for effect in &interruption.effects {
-            site.progress.note(effect);
-        }
-        merge(&mut outcome.interruption, interruption);
-        operation.begin()?;
-        round(site, opened, &observation, &look, &mut outcome)?;
-    }
-    Err(Error::new(
-        "apply.unsettled",
-        format!(
-            "{} does not come to rest: something changes it back at the same time",
-            opened.definition.code
-        ),
-    )
-    .hint("see `octonas experiment plan`, find who changes it, then apply again"))
-}
-
-fn merge(into: &mut Interruption, more: Interruption) {
-    for module in more.modules {
-        if !into.modules.contains(&module) {
-            into.modules.push(module);
-        }
-    }
-    for effect in more.effects {
-        if !into.effects.contains(&effect) {
-            into.effects.push(effect);
-        }
-    }
-}
-
-fn round(
-    site: &Site,
-    opened: &mut Opened,
-    observation: &Observation,
-    look: &Look,
-    outcome: &mut Outcome,
-) -> Result<()> {
-    for account in &look.plan.revoked {
-        let revocation = ObjectId::new(Kind::Revocation, account);
-        opened.applied.intend(&revocation, &Attributes::new())?;
-    }
-    let total = look.plan.steps.len();
-    let mut open_stage: Option<usize> = None;
-    let mut ended = false;
-    let mut with_new_groups: Option<Observation> = None;
-    for (number, step) in ordered(&look.plan.steps).into_iter().enumerate() {
-        process::check_interrupted()?;
-        let next = stages::of(step.object.kind);
-        // Mount what the entry rendered before the mounts themselves are looked after; finish a stage before the next.
-        let boundary =
-            open_stage.is_some() && (open_stage != next || step.object.kind == Kind::Mounts);
-        if boundary && let Some(number) = open_stage.take() {
-            stages::activate(site, opened, number)?;
-        }
-        // Whoever lost a membership is out before anything else is tried that may fail; and before a group is gone, by
-        // whose number a process is known.
-        let past_groups = step.object.kind != Kind::Group || step.action == Action::Delete;
-        if past_groups && !std::mem::replace(&mut ended, true) {
-            presence::end_sessions(site, opened)?;
-        }
-        site.progress.step(number + 1, total, &describe(step));
-        if let Some(stage) = next.filter(|_| touches(step) && step.object.kind != Kind::Mounts) {
-            stages::intend(opened, stage, step.object.kind)?;
-            open_stage = Some(stage);
-        }
-        // Directories belong to groups that this round made: their numbers are known only now.
-        let is_first_directory = step.object.kind == Kind::Directory && with_new_groups.is_none();
-        if is_first_directory && look.plan.makes_groups() {
-            with_new_groups = Some(Observation {
-                group_ids: site.nas.group_ids()?,
-                ..observation.clone()
-            });
-        }
-        let observation = with_new_groups.as_ref().unwrap_or(observation);
-        carry_out(site, opened, observation, look, step)?;
-        fault::point("step.done")?;
-        outcome.steps.push(step.clone());
-    }
-    if let Some(stage) = open_stage {
-        stages::activate(site, opened, stage)?;
-    }
-    presence::end_revoked(site, opened)
-}
-
-fn touches(step: &Step) -> bool {
-    matches!(
-        step.action,
-        Action::Create | Action::Update | Action::Delete
-    )
-}
-
-/// Creation goes by kind; removal shuts the door first, then unmounts, then lets go of the folder and the groups.
-fn ordered(steps: &[Step]) -> Vec<&Step> {
-    let rank = |step: &Step| match (step.action == Action::Delete, step.object.kind) {
-        (false, _) => 0,
-        (true, kind) if kind.is_door() => 1,
-        (true, Kind::Privileges) => 2,
-        (true, Kind::Source) => 3,
-        (true, Kind::Entry) => 4,
-        (true, Kind::Mounts) => 5,
-        (true, Kind::SharedFolder) => 6,
-        (true, Kind::Directory) => 7,
-        (true, _) => 8,
-    };
-    let mut ordered: Vec<&Step> = steps.iter().collect();
-    ordered.sort_by_key(|step| rank(step));
-    ordered
-}
-
-fn describe(step: &Step) -> String {
-    let verb = match step.action {
-        Action::Create => "create",
-        Action::Update => "change",
-        Action::Delete => "take away",
-        Action::Record => "note",
-        Action::Forget => "forget",
-    };
-    format!("{verb} {}", step.object)
-}
-
-fn carry_out(
+/// Carries one step out, and remembers it.
+pub(super) fn carry_out(
     site: &Site,
     opened: &mut Opened,
     observation: &Observation,
@@ -513,11 +348,4 @@ fn remember(
             attributes: step.record.clone(),
         },
     )
-}
-
-/// What an earlier run began and a crash cut short. People are out before anything else is tried that may fail.
-fn finish_what_was_begun(site: &Site, opened: &mut Opened) -> Result<()> {
-    presence::end_sessions(site, opened)?;
-    stages::finish(site, opened)?;
-    presence::end_revoked(site, opened)
 }

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::plan::Plan;
+use super::sharing;
 use super::site::{self, Site};
 use crate::error::{Error, Result};
 use crate::store::claim::Claim;
@@ -23,6 +25,23 @@ pub struct BaseReport {
     pub claimed_by: Option<String>,
     /// What its file system can do, where that was tried.
     pub abilities: Option<Abilities>,
+    /// `common` where all its experiments lie in one share, `own` where each one has its own.
+    pub share: &'static str,
+    /// The name of the common share.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub share_name: Option<String>,
+    /// What was changed by hand of the common share, or waits to be made of it.
+    #[serde(skip_serializing_if = "Plan::is_settled")]
+    pub share_plan: Plan,
+}
+
+/// `own` or `common`.
+fn sharing_of(common_share: Option<&str>) -> &'static str {
+    if common_share.is_some() {
+        "common"
+    } else {
+        "own"
+    }
 }
 
 /// The directory of an embedded NAS is its base from the first experiment on, without being asked for.
@@ -67,7 +86,10 @@ fn accept(site: &Site, path: &Path) -> Result<BaseReport> {
         )
         .hint("use a disk formatted with ext4, XFS or btrfs"));
     }
-    if identity.enforces_rights {
+    let known = site.bases()?.into_iter().find(|base| base.path == path);
+    let share_name = known.and_then(|base| base.common_share);
+    // One that is shared as a whole has rights of its own by now (`sharing`).
+    if identity.enforces_rights && share_name.is_none() {
         dir.set_owner(Some(0), Some(0))?;
         dir.set_mode(0o711)?;
     }
@@ -80,6 +102,9 @@ fn accept(site: &Site, path: &Path) -> Result<BaseReport> {
         reason: None,
         claimed_by: Some(identity.name.clone()),
         abilities: Some(abilities),
+        share: sharing_of(share_name.as_deref()),
+        share_name,
+        share_plan: Plan::default(),
     })
 }
 
@@ -137,6 +162,9 @@ pub fn list(site: &Site) -> Result<Vec<BaseReport>> {
                 reason,
                 claimed_by,
                 abilities: None,
+                share: sharing_of(base.common_share.as_deref()),
+                share_name: base.common_share,
+                share_plan: Plan::default(),
             })
         })
         .collect()
@@ -147,14 +175,16 @@ pub fn check(site: &Site, path: &Path) -> Result<BaseReport> {
     let dir = Dir::open_absolute(path)?;
     let abilities = abilities::find_out(&dir)?;
     let known = site.bases()?.into_iter().any(|base| base.path == path);
-    let verdict = if known {
-        site.base(path).map(|_| ())
-    } else {
-        Ok(())
-    };
-    let reason = match (verdict, missing(&abilities)) {
-        (Err(error), _) => Some(error.to_string()),
-        (Ok(()), missing) => missing,
+    let (mut share_name, mut share_plan) = (None, Plan::default());
+    let reason = match known.then(|| site.base(path)).transpose() {
+        Err(error) => Some(error.to_string()),
+        Ok(open) => {
+            if let Some(open) = open {
+                share_plan = sharing::plan(site, &open, &site.nas.observe()?, false)?;
+                share_name = open.common_share;
+            }
+            missing(&abilities)
+        }
     };
     let claimed_by = site::open_base(path)
         .ok()
@@ -166,6 +196,9 @@ pub fn check(site: &Site, path: &Path) -> Result<BaseReport> {
         reason,
         claimed_by,
         abilities: Some(abilities),
+        share: sharing_of(share_name.as_deref()),
+        share_name,
+        share_plan,
     })
 }
 

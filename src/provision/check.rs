@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::apply;
 use super::plan::{Conflict, Drift, Step};
 use super::rights::{self, Basis, Rights};
+use super::sharing;
 use super::site::{self, Opened, Site};
 use super::sweep::{self, Finding};
 use super::{list, operation};
@@ -106,13 +107,21 @@ impl Looker<'_> {
 
     fn report(&self, opened: &Opened) -> Result<Report> {
         let look = apply::look(self.site, opened, &self.observation, false)?;
+        let mut plan = look.plan.clone();
+        if opened.base.common_share.is_some() {
+            // What happens to the share of all happens to this one.
+            let around = sharing::plan(self.site, &opened.base, &self.observation, false)?;
+            plan.drift.extend(around.drift);
+            plan.conflicts.extend(around.conflicts);
+            plan.steps.splice(0..0, around.steps);
+        }
         let findings = sweep::find(self.site, opened, &look, &self.observation)?;
         let report = Report {
             code: opened.definition.code.to_string(),
             status: opened.definition.status.to_string(),
-            pending: look.plan.steps,
-            drift: look.plan.drift,
-            conflicts: look.plan.conflicts,
+            pending: plan.steps,
+            drift: plan.drift,
+            conflicts: plan.conflicts,
             findings,
             unended: self.unended.get(&opened.id()).cloned(),
             error: None,
@@ -161,6 +170,7 @@ pub fn rights(site: &Site, code: &Code, user: Option<&str>) -> Result<Rights> {
             definition: &opened.definition,
             observed: &look.observed,
             entries: &observation.objects,
+            common_share: opened.base.common_share.as_deref(),
             leaves: &leaves,
             accounts: &observation.accounts,
             enforced: site.nas.identity().enforces_rights,

@@ -1,14 +1,18 @@
 //! Creating an experiment, and editing one.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
+
+use serde::Serialize;
+use serde::ser::SerializeMap as _;
 
 use super::apply::{self, Outcome, Subject};
+use super::converge;
 use super::operation::Operation;
 use super::plan::{Memory, Plan};
 use super::site::{self, OpenBase, Opened, Site};
-use super::{accounts, base, documents};
+use super::{accounts, base, documents, sharing};
 use crate::error::{Error, Passwords, Result};
-use crate::experiment::{self, AbsPath, Definition, ExperimentId, Status, Strictness};
+use crate::experiment::{self, AbsPath, Code, Definition, ExperimentId, Status, Strictness};
 use crate::nas::{Account, Observation};
 use crate::object::Found;
 use crate::store;
@@ -34,13 +38,176 @@ pub fn read(text: &[u8]) -> Result<Definition> {
     Ok(experiment::read(text, Strictness::Given)?)
 }
 
+/// What became of one of several definitions.
+#[derive(Debug)]
+pub struct Created {
+    /// The experiment's code; empty where the definition does not tell.
+    pub code: String,
+    /// What was done, or why nothing was.
+    pub result: Result<Outcome>,
+}
+
+impl Serialize for Created {
+    /// `{"code", "outcome"}` or `{"code", "error": {"code", "message", "hint", "passwords"?}}`.
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("code", &self.code)?;
+        match &self.result {
+            Ok(outcome) => map.serialize_entry("outcome", outcome)?,
+            Err(error) => map.serialize_entry("error", error)?,
+        }
+        map.end()
+    }
+}
+
 /// Creates an experiment from the text of a definition. Given again after a crash, it goes on where it stopped.
 pub fn create(site: &Site, text: &[u8], options: Options) -> Result<Outcome> {
-    let mut definition = read(text)?;
-    let base_path = choose_base(site, &definition)?;
-    definition.storage.base = Some(base_path.clone());
-    site.layout(&definition)?.expand(&definition)?;
+    let mut all = create_all(site, &[text], options)?;
+    match all.pop() {
+        Some(created) => created.result,
+        None => Err(Error::new("code.invalid", "there is no definition")),
+    }
+}
+
+/// Creates several experiments, with one deployment for all of them where each would need one. Nothing is begun while one
+/// of them is refused; after that, one that fails does not keep the others. Given again, it goes on where it stopped.
+pub fn create_all(site: &Site, texts: &[&[u8]], options: Options) -> Result<Vec<Created>> {
+    let given: Vec<(String, Result<Definition>)> = texts
+        .iter()
+        .map(|text| {
+            let code = experiment::code_of(text).map(|code| code.to_string());
+            (code.unwrap_or_default(), with_base(site, text))
+        })
+        .collect();
+    if let [(_, Err(_))] = given.as_slice() {
+        // Nobody waits for a lock only to be refused.
+        return Ok(given.into_iter().map(refused).collect());
+    }
     let _nas = site.lock_nas()?;
+    let mut earlier: Vec<(Code, Option<ExperimentId>)> = Vec::new();
+    let located: Vec<(String, Result<Located>)> = given
+        .into_iter()
+        .map(|(code, definition)| {
+            let located = definition.and_then(|definition| {
+                refuse_twice(&earlier, &definition)?;
+                earlier.push((definition.code.clone(), definition.id));
+                locate(site, definition, options)
+            });
+            (code, located)
+        })
+        .collect();
+    if located.iter().all(|(_, located)| located.is_err()) {
+        return Ok(located.into_iter().map(refused).collect());
+    }
+    let mut locks = Vec::new();
+    for (_, located) in &located {
+        if let Ok(located) = located {
+            locks.push(site.lock_experiment(&located.id())?);
+        }
+    }
+    let seen = site.nas.observe()?;
+    let rehearsed: Vec<(String, Result<(Located, Plan)>)> = located
+        .into_iter()
+        .map(|(code, located)| {
+            let rehearsed = located.and_then(|located| {
+                let plan = located.rehearse(site, options, &seen)?;
+                Ok((located, plan))
+            });
+            (code, rehearsed)
+        })
+        .collect();
+    if options.dry_run {
+        return Ok(rehearsed
+            .into_iter()
+            .map(|(code, rehearsed)| Created {
+                code,
+                result: rehearsed.and_then(|(located, plan)| located.preview(site, plan, &seen)),
+            })
+            .collect());
+    }
+    if rehearsed.iter().any(|(_, rehearsed)| rehearsed.is_err()) {
+        return Ok(rehearsed.into_iter().map(refused).collect());
+    }
+    let mut begun: Vec<(String, Result<(Opened, Operation<'_>)>)> = rehearsed
+        .into_iter()
+        .map(|(code, rehearsed)| {
+            let begun = rehearsed.and_then(|(located, _)| located.begin(site));
+            (code, begun)
+        })
+        .collect();
+    let going: Vec<(&mut Opened, &Operation<'_>)> = begun
+        .iter_mut()
+        .filter_map(|(_, begun)| begun.as_mut().ok())
+        .map(|(opened, operation)| (opened, &*operation))
+        .collect();
+    let mut settled = settle_all(site, going, options, seen).into_iter();
+    Ok(begun
+        .into_iter()
+        .map(|(code, begun)| Created {
+            code,
+            result: begun.and_then(|_| {
+                settled
+                    .next()
+                    .unwrap_or_else(|| Err(Error::new("apply.unsettled", "nothing was done")))
+            }),
+        })
+        .collect())
+}
+
+/// One that is refused, or that is not begun because another one is.
+fn refused<T>((code, result): (String, Result<T>)) -> Created {
+    let error = result.err().unwrap_or_else(|| {
+        Error::new(
+            "create.not-begun",
+            format!("{code} was not begun, because others given with it are refused"),
+        )
+        .hint("correct the others or leave them out, then give the same command again")
+    });
+    Created {
+        code,
+        result: Err(error),
+    }
+}
+
+/// A definition that a person gave, with its base.
+fn with_base(site: &Site, text: &[u8]) -> Result<Definition> {
+    let mut definition = read(text)?;
+    definition.storage.base = Some(choose_base(site, &definition)?);
+    site.layout(&definition)?.expand(&definition)?;
+    Ok(definition)
+}
+
+/// No two of one call are the same.
+fn refuse_twice(earlier: &[(Code, Option<ExperimentId>)], definition: &Definition) -> Result<()> {
+    let is_same = |(code, id): &(Code, Option<ExperimentId>)| {
+        *code == definition.code || (id.is_some() && *id == definition.id)
+    };
+    match earlier.iter().find(|known| is_same(known)) {
+        None => Ok(()),
+        Some((code, _)) => Err(Error::new(
+            "experiment.exists",
+            format!("{code} is given twice, as {}", definition.code),
+        )
+        .hint("leave one of the two out")
+        .field("code")),
+    }
+}
+
+/// Where an experiment is going to be, or is already.
+enum Located {
+    /// There is nothing of it yet.
+    New {
+        base: OpenBase,
+        definition: Box<Definition>,
+        id: ExperimentId,
+    },
+    /// The same definition given again is the same creation.
+    Again(Box<Opened>),
+}
+
+/// Finds its base, and refuses what stands in the way there.
+fn locate(site: &Site, mut definition: Definition, options: Options) -> Result<Located> {
+    let base_path = choose_base(site, &definition)?;
     let base = if options.dry_run && base::is_unclaimed_embedded(site, base_path.as_path())? {
         site::open_base(base_path.as_path())?
     } else {
@@ -48,16 +215,9 @@ pub fn create(site: &Site, text: &[u8], options: Options) -> Result<Outcome> {
         site.base(base_path.as_path())?
     };
     refuse_twins(site, &definition, &base)?;
-    let again = site::open_base(base_path.as_path())?;
-    if let Some(mut opened) = site::open_in(again, &definition.code)? {
+    if let Some(opened) = site::open_in(base.try_clone()?, &definition.code)? {
         resume(&opened, &definition)?;
-        let _lock = site.lock_experiment(&opened.id())?;
-        let seen = site.nas.observe()?;
-        if !options.create_accounts {
-            accounts_are_there(site, &opened.definition, &seen)?;
-        }
-        let operation = Operation::on(site, &opened, CREATE)?;
-        return settle(site, &mut opened, options, seen, &operation);
+        return Ok(Located::Again(Box::new(opened)));
     }
     if base.dir.stat(definition.code.as_str())?.is_some() {
         return Err(Error::new(
@@ -70,7 +230,6 @@ pub fn create(site: &Site, text: &[u8], options: Options) -> Result<Outcome> {
         .hint("`octonas experiment import` makes an experiment of it; or choose another code"));
     }
     let id = *definition.id.get_or_insert_with(ExperimentId::random);
-    let _lock = site.lock_experiment(&id.to_string())?;
     if let Some(tombstone) = Tombstone::read(&base.dir, &id)? {
         return Err(Error::new(
             "experiment.removed",
@@ -82,30 +241,80 @@ pub fn create(site: &Site, text: &[u8], options: Options) -> Result<Outcome> {
         .hint("leave the id out: a new experiment gets a new one")
         .field("id"));
     }
-    let seen = site.nas.observe()?;
-    let plan = rehearse(site, &base, &definition, options, seen.clone())?;
-    if options.dry_run {
-        return Ok(Outcome {
-            code: definition.code.to_string(),
-            path: base
-                .path
-                .join(definition.code.as_str())
-                .display()
-                .to_string(),
-            status: definition.status.to_string(),
-            interruption: site.nas.interruption(&plan.kinds()),
-            steps: plan.steps,
-            ..Outcome::default()
-        });
-    }
-    let about = ("code", definition.code.to_string());
-    let operation = Operation::new(site, &base, &id.to_string(), CREATE, about)?;
-    operation.begin()?;
-    let mut opened = operation.end_failed(lay_down(site, base, &definition, &id))?;
-    settle(site, &mut opened, options, seen, &operation)
+    Ok(Located::New {
+        base,
+        definition: Box::new(definition),
+        id,
+    })
 }
 
-/// Everything that can be refused is refused before anything is written. Gives what would be done.
+impl Located {
+    fn id(&self) -> String {
+        match self {
+            Self::New { id, .. } => id.to_string(),
+            Self::Again(opened) => opened.id(),
+        }
+    }
+
+    /// Everything that can be refused is refused before anything is written. Gives what would be done, where nothing is yet.
+    fn rehearse(&self, site: &Site, options: Options, seen: &Observation) -> Result<Plan> {
+        match self {
+            Self::New {
+                base, definition, ..
+            } => rehearse(site, base, definition, options, seen.clone()),
+            Self::Again(opened) => {
+                if !options.create_accounts {
+                    accounts_are_there(site, &opened.definition, seen)?;
+                }
+                Ok(Plan::default())
+            }
+        }
+    }
+
+    /// What would be done.
+    fn preview(self, site: &Site, plan: Plan, seen: &Observation) -> Result<Outcome> {
+        match self {
+            Self::New {
+                base, definition, ..
+            } => Ok(Outcome {
+                code: definition.code.to_string(),
+                path: base
+                    .path
+                    .join(definition.code.as_str())
+                    .display()
+                    .to_string(),
+                status: definition.status.to_string(),
+                interruption: site.nas.interruption(&plan.kinds()),
+                steps: plan.steps,
+                ..Outcome::default()
+            }),
+            Self::Again(opened) => apply::preview(site, &opened, seen),
+        }
+    }
+
+    /// Its directory is there, with the definition in it.
+    fn begin(self, site: &Site) -> Result<(Opened, Operation<'_>)> {
+        match self {
+            Self::Again(opened) => {
+                let operation = Operation::on(site, &opened, CREATE)?;
+                Ok((*opened, operation))
+            }
+            Self::New {
+                base,
+                definition,
+                id,
+            } => {
+                let about = ("code", definition.code.to_string());
+                let operation = Operation::new(site, &base, &id.to_string(), CREATE, about)?;
+                operation.begin()?;
+                let opened = operation.end_failed(lay_down(site, base, &definition, &id))?;
+                Ok((opened, operation))
+            }
+        }
+    }
+}
+
+/// What would be done for a new one.
 fn rehearse(
     site: &Site,
     base: &OpenBase,
@@ -117,9 +326,11 @@ fn rehearse(
     let subject = Subject {
         definition,
         path: &path,
+        common_share: base.common_share.as_deref(),
         dir: None,
         memory: &Memory::default(),
     };
+    sharing::refuse_doors(definition, base.common_share.as_deref())?;
     assume(site, definition, &mut observation, options);
     let look = apply::look_at(site, &subject, &observation, false)?;
     apply::admissible(&look)?;
@@ -182,24 +393,6 @@ fn lay_down(
     })
 }
 
-fn make(
-    site: &Site,
-    opened: &mut Opened,
-    options: Options,
-    passwords: &mut Passwords,
-    seen: Observation,
-    operation: &Operation<'_>,
-) -> Result<Outcome> {
-    let definition = &opened.definition;
-    let made = options.create_accounts
-        && !accounts::missing(definition, &seen, site.today.get()).is_empty();
-    if made {
-        operation.begin()?;
-        accounts::create(site, definition, &seen, passwords)?;
-    }
-    apply::converge(site, opened, false, (!made).then_some(seen), operation)
-}
-
 /// Whoever is to be let in has an account of their own.
 pub(super) fn accounts_are_there(
     site: &Site,
@@ -224,9 +417,87 @@ pub(super) fn settle(
     if options.dry_run {
         return apply::preview(site, opened, &seen);
     }
-    site.note(opened);
-    let mut passwords = Passwords::default();
-    let made = make(site, opened, options, &mut passwords, seen, operation);
+    settle_all(site, vec![(opened, operation)], options, seen)
+        .pop()
+        .unwrap_or_else(|| Err(Error::new("apply.unsettled", "nothing was done")))
+}
+
+/// Makes the accounts that are missing, then the NAS as the definitions say, and tells the ledger and the list how each
+/// one ended.
+fn settle_all(
+    site: &Site,
+    all: Vec<(&mut Opened, &Operation<'_>)>,
+    options: Options,
+    mut seen: Observation,
+) -> Vec<Result<Outcome>> {
+    let mut passwords: Vec<Passwords> = Vec::new();
+    let mut accounts: Vec<Result<()>> = Vec::new();
+    let mut made = false;
+    for (opened, operation) in &all {
+        site.note(opened);
+        let mut fresh = Passwords::default();
+        accounts.push(if options.create_accounts {
+            make_accounts(site, opened, &mut seen, &mut fresh, operation, &mut made)
+        } else {
+            Ok(())
+        });
+        passwords.push(fresh);
+    }
+    let mut all = all;
+    let mut works: Vec<converge::Work<'_>> = all
+        .iter_mut()
+        .zip(&accounts)
+        .filter(|(_, accounts)| accounts.is_ok())
+        .map(|((opened, operation), _)| converge::Work::new(opened, operation))
+        .collect();
+    converge::together(site, &mut works, false, (!made).then_some(seen));
+    let mut ended: VecDeque<Result<Outcome>> =
+        works.into_iter().map(converge::Work::result).collect();
+    all.into_iter()
+        .zip(accounts)
+        .zip(passwords)
+        .map(|(((opened, operation), accounts), passwords)| {
+            let result = accounts.and_then(|()| {
+                ended
+                    .pop_front()
+                    .unwrap_or_else(|| Err(Error::new("apply.unsettled", "nothing was done")))
+            });
+            conclude(site, opened, operation, result, passwords)
+        })
+        .collect()
+}
+
+fn make_accounts(
+    site: &Site,
+    opened: &Opened,
+    seen: &mut Observation,
+    fresh: &mut Passwords,
+    operation: &Operation<'_>,
+    made: &mut bool,
+) -> Result<()> {
+    let definition = &opened.definition;
+    if accounts::missing(definition, seen, site.today.get()).is_empty() {
+        return Ok(());
+    }
+    *made = true;
+    operation.begin()?;
+    accounts::create(site, definition, seen, fresh)?;
+    // Another experiment of the same call may name them too: making an account twice would give it another password.
+    let options = Options {
+        create_accounts: true,
+        ..Options::default()
+    };
+    assume(site, definition, seen, options);
+    Ok(())
+}
+
+fn conclude(
+    site: &Site,
+    opened: &Opened,
+    operation: &Operation<'_>,
+    result: Result<Outcome>,
+    mut passwords: Passwords,
+) -> Result<Outcome> {
     let detail = |outcome: &Outcome| {
         vec![
             ("digest", outcome.digest.clone()),
@@ -234,7 +505,7 @@ pub(super) fn settle(
         ]
     };
     // Passwords exist nowhere else: they are shown even when what follows fails.
-    let mut outcome = match operation.end(made, detail) {
+    let mut outcome = match operation.end(result, detail) {
         Ok(outcome) => outcome,
         Err(error) => {
             passwords.extend(site.nas.fresh_passwords());
@@ -369,6 +640,7 @@ pub fn edit(site: &Site, text: &[u8], from: Option<&str>, options: Options) -> R
     }
     site.layout(&new)?.expand(&new)?;
     let before = std::mem::replace(&mut opened.definition, new);
+    sharing::refuse_doors(&opened.definition, opened.base.common_share.as_deref())?;
     let seen = site.nas.observe()?;
     let mut observation = seen.clone();
     assume(site, &opened.definition, &mut observation, options);

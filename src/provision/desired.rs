@@ -40,8 +40,11 @@ pub struct Wish<'a> {
     pub kinds: &'a [Kind],
     /// False on the embedded NAS, where no group has a number.
     pub enforced: bool,
-    /// The shared folder's name on the NAS, once it exists.
+    /// The NAS's own name of the shared folder, once it exists.
     pub shared_folder: Option<&'a str>,
+    /// It lies in the common share of its base: it has no shared folder and no share of its own, and no door but those that
+    /// go by the file system.
+    pub in_common_share: bool,
     /// The keys of its sources.
     pub source_keys: &'a SourceKeys,
     /// True for a system account that the NAS has: only then can a directory be given to it.
@@ -123,8 +126,10 @@ fn directories(objects: &mut Objects, wish: &Wish<'_>) {
         ObjectId::new(Kind::Directory, "metadata"),
         directory(wish, DirectoryKind::Frame),
     );
+    // Whatever lies in a common share is within reach at once: a draft has no mount yet.
+    let shut = wish.sealed || (wish.in_common_share && definition.status == Status::Draft);
     for own in ["", "landing"] {
-        let attributes = if own.is_empty() && wish.sealed {
+        let attributes = if own.is_empty() && shut {
             Attributes::from([("mode".to_owned(), "0700".to_owned())])
         } else {
             frame(wish, "2750", "r-x", &passing)
@@ -292,6 +297,9 @@ fn entry(objects: &mut Objects, wish: &Wish<'_>, members: &BTreeMap<String, Righ
 
 /// The shared folder, and the doors that need one.
 fn doors(objects: &mut Objects, wish: &Wish<'_>, members: &BTreeMap<String, Right>) {
+    if wish.in_common_share {
+        return;
+    }
     let protocols = &wish.definition.protocols;
     if protocols.smb || protocols.ftp || protocols.rsyncd || !protocols.nfs.is_empty() {
         let code = &wish.definition.code;
@@ -299,10 +307,11 @@ fn doors(objects: &mut Objects, wish: &Wish<'_>, members: &BTreeMap<String, Righ
             (format!("group:{}", code.writers_group()), "write"),
             (format!("group:{}", code.readers_group()), "read"),
         ];
-        shared_folder(objects, wish, code.as_str(), wish.path, holders);
+        let comment = comment(wish);
+        shared_folder(objects, &comment, code.as_str(), wish.path, holders);
     }
     if protocols.smb {
-        smb(objects, wish, wish.definition.code.as_str());
+        smb(objects, &comment(wish), wish.definition.code.as_str());
     }
     if protocols.ftp {
         ftp(objects, wish, wish.definition.code.as_str());
@@ -328,7 +337,8 @@ fn rsyncd(objects: &mut Objects, wish: &Wish<'_>, members: &BTreeMap<String, Rig
         ("authusers", "true"),
         (
             "extraoptions",
-            "refuse options = acls xattrs copy-devices write-devices fake-super delete",
+            "refuse options = acls xattrs copy-devices write-devices fake-super delete\n\
+             exclude = /metadata/applied.jsonl",
         ),
     ];
     let mut attributes: Attributes = fixed
@@ -352,18 +362,18 @@ fn source_shares(objects: &mut Objects, wish: &Wish<'_>) {
         let name = source_share(&wish.definition.code, &source.id);
         let path = wish.path.join("landing").join(source.id.as_str());
         let holder = [(format!("user:{account}"), "write")];
-        shared_folder(objects, wish, &name, &path, holder);
-        smb(objects, wish, &name);
-        if wish.definition.protocols.ftp {
+        shared_folder(objects, &comment(wish), &name, &path, holder);
+        smb(objects, &comment(wish), &name);
+        if wish.definition.protocols.ftp && !wish.in_common_share {
             ftp(objects, wish, &name);
         }
     }
 }
 
 /// A shared folder, and who may enter it as the NAS understands it.
-fn shared_folder<const N: usize>(
+pub(super) fn shared_folder<const N: usize>(
     objects: &mut Objects,
-    wish: &Wish<'_>,
+    comment: &str,
     name: &str,
     path: &Path,
     holders: [(String, &str); N],
@@ -372,7 +382,7 @@ fn shared_folder<const N: usize>(
         ObjectId::new(Kind::SharedFolder, name),
         Attributes::from([
             ("path".to_owned(), path.display().to_string()),
-            ("comment".to_owned(), comment(wish)),
+            ("comment".to_owned(), comment.to_owned()),
         ]),
     );
     let holders = holders.map(|(holder, right)| (holder, right.to_owned()));
@@ -424,7 +434,7 @@ fn nfs(objects: &mut Objects, wish: &Wish<'_>, row: &NfsRow) {
 const NOBODY: u32 = 65534;
 
 /// The SMB share of a shared folder.
-fn smb(objects: &mut Objects, wish: &Wish<'_>, name: &str) {
+pub(super) fn smb(objects: &mut Objects, comment: &str, name: &str) {
     let fixed = [
         ("enable", "true"),
         ("guest", "no"),
@@ -447,7 +457,7 @@ fn smb(objects: &mut Objects, wish: &Wish<'_>, name: &str) {
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
-    attributes.insert("comment".to_owned(), comment(wish));
+    attributes.insert("comment".to_owned(), comment.to_owned());
     objects.insert(ObjectId::new(Kind::SmbShare, name), attributes);
 }
 

@@ -72,6 +72,7 @@ pub fn facts(site: &Site, opened: &Opened, probing: Probing) -> Result<Facts> {
         tree: &tree,
         survey: &survey,
         served: site.nas.identity().enforces_rights,
+        common_share: opened.base.common_share.as_deref(),
         today: site.today.get().to_string(),
     });
     let samples = Samples::open(site, opened, probing)?;

@@ -59,7 +59,7 @@ fn split(opened: &Opened, path: &RelPath) -> Result<(Dir, String)> {
 }
 
 /// Owner first, then the default ACL, then the access ACL, the mode last of all: at no moment is more allowed than in the end.
-fn dress(dir: &Dir, attributes: &Attributes, observation: &Observation) -> Result<()> {
+pub(super) fn dress(dir: &Dir, attributes: &Attributes, observation: &Observation) -> Result<()> {
     let mode = attributes
         .get("mode")
         .and_then(|text| u32::from_str_radix(text, 8).ok())

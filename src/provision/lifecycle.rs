@@ -1,6 +1,7 @@
 //! Closing, reopening, removing, and the ends of people's access.
 
 use super::apply::{self, Outcome};
+use super::converge;
 use super::frame;
 use super::operation::Operation;
 use super::site::{self, OpenBase, Opened, Site};
@@ -51,7 +52,7 @@ fn finish(
     mend: bool,
     operation: &Operation<'_>,
 ) -> Result<Outcome> {
-    let mut outcome = apply::converge(site, opened, mend, None, operation)?;
+    let mut outcome = converge::converge(site, opened, mend, None, operation)?;
     if opened.definition.status == Status::Closing {
         operation.begin()?;
         super::presence::confirm_closed(site, opened)?;
@@ -183,7 +184,7 @@ fn take_out(
     }
     frame::seal(opened)?;
     forget_directories(opened, false)?;
-    let outcome = apply::converge(site, opened, false, None, operation)?;
+    let outcome = converge::converge(site, opened, false, None, operation)?;
     site.note(opened);
     if delete_data {
         delete(site, opened)?;

@@ -1,4 +1,4 @@
-//! Making the NAS match the definition: a pure plan (`desired`, `plan`), its execution (`apply`), and the operations built
+//! Making the NAS match the definition: a pure plan (`desired`, `plan`), its execution (`apply`, `converge`), and the operations built
 //! on the two. Called by `cli` and `rpc`; the only room that changes a NAS.
 
 pub mod accounts;
@@ -7,6 +7,7 @@ pub mod apply;
 pub mod base;
 pub mod catalogue;
 pub mod check;
+pub mod converge;
 pub mod create;
 pub mod desired;
 pub mod dmp;
@@ -27,6 +28,7 @@ pub mod presence;
 pub mod probe;
 pub mod rights;
 pub mod seal;
+pub mod sharing;
 pub mod show;
 pub mod site;
 pub mod source;

@@ -131,6 +131,11 @@ impl Plan {
             .collect()
     }
 
+    /// True where nothing is to be done, and nothing was changed by hand.
+    pub fn is_settled(&self) -> bool {
+        self.is_empty() && self.drift.is_empty()
+    }
+
     /// True when there is nothing to do on the NAS.
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty() && self.conflicts.is_empty()

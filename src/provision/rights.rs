@@ -129,6 +129,8 @@ pub struct Basis<'a> {
     pub observed: &'a BTreeMap<ObjectId, Found>,
     /// All objects of the NAS: a person's doors depend on their other experiments, too.
     pub entries: &'a BTreeMap<ObjectId, Found>,
+    /// The share of its base in which it lies; `None` where it has its own.
+    pub common_share: Option<&'a str>,
     /// The paths of the leaves.
     pub leaves: &'a BTreeSet<String>,
     /// The accounts, as observed.
@@ -233,13 +235,23 @@ fn way(basis: &Basis<'_>, account: &str, door: Door) -> Way {
         return Way::Shut(format!("there is no account {account}"));
     }
     match door {
-        Door::Smb => shared(
-            basis,
-            account,
-            "SMB",
-            object(Kind::SmbShare),
-            object(Kind::Privileges),
-        ),
+        Door::Smb => {
+            // In a common share, who may enter which folder is the file system's business alone.
+            let share = |kind| match basis.common_share {
+                None => object(kind),
+                Some(share) => basis
+                    .entries
+                    .get(&ObjectId::new(kind, share))
+                    .map(|found| &found.attributes),
+            };
+            shared(
+                basis,
+                account,
+                "SMB",
+                share(Kind::SmbShare),
+                share(Kind::Privileges),
+            )
+        }
         Door::Ftp => ftp(basis, account),
         Door::Rsyncd => rsyncd(object(Kind::RsyncModule), account),
         Door::Sftp | Door::Rsync => ssh(

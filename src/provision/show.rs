@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::apply;
 use super::desired::{self, Right};
 use super::plan::Plan;
+use super::sharing;
 use super::site::{self, Site};
 use crate::error::Result;
 use crate::experiment::{Code, Definition, Language, LayoutName, Status};
@@ -41,6 +42,9 @@ pub struct Shown {
     pub members: BTreeMap<String, &'static str>,
     /// Its tree.
     pub tree: Vec<Branch>,
+    /// The share of its base in which it is a folder; `None` where it has a share of its own, named as its code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub common_share: Option<String>,
 }
 
 /// Looks at one experiment, removed ones included.
@@ -83,6 +87,7 @@ pub fn show(site: &Site, code: &Code) -> Result<Shown> {
         digest: opened.digest.clone(),
         members,
         tree,
+        common_share: opened.base.common_share,
         definition: opened.definition,
     })
 }
@@ -120,7 +125,14 @@ pub fn layouts(layouts: &Layouts) -> Result<Vec<LayoutRow>> {
 pub fn plan(site: &Site, code: &Code, mend: bool) -> Result<Plan> {
     let opened = site.open(code)?;
     site::in_service(&opened)?;
-    Ok(apply::look(site, &opened, &site.nas.observe()?, mend)?.plan)
+    let observation = site.nas.observe()?;
+    let mut plan = apply::look(site, &opened, &observation, mend)?.plan;
+    if opened.base.common_share.is_some() {
+        let around = sharing::plan(site, &opened.base, &observation, mend)?;
+        plan.drift.extend(around.drift);
+        plan.steps.splice(0..0, around.steps);
+    }
+    Ok(plan)
 }
 
 /// The same as text.

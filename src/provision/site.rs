@@ -71,6 +71,8 @@ pub struct OpenBase {
     pub path: PathBuf,
     /// The base itself, seen without the mounts that lie on it.
     pub dir: Dir,
+    /// The share in which all its experiments lie; `None` where each one has its own.
+    pub common_share: Option<String>,
 }
 
 /// An experiment on a disk, open.
@@ -95,6 +97,7 @@ impl OpenBase {
         Ok(Self {
             path: self.path.clone(),
             dir: self.dir.try_clone()?,
+            common_share: self.common_share.clone(),
         })
     }
 }
@@ -167,7 +170,10 @@ impl Site {
                 base.reason.as_deref().unwrap_or("it is not there"),
             ));
         }
-        let open = open_base(path)?;
+        let open = OpenBase {
+            common_share: base.common_share.clone(),
+            ..open_base(path)?
+        };
         Claim::ours(&open.dir, &self.nas.identity().id)?;
         self.learn_the_day(&open)?;
         Ok(open)
@@ -366,11 +372,12 @@ pub fn open_in(base: OpenBase, code: &Code) -> Result<Option<Opened>> {
     }))
 }
 
-/// Opens a base without asking whose it is.
+/// Opens a base without asking whose it is, nor how it is shared.
 pub fn open_base(path: &Path) -> Result<OpenBase> {
     Ok(OpenBase {
         path: path.to_owned(),
         dir: underneath(path)?,
+        common_share: None,
     })
 }
 

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::apply::{self, Outcome};
+use super::apply::Outcome;
+use super::converge;
 use super::operation::Operation;
 use super::site::{self, Opened, Site};
 use crate::error::{Error, Result};
@@ -263,7 +264,7 @@ fn put(
         fault::point("keys.written")?;
     }
     store::show(&opened.metadata, source_keys::FILE)?;
-    let outcome = apply::converge(site, opened, false, None, operation)?;
+    let outcome = converge::converge(site, opened, false, None, operation)?;
     if operation.name() == "revoke" {
         end_sessions(site, opened, source)?;
     }

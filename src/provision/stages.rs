@@ -68,28 +68,34 @@ pub fn intend(opened: &mut Opened, stage: usize, kind: Kind) -> Result<()> {
     Ok(())
 }
 
-/// Makes a stage effective, and forgets that it has to be.
-pub fn activate(site: &Site, opened: &mut Opened, stage: usize) -> Result<()> {
-    let intents = &opened.applied.intents;
+/// All stages, in their order.
+pub const ALL: std::ops::Range<usize> = 0..STAGES.len();
+
+/// True where something of this stage was put and is not effective yet.
+pub fn is_due(opened: &Opened, stage: usize) -> bool {
+    opened.applied.intents.contains_key(&activation(stage))
+}
+
+/// Makes a stage effective for these experiments at once, and forgets that it has to be.
+pub fn activate(site: &Site, all: &mut [&mut Opened], stage: usize) -> Result<()> {
+    let is_asked = |kind: Kind| {
+        !kind.is_door()
+            || all
+                .iter()
+                .any(|opened| opened.applied.intents.contains_key(&door(kind)))
+    };
     let kinds: BTreeSet<Kind> = STAGES[stage]
         .iter()
         .copied()
-        .filter(|kind| !kind.is_door() || intents.contains_key(&door(*kind)))
+        .filter(|kind| is_asked(*kind))
         .collect();
     site.nas.activate(&kinds, &*site.progress)?;
     fault::point("activated")?;
-    for kind in kinds.into_iter().filter(|kind| kind.is_door()) {
-        opened.applied.forget(&door(kind))?;
-    }
-    opened.applied.forget(&activation(stage))
-}
-
-/// Makes effective what an earlier run did not get to.
-pub fn finish(site: &Site, opened: &mut Opened) -> Result<()> {
-    for stage in 0..STAGES.len() {
-        if opened.applied.intents.contains_key(&activation(stage)) {
-            activate(site, opened, stage)?;
+    for opened in all {
+        for kind in kinds.iter().filter(|kind| kind.is_door()) {
+            opened.applied.forget(&door(*kind))?;
         }
+        opened.applied.forget(&activation(stage))?;
     }
     Ok(())
 }

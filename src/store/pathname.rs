@@ -15,7 +15,7 @@ const FIRST: u32 = 0x0010_FF80;
 pub fn text(path: impl AsRef<Path>) -> String {
     let bytes = path.as_ref().as_os_str().as_bytes();
     if let Ok(text) = std::str::from_utf8(bytes)
-        && !text.chars().any(|c| byte(c).is_some())
+        && (text.is_ascii() || !text.chars().any(|c| byte(c).is_some()))
     {
         return text.to_owned();
     }

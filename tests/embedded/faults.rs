@@ -27,6 +27,21 @@ fn nothing() -> String {
     String::new()
 }
 
+fn share(env: &TestEnv, how: &[&str]) -> Vec<String> {
+    let mut all = words("base share");
+    all.push(env.nas.display().to_string());
+    all.extend(how.iter().map(|&word| word.to_owned()));
+    all
+}
+
+fn common(env: &TestEnv) {
+    let arguments = share(env, &["--common", "experiments"]);
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    env.run(&["base", "add", &env.nas.display().to_string()])
+        .ok();
+    env.run(&arguments).ok();
+}
+
 fn words(text: &str) -> Vec<String> {
     text.split(' ').map(str::to_owned).collect()
 }
@@ -48,6 +63,46 @@ const OPERATIONS: &[Operation] = &[
         prepare: |_| {},
         arguments: |_| words("experiment create -f -"),
         input: || definition("eco"),
+    },
+    Operation {
+        name: "create in a common share",
+        prepare: common,
+        arguments: |_| words("experiment create -f -"),
+        input: || definition("eco"),
+    },
+    Operation {
+        name: "create several",
+        prepare: |env| {
+            fs::write(env.at("../eco.yaml"), definition("eco")).unwrap();
+            fs::write(env.at("../lake.yaml"), definition("lake")).unwrap();
+        },
+        arguments: |env| {
+            let file = |name: &str| env.at("..").join(name).display().to_string();
+            let mut all = words("experiment create");
+            all.extend([
+                "-f".into(),
+                file("eco.yaml"),
+                "-f".into(),
+                file("lake.yaml"),
+            ]);
+            all
+        },
+        input: nothing,
+    },
+    Operation {
+        name: "base share",
+        prepare: |env| drop(env.create(&definition("eco")).ok()),
+        arguments: |env| share(env, &["--common", "experiments"]),
+        input: nothing,
+    },
+    Operation {
+        name: "base share, back",
+        prepare: |env| {
+            env.create(&definition("eco")).ok();
+            common(env);
+        },
+        arguments: |env| share(env, &["--own"]),
+        input: nothing,
     },
     Operation {
         name: "base add",

@@ -146,7 +146,7 @@ MODELS = {
         "uuid": (str, None), "id": (str, ""), "code": (str, ""), "source": (str, ""), "account": (str, ""),
         "path": (str, ""), "readonly": (bool, False), "keys": (str, "")},
     "conf.service.octonas.base": {
-        "uuid": (str, None), "mntentref": (str, ""), "reldirpath": (str, "")},
+        "uuid": (str, None), "mntentref": (str, ""), "reldirpath": (str, ""), "sharename": (str, "")},
 }
 
 

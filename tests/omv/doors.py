@@ -1,4 +1,4 @@
-"""The doors, by the clients that people use: smbclient, sftp and rsync over ssh. Passwords never are arguments."""
+"""The doors, by the clients that people use: smbclient, sftp, rsync over ssh, lftp. Passwords never are arguments."""
 
 import os
 import pathlib
@@ -21,6 +21,8 @@ class Client:
 
     def __init__(self, nas, account, password):
         self.nas, self.account, self.password = nas, account, password
+        # The share in which all experiments are folders; None where each one is a share.
+        self.common = None
         self.ssh = ["-F", "/dev/null", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
                     "-o", "PubkeyAuthentication=no", "-o", "PreferredAuthentications=password",
                     "-o", "NumberOfPasswordPrompts=1", "-o", "LogLevel=ERROR", "-o", "ConnectTimeout=10",
@@ -74,6 +76,8 @@ class Client:
         return self._ssh(self.rsync_argv(*arguments), timeout=60)
 
     def smb_argv(self, share):
+        if self.common and share != self.common:
+            return ["smbclient", f"//{self.nas.address}/{self.common}", "-A", self.credentials, "-D", share]
         return ["smbclient", f"//{self.nas.address}/{share}", "-A", self.credentials]
 
     def smb(self, share, commands):
@@ -81,6 +85,15 @@ class Client:
 
     def smb_shares(self):
         return Nas.local(["smbclient", "-A", self.credentials, "-g", "-L", self.nas.address], timeout=60, env=self.env)
+
+    def ftp(self, commands):
+        """What lftp(1) says; a command that fails does not stop the others."""
+        with tempfile.NamedTemporaryFile("w", prefix="otest-") as script:
+            script.write("set net:max-retries 1\nset net:timeout 15\nset ftp:ssl-allow no\nset cmd:fail-exit no\n"
+                         f"open -u {self.account},{self.password} ftp://{self.nas.address}\n")
+            script.write("".join(f"{command}\n" for command in commands))
+            script.flush()
+            return Nas.local(["lftp", "-f", script.name], timeout=180, env=self.env)
 
     def hold(self, door, share=None):
         """A session that stays open."""

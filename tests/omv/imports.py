@@ -7,7 +7,6 @@ import pathlib
 import tempfile
 
 import people
-from nas import RpcError
 
 CODE = "otest-old"
 NEW = "fa4b1c66-ef79-11e5-87a0-0002b3a176b4"
@@ -15,16 +14,6 @@ NEW = "fa4b1c66-ef79-11e5-87a0-0002b3a176b4"
 BEFORE = ("otdan", "otxavier")
 AFTER = {"otalice": "manage", "otbob": "write", "otdan": "read"}
 FTP_OPERATIONS = ("list", "read", "create", "overwrite", "delete", "frame", "metadata")
-
-
-def ftp(site, account, *commands):
-    """What lftp(1) says. The password stands in a file of our own."""
-    with tempfile.NamedTemporaryFile("w", prefix="otest-") as script:
-        script.write(f"set net:max-retries 1\nset net:timeout 15\nset ftp:ssl-allow no\nset cmd:fail-exit no\n"
-                     f"open -u {account},{site.passwords[account]} ftp://{site.nas.address}\n")
-        script.write("".join(f"{command}\n" for command in commands))
-        script.flush()
-        return site.nas.local(["lftp", "-f", script.name], timeout=90)
 
 
 def lay_down(site):
@@ -60,13 +49,8 @@ def share(site):
 
 def run(site, findings):
     nas = site.nas
-    try:
-        settings = nas.rpc("Config", "get", {"id": "conf.service.ftp"})
-    except RpcError:
-        findings.note("the plugin openmediavault-ftp is not installed: skipped")
-        return
-    if not settings["enable"]:
-        findings.note("FTP is switched off on this NAS: skipped")
+    if not site.has_ftp():
+        findings.note("FTP is not installed, or switched off on this NAS: skipped")
         return
     lay_down(site)
     uuid = share(site)
@@ -122,9 +106,10 @@ def by_ftp(site, findings, top):
         place = f"{CODE}/raw/for-{account}"
         local = pathlib.Path(tempfile.mkdtemp(prefix="otest-")) / "new"
         local.write_text(f"by {account}\n")
-        said = ftp(site, account, f"cls -1 {place}", f"cat {CODE}/2019/deep/of-xavier.csv", f"put {local} -o {place}/new",
-                   f"put {local} -o {place}/over", f"rm {place}/gone", f"put {local} -o {CODE}/notes.txt", f"rmdir {CODE}/docs",
-                   f"put {local} -o {CODE}/metadata/evil", f"site chmod 600 {place}/over", f"cat {CODE}/raw/escape/hostname")
+        said = site.clients[account].ftp([
+            f"cls -1 {place}", f"cat {CODE}/2019/deep/of-xavier.csv", f"put {local} -o {place}/new",
+            f"put {local} -o {place}/over", f"rm {place}/gone", f"put {local} -o {CODE}/notes.txt", f"rmdir {CODE}/docs",
+            f"put {local} -o {CODE}/metadata/evil", f"site chmod 600 {place}/over", f"cat {CODE}/raw/escape/hostname"])
         now = nas.tree(top)
         seen = {
             # What fails is said with the same path, and why.
@@ -154,8 +139,8 @@ def by_rsyncd(site, findings):
         env = {**os.environ, "RSYNC_PASSWORD": password}
         home = pathlib.Path(tempfile.mkdtemp(prefix="otest-"))
         url = f"rsync://{account}@{nas.address}/{CODE}"
-        got = nas.local(["rsync", "-rt", f"{url}/2019/", f"{home}/"], timeout=60, env=env)
-        findings.check(got.code == 0 and (home / "deep/of-xavier.csv").exists(), f"{account} reads through the rsync daemon", got)
+        got = nas.local(["rsync", "-rt", f"{url}/", f"{home}/"], timeout=60, env=env)
+        findings.check(got.code == 0 and (home / "2019/deep/of-xavier.csv").exists(), f"{account} reads through the rsync daemon", got)
         (home / "evil").write_text("evil\n")
         put = nas.local(["rsync", f"{home}/evil", f"{url}/raw/evil-{account}"], timeout=60, env=env)
         findings.check(put.code != 0, f"{account} writes nothing through the rsync daemon", put)
@@ -167,7 +152,7 @@ def by_rsyncd(site, findings):
 def closing(site, findings, top):
     done = site.nas.octonas("experiment", "close", CODE)
     findings.check(done.code == 0, "it is closed", done)
-    said = ftp(site, "otbob", f"put /etc/hostname -o {CODE}/raw/closed", f"cat {CODE}/notes.txt")
+    said = site.clients["otbob"].ftp([f"put /etc/hostname -o {CODE}/raw/closed", f"cat {CODE}/notes.txt"])
     findings.check("raw/closed" not in site.nas.tree(top) and "content of notes" in said.out,
                    "closed, FTP reads and does not write", said)
     site.nas.octonas("experiment", "reopen", CODE)
@@ -184,7 +169,7 @@ def shut(site, findings, text):
     done = nas.octonas("experiment", "edit", "-f", "-", input=json.dumps(edited))
     findings.check(done.code == 0, "FTP, NFS and the rsync daemon are shut by an edit", done)
     findings.equal(nas.must(restarts), before, "Samba did not restart for it: it runs since")
-    said = ftp(site, "otbob", f"cls -1 {CODE}")
+    said = site.clients["otbob"].ftp([f"cls -1 {CODE}"])
     findings.check("raw" not in said.out, "FTP shows nothing any more", said)
     left = nas.must(f"ls /var/lib/openmediavault/rsyncd-{CODE}.secrets /export/{CODE} 2>/dev/null || true")
     findings.check(".secrets" not in left, "its passwords for the rsync daemon are gone", left)

@@ -5,6 +5,7 @@ import pathlib
 import sys
 import traceback
 
+import common
 import crashes
 import delivery
 import disk
@@ -26,7 +27,7 @@ def parts():
     return {
         "create": testbed.create_both,
         "doors": testbed.doors_shut,
-        "matrix": matrix.run,
+        "matrix": matrix.through_every_door,
         "sessions": sessions.run,
         "drift": drift.run,
         "import": imports.run,
@@ -35,6 +36,7 @@ def parts():
         "disk": disk.run,
         "sources": sources.run,
         "pages": panel.run,
+        "common": common.run,
         "reboot": lasting.reboot,
         "upgrade": packages.again,
         "purge": packages.go,

@@ -11,6 +11,7 @@ import tempfile
 from people import ECO, LAKE, PEOPLE, access, writers
 
 DOORS = ("smb", "sftp", "rsync")
+ALL_DOORS = {"smb": True, "sftp": True, "rsync": True, "ftp": True}
 OPERATIONS = ("list", "read", "create", "overwrite", "delete", "frame", "metadata")
 SECRET = "this is outside every experiment"
 
@@ -21,13 +22,19 @@ def seeder(code, account, number):
     return others[number % len(others)]
 
 
+def doors(site, code):
+    """The doors that the definition opens and that somebody can try from here."""
+    protocols = site.nas.octonas_json("experiment", "show", code)["definition"]["protocols"]
+    return [*DOORS, "ftp"] if protocols.get("ftp") else DOORS
+
+
 def seed(site, findings):
     """Every probe's directory, made by another member through one of the doors with modes as narrow as they come."""
     for code in (ECO, LAKE):
         work = pathlib.Path(tempfile.mkdtemp(prefix="otest-"))
         batches = {}
         for number, account in enumerate(PEOPLE):
-            for turn, door in enumerate(DOORS):
+            for turn, door in enumerate(doors(site, code)):
                 by = (seeder(code, account, number), DOORS[(number + turn) % 3])
                 place = work / "-".join(by) / f"for-{account}-{door}"
                 for name in ("read.txt", "over.txt", "sub/over.txt", "gone/a.txt", "gone/b.txt"):
@@ -164,6 +171,26 @@ class Probe:
         ):
             self.said += done.text
 
+    def through_ftp(self):
+        place, links, top = f"{self.code}/{self.place}", f"{self.code}/raw/links", self.code
+        listing = self.client.ftp([f"cls -1 {place}"])
+        # What fails is said with the same path, and why.
+        self.listing = "".join(line for line in listing.out.splitlines(True) if not line.startswith("cls:"))
+        done = self.client.ftp([
+            f"get {place}/read.txt -o {self.got}/read", f"put {self.new}/made.txt -o {place}/made.txt",
+            f"mirror -R {self.new}/made-dir {place}/made-dir",
+            f"put {self.evil} -o {place}/over.txt", f"put {self.evil} -o {place}/sub/over.txt",
+            f"rm {place}/gone/a.txt", f"rm {place}/gone/b.txt",
+            f"put {self.evil} -o {top}/metadata/evil.txt", f"put {self.evil} -o {top}/metadata/experiment.yaml",
+            f"rm {top}/metadata/experiment.yaml",
+            f"get {links}/passwd -o {self.got}/passwd", f"get {links}/etc/hostname -o {self.got}/hostname",
+            f"get {links}/out/secret -o {self.got}/secret", f"put {self.evil} -o {links}/open",
+            f"put {self.evil} -o {links}/out/evil-{self.tag}", f"site symlink /etc/passwd {place}/mylink",
+            f"put {self.evil} -o {top}/top-{self.tag}.txt", f"mkdir {top}/top-{self.tag}", f"site chmod 777 {top}/raw",
+            f"chmod 777 {top}", f"site chgrp users {top}/raw", f"put {self.evil} -o {top}/docs", f"rmdir {top}/scripts",
+            f"rmdir {top}/metadata", f"mv {top}/docs {top}/docs-{self.tag}", f"mv {top}/raw {top}/raw-{self.tag}"])
+        self.said = listing.text + done.text
+
     def outcomes(self, before, after):
         """operation → the parts of it that succeeded, and how many there were."""
         def text(name):
@@ -188,6 +215,23 @@ class Probe:
         }
 
 
+def through_every_door(site, findings):
+    """The whole matrix, with FTP opened for it where the NAS has it; afterwards one experiment keeps it, the other does not."""
+    if not site.has_ftp():
+        findings.note("FTP is not installed, or switched off on this NAS: the matrix goes without it")
+        run(site, findings)
+        return
+    for code in (ECO, LAKE):
+        done = site.edit(code, protocols=ALL_DOORS)
+        findings.check(done.code == 0, f"{code}: FTP is opened by an edit", done)
+    run(site, findings)
+    done = site.edit(ECO)
+    findings.check(done.code == 0, f"{ECO}: FTP is shut by an edit", done)
+    said = site.clients[writers(ECO)[0]].ftp([f"cls -1 {ECO}/raw"])
+    findings.check("for-" not in said.out, f"{ECO}: FTP shows nothing any more", said)
+    site.in_order(findings, ECO, "without FTP again")
+
+
 def rights(nas, code, account):
     """(door, operation) → what `octonas rights` says."""
     told = nas.octonas_json("rights", code, "--user", account)
@@ -207,7 +251,7 @@ def run(site, findings, closed=False):
         before = nas.tree(top)
         probes = []
         for account in PEOPLE:
-            for door in DOORS:
+            for door in doors(site, code):
                 probe = Probe(site, account, door, code)
                 probe.run()
                 probes.append(probe)
@@ -217,6 +261,7 @@ def run(site, findings, closed=False):
             shutil.rmtree(probe.home)
         if not closed:
             modes(findings, code, after)
+            copies(site, findings, code)
     outside = nas.tree(site.outside)
     findings.check(set(outside) == {".", "secret", "open"}
                    and all(outside[name].get("text") == SECRET for name in ("secret", "open")),
@@ -247,6 +292,19 @@ def judge(site, findings, probe, before, after, closed):
 
 def interesting(said):
     return " | ".join(line for line in said.splitlines() if re.search(r"denied|fail|error|refus|NT_STATUS|closed|such", line, re.I))
+
+
+def copies(site, findings, code):
+    """Somebody copies the whole experiment, as the access guide says: everything that members see, and exit code 0."""
+    account = writers(code)[0]
+    client = site.clients[account]
+    for source in (f"{code}/", code):
+        home = pathlib.Path(tempfile.mkdtemp(prefix="otest-"))
+        done = client.rsync("-a", "--partial", client.remote(source), f"{home}/")
+        top = home / code if source == code else home
+        findings.check(done.code == 0 and (top / "metadata/experiment.yaml").exists() and not (top / "metadata/applied.jsonl").exists(),
+                       f"{account}: rsync -a of {source} ends with 0", done)
+        shutil.rmtree(home)
 
 
 def modes(findings, code, tree):

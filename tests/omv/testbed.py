@@ -17,6 +17,7 @@ class Site:
         self.nas, self.disk = nas, disk
         self.base, self.outside = f"{disk}/otest", f"{disk}/otest-outside"
         self.passwords, self.clients, self.ids = {}, {}, {}
+        self.common = None
 
     def seen_as(self, account, code):
         """Where an experiment is for somebody at the door of SSH: members have a jail, Y sees the whole machine."""
@@ -28,6 +29,20 @@ class Site:
     def know(self, account, password):
         self.passwords[account] = password
         self.clients[account] = Client(self.nas, account, password)
+        self.clients[account].common = self.common
+
+    def share(self, common):
+        """From now on clients look for experiments in this share; None: each one is a share."""
+        self.common = common
+        for client in self.clients.values():
+            client.common = common
+
+    def has_ftp(self):
+        """OpenMediaVault's FTP server is installed and switched on."""
+        try:
+            return self.nas.rpc("Config", "get", {"id": "conf.service.ftp"})["enable"]
+        except RpcError:
+            return False
 
     def create(self, code, *options, members=None, **more):
         """`octonas experiment create`; gives the outcome, or fails the test."""

@@ -71,6 +71,47 @@ fn operations_cost_what_they_cost() {
     });
 }
 
+#[test]
+fn in_a_common_share_nothing_restarts_and_several_share_a_deployment() {
+    in_namespace(
+        "counts::in_a_common_share_nothing_restarts_and_several_share_a_deployment",
+        || {
+            let world = World::new();
+            let file = |code: &str, n: u32| {
+                let id = format!("{n}2222222-2222-4333-8444-555555555555");
+                world.file(
+                    &format!("{code}.yaml"),
+                    &definition(code, &id, PEOPLE, true),
+                )
+            };
+            let files = [
+                file("sea", 1),
+                file("bay", 2),
+                file("bog", 3),
+                file("fen", 4),
+            ];
+            let several = |files: &[String]| {
+                let mut arguments = vec!["experiment", "create"];
+                for file in files {
+                    arguments.extend(["-f", file]);
+                }
+                let cost = cost(&world, &arguments).0;
+                println!("  {} created: {cost:?}", files.len());
+                (cost.2, cost.3)
+            };
+            // Modules: ours; shared folders, systemd, Samba, avahi.
+            assert_eq!(several(&files[..2]), (5, 1));
+            world.share(&["--common", "experiments"]);
+            assert_eq!(several(&files[2..3]), (1, 0));
+            assert_eq!(several(&files[3..]), (1, 0));
+            for words in [["close", "fen"], ["reopen", "fen"], ["remove", "fen"]] {
+                let cost = cost(&world, &["experiment", words[0], words[1]]).0;
+                assert_eq!((cost.2, cost.3), (1, 0), "{words:?}");
+            }
+        },
+    );
+}
+
 const CREATE: Cost = (36, 153, 5, 1);
 const AGAIN: Cost = (10, 0, 0, 0);
 const EDIT: Cost = (20, 35, 1, 0);

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use serde_json::json;
 
 use crate::engined::in_namespaces;
-use crate::world::{PEOPLE, World, difference, lake};
+use crate::world::{PEOPLE, World, definition, difference, lake};
 
 /// Doubles that work at once on one operation.
 const PARTS: usize = 3;
@@ -115,6 +115,79 @@ fn create() {
         "create",
         |_| {},
         |world| with_file(world, "create", &lake(PEOPLE, true)),
+    );
+}
+
+/// The base is one share, with nothing in it yet.
+fn common(world: &World) {
+    world.share(&["--common", "experiments"]);
+}
+
+/// Two definitions, one of which shares people with the other.
+fn two(world: &World) -> String {
+    let lake = world.file("lake.yaml", &lake(PEOPLE, true));
+    let people = [("ada", "read"), ("dan", "manage")];
+    let pond = "22222222-2222-4333-8444-555555555555";
+    let pond = world.file("pond.yaml", &definition("pond", pond, &people, true));
+    format!("experiment create -f {lake} -f {pond}")
+}
+
+#[test]
+fn create_in_a_common_share() {
+    killed_everywhere("create_in_a_common_share", common, |world| {
+        with_file(world, "create", &lake(PEOPLE, true))
+    });
+}
+
+#[test]
+fn create_several() {
+    killed_everywhere("create_several", |_| {}, |world| words(&two(world)));
+}
+
+#[test]
+fn create_several_in_a_common_share() {
+    killed_everywhere("create_several_in_a_common_share", common, |world| {
+        words(&two(world))
+    });
+}
+
+#[test]
+fn share_a_base_as_a_whole() {
+    killed_everywhere("share_a_base_as_a_whole", created, |world| {
+        let base = world.double.base();
+        words(&format!(
+            "base share {} --common experiments",
+            base.display()
+        ))
+    });
+}
+
+#[test]
+fn share_each_experiment_by_itself_again() {
+    killed_everywhere(
+        "share_each_experiment_by_itself_again",
+        |world| {
+            world.create();
+            common(world);
+        },
+        |world| {
+            words(&format!(
+                "base share {} --own",
+                world.double.base().display()
+            ))
+        },
+    );
+}
+
+#[test]
+fn remove_from_a_common_share() {
+    killed_everywhere(
+        "remove_from_a_common_share",
+        |world| {
+            common(world);
+            world.create();
+        },
+        |_| words("experiment remove lake"),
     );
 }
 
@@ -306,6 +379,31 @@ fn edit_that_shuts_ftp_and_nfs() {
         "edit_that_shuts_ftp_and_nfs",
         |world| {
             let file = world.file("lake.yaml", &with_more_doors());
+            world.run(&["experiment", "create", "-f", &file]).ok();
+        },
+        |world| with_file(world, "edit", &lake(PEOPLE, true)),
+    );
+}
+
+/// A machine comes in over a share of its own, with this account.
+fn with_machine() -> String {
+    let machine = "sources:\n  - { id: gw, kind: windows, into: gateway, account: dan }\n";
+    lake(PEOPLE, true) + machine
+}
+
+#[test]
+fn edit_that_lets_a_machine_in_over_smb() {
+    killed_everywhere("edit_that_lets_a_machine_in_over_smb", created, |world| {
+        with_file(world, "edit", &with_machine())
+    });
+}
+
+#[test]
+fn edit_that_takes_the_share_of_a_machine_away() {
+    killed_everywhere(
+        "edit_that_takes_the_share_of_a_machine_away",
+        |world| {
+            let file = world.file("lake.yaml", &with_machine());
             world.run(&["experiment", "create", "-f", &file]).ok();
         },
         |world| with_file(world, "edit", &lake(PEOPLE, true)),

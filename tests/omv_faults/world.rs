@@ -179,6 +179,14 @@ impl World {
         path.display().to_string()
     }
 
+    /// How its base is shared from now on.
+    pub fn share(&self, how: &[&str]) -> Ran {
+        let base = self.double.base().display().to_string();
+        let mut arguments = vec!["base", "share", &base];
+        arguments.extend(how);
+        self.run(&arguments).ok()
+    }
+
     /// Creates `lake`.
     pub fn create(&self) -> Ran {
         let file = self.file("lake.yaml", &lake(PEOPLE, true));
@@ -270,15 +278,19 @@ impl World {
             user.as_object_mut().unwrap().remove("uid");
         }
         without_numbers_and_passwords(&mut state);
+        // What refers to a folder is sorted by the folder's name: uuids are random.
+        let folders = state["sharedfolders"].as_array().cloned().unwrap();
+        let place = |row: &Value| {
+            let folder = folders.iter().find(|f| f["uuid"] == row["sharedfolderref"]);
+            [&row["name"], &row["code"], &folder.unwrap_or(row)["name"]]
+                .iter()
+                .find_map(|name| name.as_str().map(str::to_owned))
+                .unwrap_or_else(|| row.to_string())
+        };
         let mut text = String::new();
         for (key, value) in state.as_object_mut().unwrap() {
             if let Some(rows) = value.as_array_mut() {
-                rows.sort_by_key(|row| {
-                    ["name", "code", "sharedfolderref"]
-                        .iter()
-                        .find_map(|key| row[key].as_str().map(str::to_owned))
-                        .unwrap_or_else(|| row.to_string())
-                });
+                rows.sort_by_key(place);
                 for row in rows {
                     let _ = writeln!(text, "{key}: {row}");
                 }
@@ -302,16 +314,20 @@ impl World {
                 .args(["-path", "*/.octonas/ledger", "-prune", "-o", "-printf"])
                 .arg("tree: %P %y %m %u:%g %l\n"),
         );
-        let lake = base.join("lake");
-        if lake.exists() {
-            text += &told(Command::new("getfacl").args(["-R", "-p"]).arg(&lake));
+        text += &told(Command::new("getfacl").arg("-p").arg(&base));
+        let all = ["lake", "pond"].map(|code| base.join(code));
+        for experiment in all.iter().filter(|path| path.exists()) {
+            text += &told(Command::new("getfacl").args(["-R", "-p"]).arg(experiment));
         }
         for file in ["lake/metadata/experiment.yaml", "../jails.json"] {
             let content = std::fs::read_to_string(base.join(file)).unwrap_or_default();
             let _ = writeln!(text, "{file}:\n{content}");
         }
-        for (object, found) in applied(&lake.join("metadata/applied.jsonl")) {
-            let _ = writeln!(text, "applied: {object} {found}");
+        let memories = all.iter().map(|path| path.join("metadata/applied.jsonl"));
+        for file in memories.chain([base.join(".octonas/applied.jsonl")]) {
+            for (object, found) in applied(&file) {
+                let _ = writeln!(text, "applied: {object} {found}");
+            }
         }
         for (name, mut stone) in jsons(&base.join(".octonas/tombstones")) {
             stone.as_object_mut().unwrap().remove("removed");
@@ -328,7 +344,10 @@ impl World {
                 if ours && line.starts_with("# group: ") {
                     continue;
                 }
-                let is_file = line.starts_with("tree: lake/metadata/") && line.contains(" f ");
+                let is_file = ["tree: lake/metadata/", "tree: pond/metadata/"]
+                    .iter()
+                    .any(|start| line.starts_with(start))
+                    && line.contains(" f ");
                 let end = if is_file { line.rfind(':') } else { None };
                 let _ = writeln!(kept, "{}", &line[..end.unwrap_or(line.len())]);
             }

@@ -35,6 +35,7 @@ impl Scan<'_> {
             for folder in unseen {
                 if let place @ Place::Gone = self.place(&folder) {
                     self.clear_folder(&folder, &place)?;
+                    self.index.forget_folder(&folder)?;
                 }
             }
         }

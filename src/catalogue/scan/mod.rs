@@ -137,12 +137,14 @@ struct Scan<'a> {
     number: u64,
     report: Scanned,
     pending: Vec<Pending>,
-    /// Folders that were seen since it was last written down.
-    seen: Vec<String>,
+    /// Folders that were seen since it was last written down, with files and bytes in each.
+    seen: Vec<(String, u64, u64)>,
     /// Folders from which something went away.
     suspects: Vec<String>,
     /// Files of a folder that comes in pieces, so far.
     matched: u64,
+    /// All files of it, and their bytes, so far.
+    there: (u64, u64),
     entered: Instant,
     begun: bool,
 }
@@ -226,6 +228,7 @@ fn attempt(work: &Work<'_>) -> Result<Scanned> {
             seen: Vec::new(),
             suspects: Vec::new(),
             matched: 0,
+            there: (0, 0),
             entered: Instant::now(),
             begun: false,
         }
@@ -304,10 +307,11 @@ impl Scan<'_> {
         };
         if listing.is_first {
             self.matched = 0;
-            self.seen.push(folder.clone());
+            self.there = (0, 0);
         }
         for file in listing.files {
             self.report.bytes += file.size;
+            self.there = (self.there.0 + 1, self.there.1 + file.size);
             let name = pathname::text(&file.name);
             let before = match &mut known {
                 Some(known) => known.remove(&name),
@@ -328,7 +332,10 @@ impl Scan<'_> {
             None => listing.is_last && self.index.count_in(&folder)? > self.matched,
         };
         if missing {
-            self.suspects.push(folder);
+            self.suspects.push(folder.clone());
+        }
+        if listing.is_last {
+            self.seen.push((folder, self.there.0, self.there.1));
         }
         Ok(())
     }

@@ -3,9 +3,10 @@
 use std::fmt::Write as _;
 
 use crate::cli::Desk;
-use crate::error::{Exit, Result};
+use crate::error::{Exit, Passwords, Result};
 use crate::experiment::Code;
 use crate::provision::apply::Outcome;
+use crate::provision::create::Created;
 use crate::provision::import::{self, Survey};
 use crate::provision::plan::{Action, Drift, Step};
 use crate::provision::{adopt, check, lifecycle, list, show};
@@ -18,6 +19,47 @@ pub(super) fn outcome(desk: &Desk<'_>, outcome: &Outcome, dry_run: bool) -> Resu
         report::stdout(&text(outcome, dry_run))?;
     }
     Ok(Exit::Done)
+}
+
+/// What became of several definitions: one that failed is told where it stands, and makes the whole call fail.
+pub(super) fn created(desk: &Desk<'_>, all: &[Created], dry_run: bool) -> Result<Exit> {
+    if desk.json {
+        report::json(&all)?;
+    }
+    let mut exit = Exit::Done;
+    for each in all {
+        match &each.result {
+            Ok(_) if desk.json => {}
+            Ok(outcome) => {
+                if dry_run {
+                    report::stdout(&format!("{}\n", report::printable(&each.code)))?;
+                }
+                report::stdout(&text(outcome, dry_run))?;
+            }
+            Err(error) => {
+                if exit == Exit::Done {
+                    exit = error.exit_status();
+                }
+                if desk.json {
+                    continue;
+                }
+                report::complain(error);
+                for (whose, password) in error.created().into_iter().flat_map(Passwords::reveal) {
+                    report::stdout(&password_line(whose, password))?;
+                }
+            }
+        }
+    }
+    Ok(exit)
+}
+
+fn password_line(whose: &str, password: &str) -> String {
+    // No account has a blank in its name: that is a door's own password.
+    if whose.contains(' ') {
+        format!("password of {whose}: {password}   (shown once; the NAS keeps it in the clear)\n")
+    } else {
+        format!("initial password of {whose}: {password}   (shown once; it is kept nowhere)\n")
+    }
 }
 
 fn text(outcome: &Outcome, dry_run: bool) -> String {
@@ -48,13 +90,7 @@ fn text(outcome: &Outcome, dry_run: bool) -> String {
     }
     out.push_str(&drifts(&outcome.drift));
     for (whose, password) in outcome.passwords.reveal() {
-        // No account has a blank in its name: that is a door's own password.
-        let line = if whose.contains(' ') {
-            format!("password of {whose}: {password}   (shown once; the NAS keeps it in the clear)")
-        } else {
-            format!("initial password of {whose}: {password}   (shown once; it is kept nowhere)")
-        };
-        let _ = writeln!(out, "{line}");
+        out.push_str(&password_line(whose, password));
     }
     out
 }

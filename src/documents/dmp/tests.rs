@@ -47,6 +47,7 @@ fn plan(definition: &str, answers: &str, extensions: &[&str], before: Option<&Pl
         tree: &tree,
         survey: &survey(extensions),
         served: true,
+        common_share: None,
         today: "2027-01-15".into(),
     });
     let registry = Registry::read(None).unwrap();

@@ -32,6 +32,7 @@ pub(super) fn bases(omv: &Omv) -> Result<Vec<Base>> {
                 path,
                 available: reason.is_none(),
                 reason,
+                common_share: (!record.sharename.is_empty()).then(|| record.sharename.clone()),
             })
         })
         .collect())
@@ -75,9 +76,15 @@ pub(super) fn may_hold(engined: &Engined, path: &Path) -> Result<()> {
             mount.dir.display()
         )));
     }
+    let known = configuration(engined)?.bases;
     for folder in shared_folders(engined)? {
         let shared = absolute(&mounts, &folder.mntentref, &folder.reldirpath);
-        if shared.is_some_and(|shared| path.starts_with(&shared)) {
+        // A base that is one share as a whole lies in that one.
+        let is_its_own = known.iter().any(|base| {
+            base.sharename == folder.name
+                && absolute(&mounts, &base.mntentref, &base.reldirpath).as_deref() == Some(path)
+        });
+        if !is_its_own && shared.is_some_and(|shared| path.starts_with(&shared)) {
             return Err(refused(format!(
                 "it lies in the shared folder {}",
                 folder.name
@@ -121,8 +128,29 @@ pub(super) fn add(omv: &Omv, path: &Path) -> Result<()> {
         let _: Stored = engined.change(
             "Config",
             "set",
-            json!({"id": MODEL, "data": {"uuid": NEW, "mntentref": mount.uuid, "reldirpath": below}}),
+            json!({"id": MODEL, "data": {
+                "uuid": NEW, "mntentref": mount.uuid, "reldirpath": below, "sharename": "",
+            }}),
         )?;
+        omv.snapshot.forget_bases();
+    }
+    Ok(())
+}
+
+/// See `Nas::set_common_share`.
+pub(super) fn set_common_share(omv: &Omv, path: &Path, share: Option<&str>) -> Result<()> {
+    let engined = omv.engined();
+    let mounts = mount_points(engined)?;
+    let record = configuration(engined)?.bases.into_iter().find(|b| {
+        absolute(&mounts, &b.mntentref, &b.reldirpath).is_some_and(|known| known == path)
+    });
+    let Some(mut record) = record else {
+        return Err(not_on_a_disk(path));
+    };
+    let share = share.unwrap_or_default();
+    if record.sharename != share {
+        record.sharename = share.to_owned();
+        let _: Stored = engined.change("Config", "set", json!({"id": MODEL, "data": record}))?;
         omv.snapshot.forget_bases();
     }
     Ok(())

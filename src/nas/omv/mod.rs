@@ -206,6 +206,10 @@ impl Nas for Omv {
         self.changing(|| bases::add(self, path))
     }
 
+    fn set_common_share(&self, base: &Path, share: Option<&str>) -> Result<()> {
+        self.changing(|| bases::set_common_share(self, base, share))
+    }
+
     fn observe(&self) -> Result<Observation> {
         observe::observe(self)
     }

@@ -174,6 +174,9 @@ pub struct BaseRecord {
     pub uuid: String,
     pub mntentref: String,
     pub reldirpath: String,
+    /// The share in which all its experiments lie; empty where each one has its own.
+    #[serde(default)]
+    pub sharename: String,
 }
 
 /// `conf.service.octonas.experiment`.

@@ -19,7 +19,7 @@ use super::create::{self, Options as CreateOptions};
 use super::operation::Operation;
 use super::plan::Memory;
 use super::site::{self, Opened, Site};
-use super::{accounts, base, frame, sweep};
+use super::{accounts, base, frame, sharing, sweep};
 use crate::error::{Error, Result};
 use crate::experiment::{AbsPath, Definition, ExperimentId, Imported};
 use crate::nas::Observation;
@@ -90,7 +90,9 @@ pub fn import(
         return resume(site, opened, &definition, seen, options);
     }
     create::refuse_twins(site, &definition, &base)?;
-    place.refuse_neighbours(&seen)?;
+    let common_share = base.common_share.as_deref();
+    place.refuse_neighbours(&seen, common_share)?;
+    sharing::refuse_doors(&definition, common_share)?;
     let id = identity(&base, &definition)?;
     definition.id = Some(id);
     if let Some(stone) = Tombstone::read(&base.dir, &id)? {
@@ -125,6 +127,7 @@ pub fn import(
         let subject = Subject {
             definition: &definition,
             path: &place.path,
+            common_share: base.common_share.as_deref(),
             dir: Some(&dir),
             memory,
         };

@@ -96,7 +96,7 @@ impl Place {
 
     /// Refuses what would be another way in: a mount on it or in it, a shared folder in it or above it, or one of another
     /// name.
-    pub fn refuse_neighbours(&self, seen: &Observation) -> Result<()> {
+    pub fn refuse_neighbours(&self, seen: &Observation, common_share: Option<&str>) -> Result<()> {
         let mounted = mounts::here()?
             .into_iter()
             .find(|mount| mount.point.starts_with(&self.path));
@@ -116,10 +116,19 @@ impl Place {
                 continue;
             };
             let path = Path::new(path);
-            if path == self.path && id.key == self.code.as_str() {
+            let is_common = common_share == Some(id.key.as_str()) && path == self.base;
+            let is_taken_over = path == self.path && id.key == self.code.as_str();
+            if is_common || (is_taken_over && common_share.is_none()) {
                 continue;
             }
-            let (why, what) = if path == self.path {
+            let (why, what) = if is_taken_over {
+                (
+                    "it has a share of its own, and its base shares all experiments as one"
+                        .to_owned(),
+                    "delete that shared folder (never its content) in Storage | Shared Folders, with what refers to it: people \
+                     find the experiment in the common share afterwards",
+                )
+            } else if path == self.path {
                 (
                     format!(
                         "it is shared as {}, and an experiment is shared under its code",

@@ -44,7 +44,7 @@ pub struct File {
 pub struct Folder {
     /// Path below the experiment.
     pub path: String,
-    /// Files in it, not those below.
+    /// Files in it when it was last looked through, not those below.
     pub files: u64,
     /// Bytes of those.
     pub bytes: u64,
@@ -153,11 +153,8 @@ impl Catalogue {
             let after = after.map_or(String::new(), |name| {
                 pathname::join(folder, name.trim_end_matches('/'))
             });
-            // Folders of which nothing is left are of the past.
             let mut statement = self.connection.prepare_cached(
-                "SELECT path, count(name), coalesce(sum(size), 0) FROM folders LEFT JOIN entries ON entries.folder = id \
-                 WHERE parent = ?1 AND path > ?2 GROUP BY id HAVING count(name) > 0 \
-                 OR seen = (SELECT max(seen) FROM folders) ORDER BY path LIMIT ?3",
+                "SELECT path, files, bytes FROM folders WHERE parent = ?1 AND path > ?2 ORDER BY path LIMIT ?3",
             )?;
             let rows = statement.query_map(params![id, after, more], |row| {
                 Ok(Folder {

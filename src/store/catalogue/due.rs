@@ -3,7 +3,7 @@
 use rusqlite::{OptionalExtension as _, Row, params};
 use serde::Serialize;
 
-use super::entries::{Known, Sum, note_checks};
+use super::entries::{Known, Sum, note_checks, sum_at};
 use super::{Catalogue, failed, number, unsigned};
 use crate::error::Result;
 use crate::store::pathname;
@@ -72,14 +72,13 @@ pub struct Wrong {
 const DAY: i64 = 86_400;
 
 fn due(row: &Row<'_>) -> rusqlite::Result<Due> {
-    let sum: Option<Vec<u8>> = row.get(4)?;
     Ok(Due {
         known: Known {
             size: unsigned(row.get(0)?),
             mtime_ns: row.get(1)?,
             ctime_ns: row.get(2)?,
             inode: unsigned(row.get(3)?),
-            sha256: sum.and_then(|sum| sum.try_into().ok()),
+            sha256: sum_at(row, 4)?,
             mark: unsigned(row.get(5)?),
             sealed: row.get(6)?,
             state: row.get(7)?,

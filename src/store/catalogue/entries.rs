@@ -65,14 +65,19 @@ pub struct Missing {
 
 const KNOWN: &str = "size, mtime_ns, ctime_ns, inode, sha256, mark, sealed, state";
 
+/// A checksum in a column.
+pub(super) fn sum_at(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Sum>> {
+    let bytes = row.get_ref(column)?.as_blob_or_null()?;
+    Ok(bytes.and_then(|bytes| bytes.try_into().ok()))
+}
+
 fn known(row: &Row<'_>) -> rusqlite::Result<Known> {
-    let sum: Option<Vec<u8>> = row.get(4)?;
     Ok(Known {
         size: unsigned(row.get(0)?),
         mtime_ns: row.get(1)?,
         ctime_ns: row.get(2)?,
         inode: unsigned(row.get(3)?),
-        sha256: sum.and_then(|sum| sum.try_into().ok()),
+        sha256: sum_at(row, 4)?,
         mark: unsigned(row.get(5)?),
         sealed: row.get(6)?,
         state: row.get(7)?,
@@ -187,16 +192,30 @@ impl Catalogue {
         read().map_err(|e| failed("read", e))
     }
 
-    /// These folders were seen by a scan.
-    pub fn see(&mut self, folders: &[String], scan: u64) -> Result<()> {
+    /// These folders were seen by a scan: path, files and bytes in each.
+    pub fn see(&mut self, folders: &[(String, u64, u64)], scan: u64) -> Result<()> {
         self.write(|connection| {
-            for folder in folders {
+            for (folder, files, bytes) in folders {
                 let id = folder_id(connection, folder)?;
                 connection
-                    .prepare_cached("UPDATE folders SET seen = ?2 WHERE id = ?1")?
-                    .execute(params![id, number(scan)])?;
+                    .prepare_cached(
+                        "UPDATE folders SET seen = ?2, files = ?3, bytes = ?4 WHERE id = ?1",
+                    )?
+                    .execute(params![id, number(scan), number(*files), number(*bytes)])?;
             }
             Ok(())
+        })
+    }
+
+    /// A folder went away; it stays where something of it is lost.
+    pub fn forget_folder(&mut self, folder: &str) -> Result<()> {
+        self.write(|connection| {
+            connection
+                .prepare_cached(
+                    "DELETE FROM folders WHERE path = ?1 AND NOT EXISTS (SELECT 1 FROM entries WHERE folder = folders.id)",
+                )?
+                .execute([folder])
+                .map(drop)
         })
     }
 

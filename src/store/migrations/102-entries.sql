@@ -2,7 +2,9 @@ CREATE TABLE folders (
     id      INTEGER PRIMARY KEY,
     path    TEXT NOT NULL UNIQUE,                 -- below the experiment's directory; empty is itself
     parent  INTEGER,
-    seen    INTEGER NOT NULL DEFAULT 0            -- the scan that saw it last
+    seen    INTEGER NOT NULL DEFAULT 0,           -- the scan that saw it last
+    files   INTEGER NOT NULL DEFAULT 0,           -- in it, then; not those below
+    bytes   INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE TABLE entries (
     folder    INTEGER NOT NULL,

@@ -1,10 +1,12 @@
 //! The rsync door: what a client asks for becomes an argument vector of known options, never a shell's command.
 //! `options` reads the options, `table` knows them, `secluded` reads what `--secluded-args` sends apart, `glob`
-//! expands wildcards, `deletion` protects experiments from `--delete`. Called by `main` only.
+//! expands wildcards, `deletion` protects experiments from `--delete`, `record` leaves out what is root's alone. Called
+//! by `main` only.
 
 pub mod deletion;
 pub mod glob;
 pub mod options;
+pub mod record;
 pub mod secluded;
 pub mod table;
 
@@ -133,7 +135,9 @@ pub fn session(
         vector.push(b"--sender".to_vec());
     }
     vector.extend(options.into_vector());
-    if !sends {
+    if sends {
+        vector.extend(record::left_out(&paths, start));
+    } else {
         vector.extend(RECEIVER.map(|option| option.as_bytes().to_vec()));
         if role == Role::Source {
             vector.push(SOURCE.as_bytes().to_vec());
