@@ -239,7 +239,7 @@ fn sums(index: &Catalogue, into: &Dir) -> Result<u64> {
     index.each(|row| {
         if let Some(sum) = &row.sha256 {
             files += 1;
-            sum_line(&mut text, sum, &pathname::path(&row.path));
+            sum_line(&mut text, sum, pathname::path(&row.path));
         }
         if text.len() > 4 << 20 {
             result = into

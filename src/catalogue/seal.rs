@@ -131,6 +131,7 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::disallowed_methods)]
     fn a_sealed_file_is_read_by_members_and_written_by_nobody_until_the_seal_is_taken_off() {
         let (temp, dir) = leaf();
         dir.write("file", b"x", &Permissions::PRIVATE).unwrap();

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::catalogue::heads;
 use super::list;
 use super::operation::Operation;
 use super::site::{self, Opened, Site};
@@ -156,7 +157,12 @@ fn one(site: &Site, opened: &Opened, options: Options) -> Result<Report> {
         return Ok(Report::default());
     }
     let _alone = lock::lock(&site.locks, &format!("ingest-{name}"), PATIENCE)?;
-    operation.end(ingest::run(&work), detail)
+    let heads = heads(opened);
+    operation.end(ingest::run(&work), |report| {
+        let mut all = detail(report);
+        all.extend(heads());
+        all
+    })
 }
 
 fn detail(report: &Report) -> Vec<(&'static str, String)> {

@@ -7,16 +7,13 @@
 //! checksum before), one that was moved has `from`. Paths are text as `super::pathname` writes them. `prev` is the SHA-256 of the line before (without its line feed), across the years; the first is 64 zeros.
 //! Lines are on the disk when [`Baseline::append`] returns.
 
-use std::io;
-use std::path::Path;
-
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use super::chain::{Chain, Linked, Verified};
 use super::{EVIDENCE, evidence, private_dir};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::experiment::ExperimentId;
 use crate::sys::clock;
 use crate::sys::dir::Dir;
@@ -66,30 +63,18 @@ pub struct Entry {
 }
 
 impl Linked for Entry {
+    const DAMAGED: (&'static str, &'static str) = (
+        "baseline.damaged",
+        "restore the file from a backup or a replica; nothing is ingested until then",
+    );
+    const UNREADABLE: &'static str = "baseline.unreadable";
+
     fn seq(&self) -> u64 {
         self.seq
     }
 
     fn prev(&self) -> &str {
         &self.prev
-    }
-
-    fn damaged(segment: &Path, source: serde_json::Error) -> Error {
-        Error::new(
-            "baseline.damaged",
-            format!("the end of {} cannot be read", segment.display()),
-        )
-        .hint("restore the file from a backup or a replica; nothing is ingested until then")
-        .source(source)
-    }
-
-    fn unreadable(segment: &Path, source: io::Error) -> Error {
-        Error::new(
-            "baseline.unreadable",
-            format!("cannot read {}", segment.display()),
-        )
-        .hint("check the disk and the system log")
-        .source(source)
     }
 }
 

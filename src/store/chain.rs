@@ -23,10 +23,25 @@ pub(super) trait Linked: DeserializeOwned {
     fn seq(&self) -> u64;
     /// SHA-256 of the line before (without its line feed); the first has [`FIRST`].
     fn prev(&self) -> &str;
+    /// The code of the error that the last line of a segment is none, and what helps.
+    const DAMAGED: (&'static str, &'static str);
+    /// The code of the error that a segment cannot be read.
+    const UNREADABLE: &'static str;
+
     /// The last line of a segment is none.
-    fn damaged(segment: &Path, source: serde_json::Error) -> Error;
+    fn damaged(segment: &Path, source: serde_json::Error) -> Error {
+        let (code, hint) = Self::DAMAGED;
+        let text = format!("the end of {} cannot be read", segment.display());
+        Error::new(code, text).hint(hint).source(source)
+    }
+
     /// A segment cannot be read.
-    fn unreadable(segment: &Path, source: io::Error) -> Error;
+    fn unreadable(segment: &Path, source: io::Error) -> Error {
+        let text = format!("cannot read {}", segment.display());
+        Error::new(Self::UNREADABLE, text)
+            .hint("check the disk and the system log")
+            .source(source)
+    }
 }
 
 /// Something that is wrong with a chain: data, not an error.

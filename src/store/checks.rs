@@ -5,15 +5,13 @@
 //! baseline, from – to, so that a check of a million files is a handful of lines. `detail` says anything else, without secrets.
 
 use std::collections::BTreeMap;
-use std::io;
-use std::path::Path;
 
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use super::chain::{Chain, Linked, Verified};
 use super::{EVIDENCE, evidence, private_dir};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::experiment::ExperimentId;
 use crate::sys::clock;
 use crate::sys::dir::Dir;
@@ -103,30 +101,18 @@ pub struct Entry {
 }
 
 impl Linked for Entry {
+    const DAMAGED: (&'static str, &'static str) = (
+        "checks.damaged",
+        "restore the file from a backup or a replica; nothing is checked until then",
+    );
+    const UNREADABLE: &'static str = "checks.unreadable";
+
     fn seq(&self) -> u64 {
         self.seq
     }
 
     fn prev(&self) -> &str {
         &self.prev
-    }
-
-    fn damaged(segment: &Path, source: serde_json::Error) -> Error {
-        Error::new(
-            "checks.damaged",
-            format!("the end of {} cannot be read", segment.display()),
-        )
-        .hint("restore the file from a backup or a replica; nothing is checked until then")
-        .source(source)
-    }
-
-    fn unreadable(segment: &Path, source: io::Error) -> Error {
-        Error::new(
-            "checks.unreadable",
-            format!("cannot read {}", segment.display()),
-        )
-        .hint("check the disk and the system log")
-        .source(source)
     }
 }
 

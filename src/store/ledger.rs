@@ -6,8 +6,6 @@
 //! first is 64 zeros. A line is on the disk when [`Ledger::append`] returns.
 
 use std::collections::BTreeMap;
-use std::io;
-use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -98,30 +96,18 @@ pub struct Ledger {
 }
 
 impl Linked for Entry {
+    const DAMAGED: (&'static str, &'static str) = (
+        "ledger.damaged",
+        "restore the file from a backup or a replica; `octonas doctor` checks it",
+    );
+    const UNREADABLE: &'static str = "ledger.unreadable";
+
     fn seq(&self) -> u64 {
         self.seq
     }
 
     fn prev(&self) -> &str {
         &self.prev
-    }
-
-    fn damaged(segment: &Path, source: serde_json::Error) -> Error {
-        Error::new(
-            "ledger.damaged",
-            format!("the end of {} cannot be read", segment.display()),
-        )
-        .hint("restore the file from a backup or a replica; `octonas doctor` checks it")
-        .source(source)
-    }
-
-    fn unreadable(segment: &Path, source: io::Error) -> Error {
-        Error::new(
-            "ledger.unreadable",
-            format!("cannot read {}", segment.display()),
-        )
-        .hint("check the disk and the system log")
-        .source(source)
     }
 }
 

@@ -56,7 +56,7 @@ impl Scan<'_> {
         self.pending.sort_by(|a, b| a.path.cmp(&b.path));
         for pending in std::mem::take(&mut self.pending) {
             let before = self.index.known(&pending.path)?;
-            self.decide(pending, before, &text, &mut decided);
+            self.decide(&pending, before, &text, &mut decided);
         }
         if !decided.marks.is_empty() || decided.wrong.iter().any(|wrong| !wrong.stands) {
             self.begin()?;
@@ -116,7 +116,7 @@ impl Scan<'_> {
 
     fn decide(
         &mut self,
-        pending: Pending,
+        pending: &Pending,
         before: Option<Known>,
         text: &str,
         decided: &mut Decided,
@@ -129,7 +129,7 @@ impl Scan<'_> {
                 let disk = error.code() == "disk.failed";
                 self.report.unreadable(why.clone());
                 if let Some(before) = before.filter(|before| disk && before.mark != 0) {
-                    self.wrong(&pending, &before, "damage", why, decided);
+                    self.wrong(pending, &before, "damage", why, decided);
                 }
                 return;
             }
@@ -145,7 +145,11 @@ impl Scan<'_> {
             sha256: Some(sum),
             mark: known.map_or(0, |known| known.mark),
             sealed: known.is_some_and(|known| known.sealed),
-            state: None,
+            // What was not read is not known to be right again.
+            state: match &pending.outcome {
+                Outcome::Known(_) => known.and_then(|known| known.state.clone()),
+                _ => None,
+            },
         };
         let mut was = None;
         let mut from = None;
@@ -153,12 +157,12 @@ impl Scan<'_> {
             Some((_, held)) if held == sum => {
                 decided
                     .found
-                    .push((found(&pending, now, None, before), None));
+                    .push((found(pending, now, None, before), None));
                 return;
             }
             Some((known, _)) if known.sealed => {
                 let why = "it is sealed, and holds something else than when it was";
-                self.wrong(&pending, &known.clone(), "damage", why.into(), decided);
+                self.wrong(pending, &known.clone(), "damage", why.into(), decided);
                 return;
             }
             Some((known, _)) if (known.size, known.mtime_ns) == (seen.size, seen.mtime_ns) => {
@@ -192,11 +196,11 @@ impl Scan<'_> {
         }
         decided
             .marks
-            .push(mark(&pending, &sum, text, was, from.clone()));
+            .push(mark(pending, &sum, text, was, from.clone()));
         let place = decided.marks.len() - 1;
         decided
             .found
-            .push((found(&pending, now, from, before), Some(place)));
+            .push((found(pending, now, from, before), Some(place)));
     }
 
     fn wrong(

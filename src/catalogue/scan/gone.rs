@@ -88,9 +88,9 @@ impl Scan<'_> {
         if !gone.is_empty() {
             self.begin()?;
             let marks = gone.iter().map(|one| one.known.mark).collect();
-            let last = self.checks.append(&Record::of(&text, What::Gone, marks))?;
+            let noted = self.checks.append(&Record::of(&text, What::Gone, marks))?;
             fault::point("scan.gone")?;
-            self.index.take_out(&gone, &text, Some(last))?;
+            self.index.take_out(&gone, &text, Some(noted))?;
             self.report.gone += gone.len() as u64;
         }
         let mut wrong = Vec::new();

@@ -9,7 +9,7 @@ mod decide;
 mod gone;
 mod read;
 
-use std::sync::mpsc::{Receiver, Sender, TryRecvError, TrySendError, channel, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, TrySendError, channel, sync_channel};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -325,7 +325,7 @@ impl Scan<'_> {
                 continue;
             }
             let path = pathname::join(&folder, &name);
-            self.changed(path, file, before, &listing.dir, lane)?;
+            self.changed(path, file, before.as_ref(), &listing.dir, lane)?;
         }
         let missing = match known {
             Some(known) => !known.is_empty(),
@@ -345,11 +345,11 @@ impl Scan<'_> {
         &mut self,
         path: String,
         seen: Seen,
-        before: Option<Known>,
+        before: Option<&Known>,
         dir: &std::sync::Arc<Dir>,
         lane: &mut Lane,
     ) -> Result<()> {
-        if let Some(before) = before.as_ref().filter(|before| {
+        if let Some(before) = before.filter(|before| {
             before.ctime_ns == UNSEEN
                 && (before.size, before.mtime_ns) == (seen.size, seen.mtime_ns)
         }) && let Some(sum) = before.sha256
@@ -426,11 +426,8 @@ impl Scan<'_> {
 
     /// Takes what was read meanwhile.
     fn collect(&mut self, lane: &mut Lane) -> Result<()> {
-        loop {
-            match lane.read.try_recv() {
-                Ok((job, outcome)) => self.receive(lane, job, outcome),
-                Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
-            }
+        while let Ok((job, outcome)) = lane.read.try_recv() {
+            self.receive(lane, job, outcome);
         }
         self.enter_in_time()
     }

@@ -3,7 +3,7 @@
 use rusqlite::{OptionalExtension as _, Row, params};
 use serde::Serialize;
 
-use super::entries::{Known, Sum, note_checks, sum_at};
+use super::entries::{Known, Sum, known, note_checks};
 use super::{Catalogue, failed, number, unsigned};
 use crate::error::Result;
 use crate::store::pathname;
@@ -73,16 +73,7 @@ const DAY: i64 = 86_400;
 
 fn due(row: &Row<'_>) -> rusqlite::Result<Due> {
     Ok(Due {
-        known: Known {
-            size: unsigned(row.get(0)?),
-            mtime_ns: row.get(1)?,
-            ctime_ns: row.get(2)?,
-            inode: unsigned(row.get(3)?),
-            sha256: sum_at(row, 4)?,
-            mark: unsigned(row.get(5)?),
-            sealed: row.get(6)?,
-            state: row.get(7)?,
-        },
+        known: known(row)?,
         checked: row.get(8)?,
         folder: row.get(9)?,
         path: pathname::join(row.get_ref(10)?.as_str()?, row.get_ref(11)?.as_str()?),

@@ -66,12 +66,13 @@ pub struct Missing {
 const KNOWN: &str = "size, mtime_ns, ctime_ns, inode, sha256, mark, sealed, state";
 
 /// A checksum in a column.
-pub(super) fn sum_at(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Sum>> {
+fn sum_at(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Sum>> {
     let bytes = row.get_ref(column)?.as_blob_or_null()?;
     Ok(bytes.and_then(|bytes| bytes.try_into().ok()))
 }
 
-fn known(row: &Row<'_>) -> rusqlite::Result<Known> {
+/// The columns of [`Known`], which come first.
+pub(super) fn known(row: &Row<'_>) -> rusqlite::Result<Known> {
     Ok(Known {
         size: unsigned(row.get(0)?),
         mtime_ns: row.get(1)?,

@@ -52,7 +52,7 @@ impl Catalogue {
                     for entry in entries {
                         replay_mark(connection, entry)?;
                     }
-                    let last = entries.last().map_or(marked, |entry| entry.seq);
+                    let last = entries.last().map_or(marks, |entry| entry.seq.min(marks));
                     set_state(connection, BASELINE, &last.to_string())
                 },
             )?;
@@ -64,7 +64,9 @@ impl Catalogue {
                     for entry in entries {
                         replay_record(connection, entry)?;
                     }
-                    let last = entries.last().map_or(checked, |entry| entry.seq);
+                    let last = entries
+                        .last()
+                        .map_or(records, |entry| entry.seq.min(records));
                     set_state(connection, CHECKS, &last.to_string())
                 },
             )?;
