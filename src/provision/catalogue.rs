@@ -81,7 +81,7 @@ pub fn scan(site: &Site, code: Option<&Code>, options: Options) -> Result<Vec<Sc
         match result {
             Ok((report, examined)) => (scanned.report, scanned.examined) = (report, examined),
             Err(error) if error.exit_status() == Exit::Locked => {
-                scanned.skipped = Some(error.to_string())
+                scanned.skipped = Some(error.to_string());
             }
             Err(error) => scanned.error = Some(error.to_string()),
         }

@@ -48,7 +48,7 @@ struct Scan {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Folder {
+struct Listed {
     code: Code,
     #[serde(default)]
     folder: String,
@@ -208,7 +208,7 @@ pub(super) fn user(site: &Site, method: &str, given: &Value, name: &str) -> Resu
 fn look(site: &Site, method: &str, given: &Value) -> Result<Value> {
     match method {
         "list-files" => {
-            let wanted: Folder = params(given)?;
+            let wanted: Listed = params(given)?;
             let limit = wanted.limit.unwrap_or(LIMIT);
             let after = wanted.after.as_deref();
             value(catalogue::page(

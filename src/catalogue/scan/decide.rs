@@ -168,7 +168,7 @@ impl Scan<'_> {
             Some((known, _)) if (known.size, known.mtime_ns) == (seen.size, seen.mtime_ns) => {
                 let why = "it holds something else, and its time of change says nothing of it";
                 self.wrong(
-                    &pending,
+                    pending,
                     &known.clone(),
                     "silent-change",
                     why.into(),

@@ -145,9 +145,8 @@ impl Catalogue {
     pub fn of_inode(&self, inode: u64, size: u64, mtime_ns: i64) -> Result<Vec<Missing>> {
         let read = || -> rusqlite::Result<Vec<Missing>> {
             let mut statement = self.connection.prepare_cached(&format!(
-                "SELECT {}, folders.path, name FROM entries JOIN folders ON folders.id = folder \
-                 WHERE inode = ?1 AND inode <> 0 AND size = ?2 AND mtime_ns = ?3 LIMIT 8",
-                KNOWN
+                "SELECT {KNOWN}, folders.path, name FROM entries JOIN folders ON folders.id = folder \
+                 WHERE inode = ?1 AND inode <> 0 AND size = ?2 AND mtime_ns = ?3 LIMIT 8"
             ))?;
             let rows =
                 statement.query_map(params![number(inode), number(size), mtime_ns], missing)?;

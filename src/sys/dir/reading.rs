@@ -59,11 +59,11 @@ impl Dir {
                 Ok(fd) => break fd,
                 // Only the owner and root read without leaving a time.
                 Err(Errno::EPERM) if wanted.contains(OFlag::O_NOATIME) => {
-                    wanted.remove(OFlag::O_NOATIME)
+                    wanted.remove(OFlag::O_NOATIME);
                 }
                 // A file system without direct reads.
                 Err(Errno::EINVAL) if wanted.contains(OFlag::O_DIRECT) => {
-                    wanted.remove(OFlag::O_DIRECT)
+                    wanted.remove(OFlag::O_DIRECT);
                 }
                 // Gone; a link, a socket or a device without a driver in its place.
                 Err(Errno::ENOENT | Errno::ELOOP | Errno::ENXIO) => return Ok(None),
@@ -173,8 +173,8 @@ mod tests {
         let temp = tempfile::tempdir_in("/var/tmp").unwrap();
         let dir = Dir::open_absolute(temp.path()).unwrap();
         let mut buffer = Buffer::new(10_000);
-        for size in [0, 1, 4095, 4096, 4097, 100_000] {
-            let content: Vec<u8> = (0..size).map(|i| (i % 251) as u8).collect();
+        for size in [0_usize, 1, 4095, 4096, 4097, 100_000] {
+            let content: Vec<u8> = (0..size).map(|i| u8::try_from(i % 251).unwrap()).collect();
             std::fs::write(temp.path().join("file"), &content).unwrap();
             for direct in [false, true] {
                 let mut reading = dir.reading("file", direct).unwrap().unwrap();

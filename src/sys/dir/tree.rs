@@ -116,7 +116,7 @@ impl Tree {
         let deep = self.levels.len();
         if deep > OPEN
             && let Some(level) = self.levels.get_mut(deep - 1 - OPEN / 2)
-            && (deep - 1 - OPEN / 2) % STEP != 0
+            && !(deep - 1 - OPEN / 2).is_multiple_of(STEP)
         {
             level.dir = None;
         }
