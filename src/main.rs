@@ -52,9 +52,14 @@ fn run(cli: &Cli, cwd: &Path) -> Result<Exit> {
     let settings = Settings::load(&cli.settings_file(cwd))?;
     if let Command::Rpc(Deferred(arguments)) = &cli.command {
         let result = rpc::read(std::io::stdin()).and_then(|request| {
-            let show = open::Show::json(arguments.progress);
-            let caller = &request.caller.username;
-            let site = open::site(&settings, cli.nas.as_deref(), cwd, show, caller)?;
+            let caller = &request.caller;
+            let show = open::Show::json(arguments.progress, caller.language);
+            let asked = cli.nas.as_deref();
+            let cache = open::cache(&settings, asked, cwd)?;
+            if let Some(seen) = rpc::glance(cache.as_ref(), &arguments.method, &request)? {
+                return Ok(seen);
+            }
+            let site = open::site(&settings, asked, cwd, show, &caller.username)?;
             rpc::call(&site, &arguments.method, &request)
         });
         report::stdout(&format!("{}\n", rpc::answer(&result)))?;

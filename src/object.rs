@@ -21,6 +21,9 @@ pub enum Kind {
     /// were brought in line (after an adoption); an intent without it is a sweep that has to go on. With a path below the
     /// experiment as its key: a directory that is no longer asked for, and stayed because it was not empty.
     Contents,
+    /// How much its files may need together (a project quota of the file system). Key: the code. Attributes: `limit` (bytes),
+    /// `project` (the number that the files bear).
+    Quota,
     /// The experiment's own entry in the NAS configuration, from which mount units and jails are made.
     /// Key: the code. Attributes: `id`, `path` (absolute), `read-only` = `true|false`, `sftp`, `rsync` =
     /// `true|false`, `person:<account>` = `write|read`, `shared-folder` (uuid or empty).
@@ -65,6 +68,7 @@ impl fmt::Display for Kind {
             Self::Group => "group",
             Self::Directory => "directory",
             Self::Contents => "contents",
+            Self::Quota => "quota of",
             Self::Entry => "configuration entry",
             Self::Source => "source",
             Self::Mounts => "mounts",
@@ -104,6 +108,35 @@ impl ObjectId {
         self.key
             .split_once('/')
             .map_or(&self.key, |(folder, _)| folder)
+    }
+}
+
+impl ObjectId {
+    /// The same as `Display`, for a page in French.
+    pub fn french(&self) -> String {
+        let kind = match self.kind {
+            Kind::Group => "groupe",
+            Kind::Directory => "répertoire",
+            Kind::Contents => "droits de tout le contenu",
+            Kind::Quota => "quota de",
+            Kind::Entry => "configuration de",
+            Kind::Source => "source",
+            Kind::Mounts => "montages de",
+            Kind::SharedFolder => "dossier partagé",
+            Kind::Privileges => "privilèges de",
+            Kind::SmbShare => "partage SMB",
+            Kind::FtpShare => "partage FTP",
+            Kind::NfsShare => "partage NFS",
+            Kind::RsyncModule => "module rsync",
+            Kind::Revocation => "sessions de",
+            Kind::Activation => "mise en vigueur de",
+            Kind::Server => "NAS",
+        };
+        match (self.kind, self.key.as_str()) {
+            (Kind::Contents, _) => kind.to_owned(),
+            (_, "") => format!("{kind} ."),
+            (_, key) => format!("{kind} {key}"),
+        }
     }
 }
 

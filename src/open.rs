@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::experiment::{Date, Language};
 use crate::layout::Layouts;
 use crate::nas::Nas;
-use crate::nas::local::Local;
+use crate::nas::local::{self, Local};
 use crate::nas::omv::{self, Omv, jails};
 use crate::provision::site::{Site, UnitPlans};
 use crate::report::{Hidden, JsonLines, Lines, Progress};
@@ -27,8 +27,8 @@ pub enum Show {
     Nothing,
     /// A line a step, on standard error.
     Lines,
-    /// A JSON object a line, on standard output.
-    Json,
+    /// A JSON object a line, on standard output, in this language.
+    Json(Language),
 }
 
 impl Show {
@@ -38,8 +38,12 @@ impl Show {
     }
 
     /// JSON, or nothing.
-    pub fn json(wanted: bool) -> Self {
-        if wanted { Self::Json } else { Self::Nothing }
+    pub fn json(wanted: bool, language: Language) -> Self {
+        if wanted {
+            Self::Json(language)
+        } else {
+            Self::Nothing
+        }
     }
 }
 
@@ -69,7 +73,7 @@ pub fn site(
     let progress: Box<dyn Progress> = match show {
         Show::Nothing => Box::new(Hidden),
         Show::Lines => Box::new(Lines),
-        Show::Json => Box::new(JsonLines::new()),
+        Show::Json(language) => Box::new(JsonLines::new(language)),
     };
     let (nas, locks, cache): (Box<dyn Nas>, Dir, Dir) =
         match settings.choose(asked, cwd, home.as_deref())? {
@@ -92,10 +96,7 @@ pub fn site(
                     .run
                     .clone()
                     .unwrap_or_else(|| "/run/octonas".into());
-                let cache = settings
-                    .cache
-                    .clone()
-                    .unwrap_or_else(|| "/var/lib/octonas".into());
+                let cache = cache_of_omv(settings);
                 let locks = Dir::open_or_create_absolute(&run, 0o755)?;
                 let cache = Dir::open_or_create_absolute(&cache, 0o700)?;
                 (
@@ -118,8 +119,31 @@ pub fn site(
         stable_minutes: settings.ingest.stable_minutes,
         seal_received: settings.ingest.seal,
         caller: caller.to_owned(),
+        acting: RefCell::default(),
         today: Cell::new(Date::parse(&clock::today().to_string())?),
     })
+}
+
+/// What can be lost, where it is there already: lists are served from it without asking the NAS.
+pub fn cache(settings: &Settings, asked: Option<&str>, cwd: &Path) -> Result<Option<Dir>> {
+    let home = std::env::var_os("HOME").map(PathBuf::from);
+    let path = match settings.choose(asked, cwd, home.as_deref())? {
+        Choice::Local(dir) => dir.join(local::HOUSE).join("cache"),
+        Choice::Omv if process::is_root() => cache_of_omv(settings),
+        Choice::Omv => return Ok(None),
+    };
+    if path.is_dir() {
+        Dir::open_absolute(&path).map(Some)
+    } else {
+        Ok(None)
+    }
+}
+
+fn cache_of_omv(settings: &Settings) -> PathBuf {
+    settings
+        .cache
+        .clone()
+        .unwrap_or_else(|| "/var/lib/octonas".into())
 }
 
 /// Where OpenMediaVault is: its own variables say it, unless our configuration does.

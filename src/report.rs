@@ -4,78 +4,130 @@ use std::fmt::Write as _;
 use std::io::{IsTerminal as _, Write as _};
 use std::sync::Mutex;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
+
+use crate::experiment::Language;
+
+/// Something that is told to people.
+pub trait Tell {
+    /// It, in their language.
+    fn tell(&self, language: Language) -> &str;
+}
+
+/// What exists in English alone: an error's words, a name.
+impl Tell for String {
+    fn tell(&self, _: Language) -> &str {
+        self
+    }
+}
+
+/// The same in both languages; made by `said!`. Encoded, it is the English.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Said {
+    /// For the terminal, and for whoever speaks neither.
+    pub en: String,
+    /// For pages in French.
+    pub fr: String,
+}
+
+impl Tell for Said {
+    fn tell(&self, language: Language) -> &str {
+        match language {
+            Language::En => self.en.as_str(),
+            Language::Fr => self.fr.as_str(),
+        }
+    }
+}
+
+impl Serialize for Said {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.en)
+    }
+}
+
+/// `said!("{n} files", "{n} fichiers")`: one text in both languages. Positional arguments follow, for both.
+macro_rules! said {
+    ($en:literal, $fr:literal $(, $argument:expr)* $(,)?) => {
+        $crate::report::Said {
+            en: format!($en $(, $argument)*),
+            fr: format!($fr $(, $argument)*),
+        }
+    };
+}
+pub(crate) use said;
 
 /// Where long work shows itself. Implementations never fail: a closed terminal must not stop the work.
 pub trait Progress: Sync {
     /// A step begins; `number` counts from 1, `total` is 0 where it is not known.
-    fn step(&self, number: usize, total: usize, text: &str);
+    fn step(&self, number: usize, total: usize, text: &dyn Tell);
     /// Something worth knowing that is not an error.
-    fn note(&self, text: &str);
+    fn note(&self, text: &dyn Tell);
     /// Something that a person should act on.
-    fn warn(&self, text: &str);
+    fn warn(&self, text: &dyn Tell);
 }
 
 /// Says nothing.
 pub struct Hidden;
 
 impl Progress for Hidden {
-    fn step(&self, _: usize, _: usize, _: &str) {}
-    fn note(&self, _: &str) {}
-    fn warn(&self, _: &str) {}
+    fn step(&self, _: usize, _: usize, _: &dyn Tell) {}
+    fn note(&self, _: &dyn Tell) {}
+    fn warn(&self, _: &dyn Tell) {}
 }
 
-/// One line per step on standard error, for people and logs.
+/// One line per step on standard error, for people and logs: English, as everything on a terminal.
 pub struct Lines;
 
 impl Progress for Lines {
-    fn step(&self, number: usize, total: usize, text: &str) {
+    fn step(&self, number: usize, total: usize, text: &dyn Tell) {
+        let text = text.tell(Language::En);
         stderr(&if total > 0 {
             format!("[{number}/{total}] {}", printable(text))
         } else {
             printable(text)
         });
     }
-    fn note(&self, text: &str) {
-        stderr(&printable(text));
+    fn note(&self, text: &dyn Tell) {
+        stderr(&printable(text.tell(Language::En)));
     }
-    fn warn(&self, text: &str) {
-        stderr(&format!("warning: {}", printable(text)));
+    fn warn(&self, text: &dyn Tell) {
+        stderr(&format!("warning: {}", printable(text.tell(Language::En))));
     }
 }
 
-/// One JSON object per line on standard output, `{"progress": {…}}`, for the web UI.
-pub struct JsonLines(Mutex<std::io::Stdout>);
+/// One JSON object per line on standard output, `{"progress": {…}}`, for the web UI, in the language of whoever looks.
+pub struct JsonLines {
+    out: Mutex<std::io::Stdout>,
+    language: Language,
+}
 
 impl JsonLines {
     /// Writes to this process's standard output.
-    pub fn new() -> Self {
-        Self(Mutex::new(std::io::stdout()))
+    pub fn new(language: Language) -> Self {
+        Self {
+            out: Mutex::new(std::io::stdout()),
+            language,
+        }
     }
 
     fn line(&self, value: &serde_json::Value) {
-        if let Ok(mut out) = self.0.lock() {
+        if let Ok(mut out) = self.out.lock() {
             let _ = writeln!(out, "{value}");
             let _ = out.flush();
         }
     }
 }
 
-impl Default for JsonLines {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Progress for JsonLines {
-    fn step(&self, number: usize, total: usize, text: &str) {
+    fn step(&self, number: usize, total: usize, text: &dyn Tell) {
+        let text = text.tell(self.language);
         self.line(&serde_json::json!({"progress": {"step": number, "of": total, "text": text}}));
     }
-    fn note(&self, text: &str) {
-        self.line(&serde_json::json!({"progress": {"note": text}}));
+    fn note(&self, text: &dyn Tell) {
+        self.line(&serde_json::json!({"progress": {"note": text.tell(self.language)}}));
     }
-    fn warn(&self, text: &str) {
-        self.line(&serde_json::json!({"progress": {"warning": text}}));
+    fn warn(&self, text: &dyn Tell) {
+        self.line(&serde_json::json!({"progress": {"warning": text.tell(self.language)}}));
     }
 }
 
@@ -207,6 +259,16 @@ mod tests {
     #[test]
     fn a_name_that_is_no_text_shows_its_bytes() {
         assert_eq!(pathname("caf\u{10ffe9}\n"), "caf\\xe9\\u{a}");
+    }
+
+    #[test]
+    fn the_same_is_told_in_the_language_of_whoever_looks() {
+        let files = 3;
+        let said = said!("{files} files in {}", "{files} fichiers dans {}", "raw");
+        assert_eq!(said.tell(Language::En), "3 files in raw");
+        assert_eq!(said.tell(Language::Fr), "3 fichiers dans raw");
+        assert_eq!(serde_json::to_value(&said).unwrap(), "3 files in raw");
+        assert_eq!("no such file".to_owned().tell(Language::Fr), "no such file");
     }
 
     #[test]

@@ -13,21 +13,26 @@ use serde_json::{Value, json};
 
 use crate::catalogue::examine::Options;
 use crate::error::{Error, Result};
-use crate::experiment::{Access, Code};
+use crate::experiment::{Access, Code, Language};
 use crate::provision::site::Site;
 use crate::provision::{
-    adopt, base, check, create, desired, doctor, ingest, lifecycle, list, probe, sharing, show,
-    source,
+    adopt, adoptable, base, check, create, desired, doctor, ingest, lifecycle, list, probe,
+    sharing, show, source,
 };
 
 mod deliveries;
 mod dmp;
 mod form;
+mod glance;
 mod imports;
 mod integrity;
 mod one;
+mod settings;
 mod team;
 mod texts;
+mod tonight;
+
+pub use glance::glance;
 
 /// The longest request.
 const SIZE_LIMIT: u64 = 4 << 20;
@@ -41,6 +46,7 @@ pub const METHODS: &[&str] = &[
     "build-dmp",
     "build-documents",
     "build-synckit",
+    "cancel-tonight",
     "check-base",
     "check-experiments",
     "close-experiment",
@@ -49,6 +55,7 @@ pub const METHODS: &[&str] = &[
     "doctor",
     "due-experiments",
     "edit-experiment",
+    "edit-settings",
     "edit-team",
     "enrol-source",
     "export-evidence",
@@ -56,13 +63,17 @@ pub const METHODS: &[&str] = &[
     "import-experiment",
     "ingest",
     "landing",
+    "list-accounts",
+    "list-adoptable",
     "list-bases",
     "list-dmp-questions",
     "list-documents",
     "list-experiments",
     "list-files",
     "list-layouts",
+    "list-silent-sources",
     "list-sources",
+    "list-tonight",
     "methods",
     "plan-experiment",
     "probe-experiment",
@@ -72,9 +83,11 @@ pub const METHODS: &[&str] = &[
     "reopen-experiment",
     "revoke-source",
     "rights",
+    "run-tonight",
     "scan-catalogue",
     "seal-files",
     "search-files",
+    "send-notices",
     "share-base",
     "show-definition",
     "show-dmp",
@@ -84,6 +97,8 @@ pub const METHODS: &[&str] = &[
     "show-form",
     "show-integrity",
     "show-layout",
+    "show-settings",
+    "show-tonight",
     "unseal-files",
     "verify-evidence",
     "verify-experiment",
@@ -107,6 +122,13 @@ pub struct Caller {
     pub username: String,
     /// Their role.
     pub role: Role,
+    /// In which progress is told to them; English where it is not said.
+    #[serde(default = "english")]
+    pub language: Language,
+}
+
+fn english() -> Language {
+    Language::En
 }
 
 /// One request.
@@ -204,6 +226,9 @@ struct Change {
     dry_run: bool,
     #[serde(default)]
     delete_data: Option<Code>,
+    /// Looked at before (`tonight::is_asked`).
+    #[serde(default, rename = "tonight")]
+    _tonight: bool,
 }
 
 #[derive(Deserialize)]
@@ -238,6 +263,8 @@ struct Adopt {
     grant: Vec<String>,
     #[serde(default)]
     dry_run: bool,
+    #[serde(default)]
+    plan: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -285,6 +312,9 @@ fn value(result: impl serde::Serialize) -> Result<Value> {
 }
 
 fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
+    if tonight::is_asked(method, given) {
+        return tonight::set(site, method, given);
+    }
     match method {
         "create-experiment" => {
             let define: form::Define = params(given)?;
@@ -292,14 +322,7 @@ fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
         }
         "edit-experiment" => {
             let define: form::Define = params(given)?;
-            // The web UI always says which definition it showed.
-            let from = define.from().ok_or_else(|| {
-                Error::new(
-                    "rpc.params",
-                    "`from` is missing: the digest of the definition that was edited",
-                )
-                .field("from")
-            })?;
+            let from = define.digest()?;
             value(create::edit(
                 site,
                 &define.text()?,
@@ -323,22 +346,8 @@ fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
             let select: Select = params(given)?;
             value(check::check(site, select.code.as_ref())?)
         }
-        "close-experiment" => {
-            let change: Change = params(given)?;
-            value(lifecycle::close(site, &change.code, change.dry_run)?)
-        }
-        "reopen-experiment" => {
-            let change: Change = params(given)?;
-            value(lifecycle::reopen(site, &change.code, change.dry_run)?)
-        }
-        "remove-experiment" => {
-            let change: Change = params(given)?;
-            value(lifecycle::remove(
-                site,
-                &change.code,
-                change.delete_data.as_ref(),
-                change.dry_run,
-            )?)
+        "close-experiment" | "reopen-experiment" | "remove-experiment" => {
+            status(site, method, &params(given)?)
         }
         "adopt-experiment" => {
             let adopt: Adopt = params(given)?;
@@ -346,8 +355,13 @@ fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
                 take_over: adopt.take_over,
                 grant: adopt.grant,
                 dry_run: adopt.dry_run,
+                plan: adopt.plan,
             };
             value(adopt::adopt(site, &absolute(&adopt.dir)?, &options)?)
+        }
+        "list-adoptable" => {
+            let Nothing {} = params(given)?;
+            value(adoptable::adoptable(site)?)
         }
         "import-experiment" => imports::call(site, given),
         "due-experiments" => value(lifecycle::due(site, params::<Rehearsal>(given)?.dry_run)?),
@@ -398,10 +412,22 @@ fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
             value(doctor::examine(site))
         }
         _ if dmp::METHODS.contains(&method) => dmp::call(site, method, given),
+        _ if settings::METHODS.contains(&method) => settings::call(site, method, given),
+        _ if tonight::METHODS.contains(&method) => tonight::call(site, method, given),
         _ if one::METHODS.contains(&method) => one::admin(site, method, given),
         _ if integrity::METHODS.contains(&method) => integrity::admin(site, method, given),
         _ => deliveries::admin(site, method, given),
     }
+}
+
+/// Operations that change what an experiment is.
+fn status(site: &Site, method: &str, change: &Change) -> Result<Value> {
+    let code = &change.code;
+    value(match method {
+        "close-experiment" => lifecycle::close(site, code, change.dry_run)?,
+        "reopen-experiment" => lifecycle::reopen(site, code, change.dry_run)?,
+        _ => lifecycle::remove(site, code, change.delete_data.as_ref(), change.dry_run)?,
+    })
 }
 
 /// What concerns no experiment.

@@ -20,7 +20,7 @@ const FLOORS: &[&[&str]] = &[
 ];
 
 /// What may be known on the same floor, and why.
-const NEIGHBOURS: &[(&str, &str)] = &[];
+const NEIGHBOURS: &[(&str, &str)] = &[("report", "experiment")]; // The language in which it speaks.
 
 /// Who may print.
 const SPEAKERS: &[&str] = &["cli", "rpc", "report", "main"];

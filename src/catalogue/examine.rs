@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::probe;
 use crate::content::{Contents, Finding, Format, Severity};
 use crate::error::Result;
-use crate::report::Progress;
+use crate::report::{Progress, said};
 use crate::store::catalogue::{Catalogue, Probed};
 use crate::store::pathname;
 use crate::sys::dir::{Dir, FileKind, Metadata, Node};
@@ -238,7 +238,7 @@ fn look(
     }
     catalogue.set_all_probed(&found)?;
     let number = usize::try_from(examined.probed).unwrap_or_default();
-    progress.step(number, 0, "files looked into");
+    progress.step(number, 0, &said!("files looked into", "fichiers examinés"));
     Ok(())
 }
 

@@ -19,7 +19,7 @@ use super::landing::{self, Candidate, Landing, Pending, Terms, Warning};
 use super::seal::Strength;
 use crate::error::Result;
 use crate::experiment::{ExperimentId, RelPath, SourceId};
-use crate::report::Progress;
+use crate::report::{Progress, said};
 use crate::store::baseline::Baseline;
 use crate::store::catalogue::Catalogue;
 use crate::store::checks::Checks;
@@ -161,8 +161,9 @@ pub fn run(work: &Work<'_>) -> Result<Report> {
     run.refused = refusals(&run.index)?.into_keys().collect();
     let unfinished = run.intake.unfinished();
     if !unfinished.is_empty() {
-        work.progress.note(&format!(
+        work.progress.note(&said!(
             "going on with {} files of a run that was cut short",
+            "reprise de {} fichiers d'un passage interrompu",
             unfinished.len()
         ));
         let items = unfinished
@@ -189,8 +190,9 @@ impl Run<'_> {
         let (work, index) = (self.work, &self.index);
         match examine::these(work.experiment, &self.received, index, work.progress) {
             Ok(examined) => self.report.examined = Some(examined),
-            Err(error) => work.progress.warn(&format!(
-                "what was received could not be looked into: {error}"
+            Err(error) => work.progress.warn(&said!(
+                "what was received could not be looked into: {error}",
+                "ce qui a été reçu n'a pas pu être examiné : {error}"
             )),
         }
     }
@@ -226,7 +228,10 @@ impl Run<'_> {
             self.work.progress.step(
                 done + batch.len(),
                 total,
-                &format!("taking in what {source} delivered"),
+                &said!(
+                    "taking in what {source} delivered",
+                    "intégration de ce que {source} a livré"
+                ),
             );
             done += batch.len();
             let items = batch

@@ -7,6 +7,7 @@ use super::ingest::{Run, time};
 use super::landing;
 use super::seal::{self, Strength};
 use crate::error::Result;
+use crate::report::said;
 use crate::store::baseline::Mark;
 use crate::store::catalogue::{FileRow, Refusal};
 use crate::store::checks::{Record, What};
@@ -174,8 +175,9 @@ impl Run<'_> {
             match &landing.receipts {
                 Some(dir) => receipts::append(dir, &day, &all)?,
                 None if all.is_empty() => {}
-                None => self.work.progress.warn(&format!(
-                    "{source} gets no receipts: its directory `receipts` is gone (`octonas experiment apply --mend`)"
+                None => self.work.progress.warn(&said!(
+                    "{source} gets no receipts: its directory `receipts` is gone (`octonas experiment apply --mend`)",
+                    "{source} ne reçoit pas de reçus : son répertoire `receipts` n'est plus là (bouton de réparation)"
                 )),
             }
         }

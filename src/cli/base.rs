@@ -102,7 +102,7 @@ fn choice(chosen: &Chosen, dry_run: bool) -> String {
             chosen.path
         );
         for effect in &chosen.interruption.effects {
-            lines.push(format!("! {effect}"));
+            lines.push(format!("! {}", effect.en));
         }
     }
     for moved in &chosen.experiments {

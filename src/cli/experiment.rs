@@ -11,6 +11,7 @@ use super::Desk;
 use crate::error::{Error, Exit, Result};
 use crate::experiment::Code;
 use crate::provision::create::{self, Options};
+use crate::provision::tonight::{self, Wanted};
 use crate::provision::{adopt, import, lifecycle};
 use crate::settings::absolute;
 use crate::sys::dir::Dir;
@@ -33,6 +34,9 @@ pub enum Command {
         /// Only say what would be done, and what it would interrupt.
         #[arg(long)]
         dry_run: bool,
+        /// Only in the night: it is looked at now, and kept until then (`octonas tonight`).
+        #[arg(long, conflicts_with = "dry_run")]
+        tonight: bool,
     },
     /// The experiments of this NAS, without waking a disk.
     List {
@@ -69,6 +73,9 @@ pub enum Command {
         /// Only say what would be done.
         #[arg(long)]
         dry_run: bool,
+        /// Only in the night: it is looked at now, and kept until then (`octonas tonight`).
+        #[arg(long, conflicts_with = "dry_run")]
+        tonight: bool,
     },
     /// Look whether experiments are as they should be (exit code 3 when one is not).
     Check {
@@ -89,6 +96,9 @@ pub enum Command {
         /// Only say what would be done.
         #[arg(long)]
         dry_run: bool,
+        /// Only in the night: it is looked at now, and kept until then (`octonas tonight`).
+        #[arg(long, conflicts_with = "dry_run")]
+        tonight: bool,
     },
     /// Make it read-only for everybody, at once.
     Close {
@@ -97,6 +107,9 @@ pub enum Command {
         /// Only say what would be done.
         #[arg(long)]
         dry_run: bool,
+        /// Only in the night: it is looked at now, and kept until then (`octonas tonight`).
+        #[arg(long, conflicts_with = "dry_run")]
+        tonight: bool,
     },
     /// Open a closed experiment again.
     Reopen {
@@ -105,6 +118,9 @@ pub enum Command {
         /// Only say what would be done.
         #[arg(long)]
         dry_run: bool,
+        /// Only in the night: it is looked at now, and kept until then (`octonas tonight`).
+        #[arg(long, conflicts_with = "dry_run")]
+        tonight: bool,
     },
     /// Take it out of service. Its data stays, and is shut.
     Remove {
@@ -116,6 +132,9 @@ pub enum Command {
         /// Only say what would be done.
         #[arg(long)]
         dry_run: bool,
+        /// Only in the night: it is looked at now, and kept until then (`octonas tonight`).
+        #[arg(long, conflicts_with = "dry_run")]
+        tonight: bool,
     },
     /// Take an experiment that lies on a disk into service. Nobody is let in unless granted.
     Adopt {
@@ -130,7 +149,12 @@ pub enum Command {
         /// Only show the map of accounts and the plan.
         #[arg(long)]
         dry_run: bool,
+        /// The name of the plan that was looked at: refused when it is another one by now.
+        #[arg(long, value_name = "PLAN")]
+        plan: Option<String>,
     },
+    /// What lies on the disks and could be taken into service: removed experiments, and those of another NAS.
+    Adoptable,
     /// Make an experiment of a directory or shared folder that is in use. Only says what it would mean, until confirmed.
     Import {
         /// A shared folder's name, or the directory's path: it lies directly in a base and bears the experiment's code.
@@ -145,6 +169,9 @@ pub enum Command {
         /// Create the accounts that are missing, and show their initial passwords once.
         #[arg(long)]
         create_accounts: bool,
+        /// The name of the plan that was looked at: refused when it is another one by now.
+        #[arg(long, value_name = "PLAN")]
+        plan: Option<String>,
     },
     /// Take out the people whose access has ended.
     Due {
@@ -154,14 +181,82 @@ pub enum Command {
     },
 }
 
+impl Command {
+    fn is_for_tonight(&self) -> bool {
+        matches!(
+            self,
+            Self::Create { tonight: true, .. }
+                | Self::Edit { tonight: true, .. }
+                | Self::Apply { tonight: true, .. }
+                | Self::Close { tonight: true, .. }
+                | Self::Reopen { tonight: true, .. }
+                | Self::Remove { tonight: true, .. }
+        )
+    }
+}
+
+/// Sets one of them for the night.
+fn for_tonight(desk: &Desk<'_>, command: &Command) -> Result<Exit> {
+    let set = |wanted: &Wanted<'_>, create_accounts: bool| {
+        let options = Options {
+            create_accounts,
+            dry_run: false,
+        };
+        print::set(desk, &tonight::set(desk.site, wanted, options)?)
+    };
+    match command {
+        Command::Create {
+            file,
+            create_accounts,
+            ..
+        } => {
+            for text in definitions(desk, file)? {
+                set(&Wanted::Create(&text), *create_accounts)?;
+            }
+            Ok(Exit::Done)
+        }
+        Command::Edit {
+            file,
+            from,
+            create_accounts,
+            ..
+        } => {
+            let text = read(desk, file)?;
+            set(&Wanted::Edit(&text, from.as_deref()), *create_accounts)
+        }
+        Command::Apply { code, mend, .. } => set(&Wanted::Apply(&parse(code)?, *mend), false),
+        Command::Close { code, .. } => set(&Wanted::Close(&parse(code)?), false),
+        Command::Reopen { code, .. } => set(&Wanted::Reopen(&parse(code)?), false),
+        Command::Remove {
+            code, delete_data, ..
+        } => {
+            let confirmed = delete_data.as_deref().map(parse).transpose()?;
+            set(&Wanted::Remove(&parse(code)?, confirmed.as_ref()), false)
+        }
+        _ => Ok(Exit::Done),
+    }
+}
+
 /// Runs one of them.
 pub fn run(desk: &Desk<'_>, command: &Command) -> Result<Exit> {
+    if command.is_for_tonight() {
+        return for_tonight(desk, command);
+    }
+    match command {
+        Command::Create { .. } | Command::Edit { .. } => define(desk, command),
+        _ => other(desk, command),
+    }
+}
+
+/// What takes a definition.
+fn define(desk: &Desk<'_>, command: &Command) -> Result<Exit> {
     let site = desk.site;
     match command {
         Command::Create {
             file,
             create_accounts,
             dry_run,
+            ..
         } => {
             let options = Options {
                 create_accounts: *create_accounts,
@@ -183,6 +278,7 @@ pub fn run(desk: &Desk<'_>, command: &Command) -> Result<Exit> {
             from,
             create_accounts,
             dry_run,
+            ..
         } => {
             let options = Options {
                 create_accounts: *create_accounts,
@@ -194,6 +290,14 @@ pub fn run(desk: &Desk<'_>, command: &Command) -> Result<Exit> {
                 *dry_run,
             )
         }
+        _ => Ok(Exit::Done),
+    }
+}
+
+fn other(desk: &Desk<'_>, command: &Command) -> Result<Exit> {
+    let site = desk.site;
+    match command {
+        Command::Create { .. } | Command::Edit { .. } => Ok(Exit::Done),
         Command::List { refresh, all } => print::list(desk, *refresh, *all),
         Command::Show { code, definition } => print::show(desk, &parse(code)?, *definition),
         Command::Plan { code, mend }
@@ -201,17 +305,18 @@ pub fn run(desk: &Desk<'_>, command: &Command) -> Result<Exit> {
             code,
             mend,
             dry_run: true,
+            ..
         } => print::plan(desk, &parse(code)?, *mend),
         Command::Apply { code, mend, .. } => {
             print::outcome(desk, &lifecycle::apply(site, &parse(code)?, *mend)?, false)
         }
         Command::Check { code } => print::check(desk, code.as_deref()),
-        Command::Close { code, dry_run } => print::outcome(
+        Command::Close { code, dry_run, .. } => print::outcome(
             desk,
             &lifecycle::close(site, &parse(code)?, *dry_run)?,
             *dry_run,
         ),
-        Command::Reopen { code, dry_run } => print::outcome(
+        Command::Reopen { code, dry_run, .. } => print::outcome(
             desk,
             &lifecycle::reopen(site, &parse(code)?, *dry_run)?,
             *dry_run,
@@ -220,6 +325,7 @@ pub fn run(desk: &Desk<'_>, command: &Command) -> Result<Exit> {
             code,
             delete_data,
             dry_run,
+            ..
         } => {
             let confirmed = delete_data.as_deref().map(parse).transpose()?;
             let done = lifecycle::remove(site, &parse(code)?, confirmed.as_ref(), *dry_run)?;
@@ -230,11 +336,13 @@ pub fn run(desk: &Desk<'_>, command: &Command) -> Result<Exit> {
             take_over,
             grant,
             dry_run,
+            plan,
         } => {
             let options = adopt::Options {
                 take_over: *take_over,
                 grant: grant.clone(),
                 dry_run: *dry_run,
+                plan: plan.clone(),
             };
             print::adoption(
                 desk,
@@ -247,15 +355,18 @@ pub fn run(desk: &Desk<'_>, command: &Command) -> Result<Exit> {
             file,
             confirm,
             create_accounts,
+            plan,
         } => {
             let options = import::Options {
                 confirm: *confirm,
                 create_accounts: *create_accounts,
+                plan: plan.clone(),
             };
             let definition = read(desk, file)?;
-            let told = import::import(site, folder, desk.cwd, &definition, options)?;
+            let told = import::import(site, folder, desk.cwd, &definition, &options)?;
             print::import(desk, &told)
         }
+        Command::Adoptable => print::adoptable(desk),
         Command::Due { dry_run } => print::due(desk, *dry_run),
     }
 }

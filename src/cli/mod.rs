@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 
 use crate::error::{Exit, Result};
 use crate::provision::site::Site;
-use crate::settings;
+use crate::settings as configuration;
 
 pub mod base;
 pub mod catalogue;
@@ -19,10 +19,13 @@ pub mod experiment;
 pub mod generate;
 pub mod ingest;
 pub mod layout;
+pub mod notice;
 pub mod probe;
 pub mod rights;
+pub mod settings;
 pub mod source;
 pub mod synckit;
+pub mod tonight;
 pub mod verify;
 
 use deferred::Deferred;
@@ -62,8 +65,8 @@ impl Cli {
     pub fn settings_file(&self, cwd: &Path) -> PathBuf {
         self.config
             .as_ref()
-            .map_or(PathBuf::from(settings::FILE), |file| {
-                settings::absolute(file, cwd)
+            .map_or(PathBuf::from(configuration::FILE), |file| {
+                configuration::absolute(file, cwd)
             })
     }
 }
@@ -74,9 +77,18 @@ pub enum Command {
     /// Create, look at, change, close and remove experiments.
     #[command(subcommand, visible_alias = "exp")]
     Experiment(Deferred<experiment::Command>),
+    /// What is set for tonight, when nobody works.
+    #[command(subcommand)]
+    Tonight(Deferred<tonight::Command>),
+    /// What administrators are told: by mail, where the NAS has one.
+    #[command(subcommand)]
+    Notice(Deferred<notice::Command>),
     /// The folders that hold experiments.
     #[command(subcommand)]
     Base(Deferred<base::Command>),
+    /// What the unit says for all its experiments: its name, what a new one begins with, who is told.
+    #[command(subcommand)]
+    Settings(Deferred<settings::Command>),
     /// Named templates of directory trees.
     #[command(subcommand)]
     Layout(Deferred<layout::Command>),
@@ -170,7 +182,10 @@ pub struct Desk<'a> {
 pub fn run(desk: &Desk<'_>, command: &Command) -> Result<Exit> {
     match command {
         Command::Experiment(Deferred(command)) => experiment::run(desk, command),
+        Command::Notice(Deferred(command)) => notice::run(desk, command),
+        Command::Tonight(Deferred(command)) => tonight::run(desk, command),
         Command::Base(Deferred(command)) => base::run(desk, command),
+        Command::Settings(Deferred(command)) => settings::run(desk, command),
         Command::Layout(Deferred(command)) => layout::run(desk, command),
         Command::Dmp(Deferred(command)) => dmp::run(desk, command),
         Command::Document(Deferred(command)) => document::run(desk, command),

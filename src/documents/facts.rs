@@ -71,6 +71,8 @@ pub struct Facts {
     pub leaf: Option<String>,
     /// How many directories are not shown.
     pub tree_more: usize,
+    /// How files are named, each rule once.
+    pub namings: Vec<Naming>,
     /// What lies in it.
     pub data: Survey,
     /// What was declared, beside what was found in the files.
@@ -254,6 +256,17 @@ pub struct LayoutFacts {
     pub purpose: Bilingual,
 }
 
+/// How files are named in directories that have the same rule.
+#[derive(Debug, Clone, Serialize)]
+pub struct Naming {
+    /// The first of these directories.
+    pub first: String,
+    /// How many more there are.
+    pub more: usize,
+    /// The rule.
+    pub naming: Bilingual,
+}
+
 /// A directory of the tree.
 #[derive(Debug, Clone, Serialize)]
 pub struct Branch {
@@ -335,6 +348,7 @@ impl Facts {
             tree: known.tree.iter().take(TREE_MAX).map(branch).collect(),
             leaf: leaf(known.tree),
             tree_more: known.tree.len().saturating_sub(TREE_MAX),
+            namings: namings(known.tree),
             data: known.survey.clone(),
             dictionary: Dictionary::default(),
             reading: Reading::default(),
@@ -491,6 +505,28 @@ fn branch(directory: &layout::Directory) -> Branch {
         purpose: directory.purpose.clone(),
         naming: directory.naming.clone(),
     }
+}
+
+/// A directory a month has the same rule twelve times a year: it is said once.
+fn namings(tree: &[layout::Directory]) -> Vec<Naming> {
+    let mut all: Vec<Naming> = Vec::new();
+    for directory in tree {
+        let Some(naming) = &directory.naming else {
+            continue;
+        };
+        match all
+            .iter_mut()
+            .find(|each| (&each.naming.fr, &each.naming.en) == (&naming.fr, &naming.en))
+        {
+            Some(known) => known.more += 1,
+            None => all.push(Naming {
+                first: directory.path.to_string(),
+                more: 0,
+                naming: naming.clone(),
+            }),
+        }
+    }
+    all
 }
 
 /// Where members put files: an open leaf, which takes whole trees, before any other.

@@ -10,6 +10,7 @@ mod findings;
 mod helpers;
 pub mod html;
 mod licence;
+mod notices;
 pub mod reading;
 pub mod render;
 pub mod sheets;

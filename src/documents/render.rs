@@ -24,6 +24,7 @@ const BUILT_IN: &[&[(&str, &str)]] = &[
     super::sheets::BUILT_IN,
     super::dmp::text::BUILT_IN,
     super::synckit::BUILT_IN,
+    super::notices::BUILT_IN,
 ];
 
 /// The templates that are in force: the built-in ones, and those of the NAS in their place.

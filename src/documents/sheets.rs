@@ -158,6 +158,7 @@ impl Document {
                 "kept_until",
                 "layout",
                 "licence",
+                "namings",
                 "people",
                 "retention_years",
                 "sources",

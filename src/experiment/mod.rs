@@ -1,5 +1,5 @@
 //! The definition of an experiment: types that prove a check was done, the reader of `experiment.yaml`, and what an
-//! edit changes. Knows nobody but `error`; no I/O.
+//! edit changes; and what a unit says for all its experiments. Knows nobody but `error`; no I/O.
 
 mod choice;
 mod definition;
@@ -14,6 +14,7 @@ mod public_key;
 mod quantity;
 mod read;
 pub(crate) mod text;
+mod unit;
 pub(crate) mod write;
 
 pub use choice::{Access, Language, Role, SourceKind, Status};
@@ -33,6 +34,7 @@ pub use problem::{Problem, Problems};
 pub use public_key::PublicKey;
 pub use quantity::{Date, Interval, Size, Timezone};
 pub use read::{Strictness, code_of, read};
+pub use unit::{SETTINGS, Unit};
 
 #[cfg(test)]
 mod tests;

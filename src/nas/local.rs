@@ -13,14 +13,14 @@ use zeroize::Zeroizing;
 
 use super::{Account, Base, Identity, Interruption, Nas, Observation, Session};
 use crate::error::{Error, Result};
-use crate::experiment::AccountName;
+use crate::experiment::{AccountName, Unit};
 use crate::object::{Attributes, Found, Kind, ObjectId, Reference};
 use crate::report::Progress;
 use crate::sys::dir::{Dir, Permissions};
 use crate::sys::lock::lock;
 
 /// The directory of a base that holds the NAS's own files; nobody but its owner enters it.
-const HOUSE: &str = ".octonas";
+pub const HOUSE: &str = ".octonas";
 const FILE: &str = "nas.jsonl";
 const SIZE_LIMIT: u64 = 256 << 20;
 /// How long the first to open it waits for another first.
@@ -43,11 +43,26 @@ const KINDS: [Kind; 10] = [
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Line {
-    Nas { id: String },
-    Account { name: String },
-    Put { object: ObjectId, found: Found },
-    Delete { object: ObjectId },
-    CommonShare { name: Option<String> },
+    Nas {
+        id: String,
+    },
+    Account {
+        name: String,
+    },
+    Put {
+        object: ObjectId,
+        found: Found,
+    },
+    Delete {
+        object: ObjectId,
+    },
+    CommonShare {
+        name: Option<String>,
+    },
+    /// Setting → text, all of them.
+    Unit {
+        says: BTreeMap<String, String>,
+    },
 }
 
 #[derive(Debug, Default, Clone)]
@@ -56,6 +71,8 @@ struct State {
     accounts: BTreeSet<String>,
     objects: BTreeMap<ObjectId, Found>,
     common_share: Option<String>,
+    /// Setting → text.
+    unit: BTreeMap<String, String>,
     lines: usize,
     /// Bytes that hold whole lines; what follows was cut off by a crash.
     sound: u64,
@@ -175,6 +192,9 @@ impl Local {
             .chain(state.common_share.iter().map(|name| Line::CommonShare {
                 name: Some(name.clone()),
             }))
+            .chain((!state.unit.is_empty()).then(|| Line::Unit {
+                says: state.unit.clone(),
+            }))
             .collect();
         self.house
             .write(FILE, &encode(&lines)?, &Permissions::PRIVATE)
@@ -217,6 +237,7 @@ impl State {
                 self.objects.remove(&object);
             }
             Line::CommonShare { name } => self.common_share = name,
+            Line::Unit { says } => self.unit = says,
         }
     }
 }
@@ -280,6 +301,24 @@ impl Nas for Local {
         }
         self.write(vec![Line::CommonShare {
             name: share.map(str::to_owned),
+        }])
+    }
+
+    fn unit(&self) -> Result<(Unit, Vec<Error>)> {
+        let says = self.with_state(|state| state.unit.clone())?;
+        Ok(Unit::read(
+            says.iter()
+                .map(|(setting, text)| (setting.as_str(), text.clone())),
+        ))
+    }
+
+    fn set_unit(&self, unit: &Unit) -> Result<()> {
+        self.count("set unit");
+        let texts = unit.texts().into_iter();
+        self.write(vec![Line::Unit {
+            says: texts
+                .map(|(setting, text)| (setting.to_owned(), text))
+                .collect(),
         }])
     }
 

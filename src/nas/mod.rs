@@ -12,9 +12,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::error::Result;
-use crate::experiment::AccountName;
-use crate::report::Progress;
+use crate::error::{Error, Result};
+use crate::experiment::{AccountName, Unit};
+use crate::report::{Progress, Said};
 
 pub use crate::object::{Attributes, Found, Kind, ObjectId, Objects, Reference};
 
@@ -85,7 +85,30 @@ pub struct Interruption {
     /// Parts of the configuration that would be applied.
     pub modules: Vec<String>,
     /// What restarts, and whom that cuts; one sentence each.
-    pub effects: Vec<String>,
+    pub effects: Vec<Said>,
+}
+
+/// Whether a NAS mails notices, and which.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Mailing {
+    /// It has no mail: notices are shown by whoever asks for them.
+    None,
+    /// Its mail is switched off.
+    Off,
+    /// It mails those whose switch is among these.
+    On(BTreeSet<String>),
+}
+
+impl Mailing {
+    /// Why a notice is not mailed; `None` where it is.
+    pub fn refusal(&self, switch: &str) -> Option<String> {
+        match self {
+            Self::None => Some("this NAS sends no mail".into()),
+            Self::Off => Some("the mail of this NAS is switched off".into()),
+            Self::On(switches) if switches.contains(switch) => None,
+            Self::On(_) => Some(format!("the notification {switch} is switched off")),
+        }
+    }
 }
 
 /// What holds accounts, shares and rights.
@@ -109,12 +132,28 @@ pub trait Nas {
         Ok(())
     }
 
+    /// The disks on which experiments of another NAS may lie.
+    fn disks(&self) -> Result<Vec<PathBuf>> {
+        Ok(Vec::new())
+    }
+
     /// Registers a folder that was tried and claimed.
     fn add_base(&self, path: &Path) -> Result<()>;
 
     /// Remembers how the experiments of a base are shared: all of them in the share of this name, or each one in its own.
     /// The share itself is made and taken away by `put` and `delete`.
     fn set_common_share(&self, base: &Path, share: Option<&str>) -> Result<()>;
+
+    /// What the unit says for all experiments, and what is kept of it and cannot be read.
+    fn unit(&self) -> Result<(Unit, Vec<Error>)>;
+
+    /// The same, read now: somebody may have changed it since the first look.
+    fn unit_now(&self) -> Result<(Unit, Vec<Error>)> {
+        self.unit()
+    }
+
+    /// Keeps what the unit says. Nothing is made effective by it: no mount, no service.
+    fn set_unit(&self, unit: &Unit) -> Result<()>;
 
     /// One bulk snapshot.
     fn observe(&self) -> Result<Observation>;
@@ -164,6 +203,16 @@ pub trait Nas {
     /// Makes everything beneath `experiment` (absolute path) read-only at once for everybody, or what was before
     /// (`read_only` false: what the entries say; readers stay readers). Gives what still writes, empty when it is true.
     fn freeze(&self, experiment: &Path, read_only: bool) -> Result<Vec<Session>>;
+
+    /// Whether it mails notices, and which.
+    fn mailing(&self) -> Result<Mailing> {
+        Ok(Mailing::None)
+    }
+
+    /// Hands a whole message over to the NAS's own mail. `to` are accounts (`root` is whoever the NAS writes to) or addresses.
+    fn mail(&self, _to: &[String], _message: &[u8]) -> Result<()> {
+        Ok(())
+    }
 
     /// What else can be looked at without changing anything, for `octonas doctor`: what → how it is, or what is wrong.
     fn examine(&self) -> Vec<(String, std::result::Result<String, String>)> {

@@ -9,6 +9,7 @@ use crate::error::{Error, Passwords, Result};
 use crate::experiment::{AccountName, Date, Definition, Email};
 use crate::nas::Observation;
 use crate::object::Kind;
+use crate::report::said;
 
 /// Whoever is to come in with an account.
 pub struct Holder<'a> {
@@ -131,9 +132,11 @@ pub fn warn_of_shells(site: &Site, definition: &Definition, observation: &Observ
             .get(account)
             .is_some_and(|found| found.groups.contains("_ssh"))
         {
-            site.progress.warn(&format!(
+            site.progress.warn(&said!(
                 "{account} has a shell on the NAS (group _ssh): no jail confines them, and what a shell can keep, \
-                 a removal does not take away (docs/concepts/walls.md)"
+                 a removal does not take away (docs/concepts/walls.md)",
+                "{account} a un shell sur le NAS (groupe _ssh) : rien ne le confine, et ce qu'un shell peut garder, \
+                 un retrait ne le reprend pas (docs/concepts/walls.md)"
             ));
         }
     }
@@ -152,8 +155,10 @@ pub fn create(
             name,
             email,
         } = holder;
-        site.progress
-            .note(&format!("creating the account {account} for {name}"));
+        site.progress.note(&said!(
+            "creating the account {account} for {name}",
+            "création du compte {account} pour {name}"
+        ));
         let email = email.map(Email::as_str);
         if let Some(password) = site.nas.create_account(account, &name, email)? {
             passwords.insert(account.to_string(), password);

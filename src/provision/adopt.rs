@@ -12,11 +12,12 @@ use super::documents;
 use super::operation::Operation;
 use super::plan::Memory;
 use super::site::{self, OpenBase, Opened, Site};
-use super::sweep;
+use super::{seen, sweep};
 use crate::error::{Error, Result};
 use crate::experiment::{self, AbsPath, AccountName, Code, Definition, Status, Strictness};
 use crate::nas::Observation;
 use crate::object::{Found, Kind, ObjectId};
+use crate::report::said;
 use crate::store;
 use crate::store::claim::Claim;
 use crate::store::tombstone::Tombstone;
@@ -32,6 +33,8 @@ pub struct Options {
     pub grant: Vec<String>,
     /// Only show the map and the plan.
     pub dry_run: bool,
+    /// The plan that was looked at: another one is refused.
+    pub plan: Option<String>,
 }
 
 /// One line of the map of accounts.
@@ -54,6 +57,8 @@ pub struct Mapped {
 pub struct Adoption {
     /// Who was in the definition, and who they are here.
     pub map: Vec<Mapped>,
+    /// Names the plan: what is shown is what is done when it is given back.
+    pub plan: String,
     /// The operation itself.
     pub outcome: Outcome,
 }
@@ -99,9 +104,11 @@ pub fn adopt(site: &Site, dir: &Path, options: &Options) -> Result<Adoption> {
     unknown_grants(&map, options)?;
     let settled = settled(site, &opened, &before, options)?;
     let outcome = rehearse(site, &opened, &settled, &observation, was_ours)?;
+    let plan = looked_at(&before, &map)?;
     if options.dry_run {
-        return Ok(Adoption { map, outcome });
+        return Ok(Adoption { map, plan, outcome });
     }
+    seen::must_be(options.plan.as_deref(), &plan)?;
     if foreign_base {
         take(site, &opened.base)?;
     }
@@ -122,7 +129,16 @@ pub fn adopt(site: &Site, dir: &Path, options: &Options) -> Result<Adoption> {
     documents::follow(site, &opened);
     // The last line of all: while it stands, the adoption is not finished.
     opened.metadata.remove_file(BEFORE)?;
-    Ok(Adoption { map, outcome })
+    Ok(Adoption { map, plan, outcome })
+}
+
+/// Whom the definition names and who they are here; whoever looked at it chooses whom to let in.
+fn looked_at(before: &Definition, map: &[Mapped]) -> Result<String> {
+    let here: Vec<_> = map
+        .iter()
+        .map(|line| (&line.account, line.uid, line.exists))
+        .collect();
+    seen::digest(&(before, here), "")
 }
 
 fn names(map: &[Mapped], which: impl Fn(&Mapped) -> bool) -> String {
@@ -335,7 +351,10 @@ fn take(site: &Site, base: &OpenBase) -> Result<()> {
         .and_then(|_| site.nas.add_base(&base.path));
     operation.end(taken, |()| Vec::new())?;
     site.known_bases.take();
-    site.progress
-        .note(&format!("{path} is now served by {}", identity.name));
+    site.progress.note(&said!(
+        "{path} is now served by {}",
+        "{path} est maintenant servi par {}",
+        identity.name
+    ));
     Ok(())
 }

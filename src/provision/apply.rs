@@ -12,12 +12,13 @@ use super::accounts;
 use super::desired::{self, Wish};
 use super::plan::{self, Action, Drift, Memory, Plan, Step, Terms};
 use super::site::{Opened, Site};
-use super::{frame, observe, presence, sharing, stages, sweep};
+use super::{frame, observe, presence, quota, sharing, stages, sweep};
 use crate::error::{Error, Passwords, Result};
 use crate::experiment::{Definition, Status};
 use crate::layout::Directory;
 use crate::nas::{Interruption, Observation};
 use crate::object::{Found, Kind, ObjectId, Objects};
+use crate::report::said;
 use crate::store;
 use crate::store::source_keys::SourceKeys;
 use crate::sys::dir::Dir;
@@ -140,8 +141,9 @@ pub fn look_at(
         Ok(directories) => (directories, false),
         Err(error) if remembered.is_empty() => return Err(error),
         Err(error) => {
-            site.progress.warn(&format!(
+            site.progress.warn(&said!(
                 "{}: {error}; its directories stay as they are",
+                "{} : {error} ; ses répertoires restent tels quels",
                 definition.code
             ));
             (Vec::new(), true)
@@ -181,6 +183,7 @@ pub fn look_at(
         source_keys: &source_keys,
         has_account: &|account| observation.accounts.contains_key(account),
         today: site.today.get(),
+        quota: enforced && quota::is_possible(subject),
         sealed,
     });
     if lost_layout {
@@ -301,6 +304,10 @@ pub(super) fn carry_out(
             opened.applied.forget(id)
         }
         Action::Delete => {
+            if id.kind == Kind::Quota {
+                quota::take_away(opened, found)?;
+                return opened.applied.forget(id);
+            }
             if id.kind != Kind::Directory {
                 site.nas.delete(id, &found.cloned().unwrap_or_default())?;
                 return opened.applied.forget(id);
@@ -321,6 +328,10 @@ pub(super) fn carry_out(
             let reference = match id.kind {
                 Kind::Directory => {
                     frame::make(opened, &id.key, &step.attributes, observation)?;
+                    None
+                }
+                Kind::Quota => {
+                    quota::make(opened, &step.attributes)?;
                     None
                 }
                 Kind::Mounts => {

@@ -10,6 +10,7 @@ use crate::catalogue::examine::{self, Examined};
 use crate::catalogue::scan::{self, Finding, Work};
 use crate::error::{Error, Exit, Result};
 use crate::experiment::Code;
+use crate::report::said;
 use crate::store::baseline::Baseline;
 use crate::store::catalogue::Catalogue;
 use crate::store::catalogue::ask::{Event, File, Page, Wanted};
@@ -166,8 +167,10 @@ fn look_inside(site: &Site, opened: &Opened) -> Option<Examined> {
         examine::rest(&opened.dir, &index, &*site.progress).map(Some)
     };
     look().unwrap_or_else(|error| {
-        site.progress
-            .warn(&format!("what is new could not be looked into: {error}"));
+        site.progress.warn(&said!(
+            "what is new could not be looked into: {error}",
+            "ce qui est nouveau n'a pas pu être examiné : {error}"
+        ));
         None
     })
 }

@@ -16,6 +16,7 @@ use super::{presence, sharing, stages, sweep};
 use crate::error::{Error, Result};
 use crate::nas::{Interruption, Observation};
 use crate::object::{Attributes, Found, Kind, ObjectId};
+use crate::report::Said;
 use crate::store;
 use crate::sys::{fault, process};
 
@@ -438,15 +439,19 @@ fn ordered(steps: &[Step]) -> Vec<&Step> {
 }
 
 /// A step in words.
-pub(super) fn describe(step: &Step) -> String {
-    let verb = match step.action {
-        Action::Create => "create",
-        Action::Update => "change",
-        Action::Delete => "take away",
-        Action::Record => "note",
-        Action::Forget => "forget",
+pub(super) fn describe(step: &Step) -> Said {
+    let (en, fr) = match step.action {
+        Action::Create => ("create", "créer"),
+        Action::Update => ("change", "modifier"),
+        Action::Delete => ("take away", "retirer"),
+        Action::Record => ("note", "noter"),
+        Action::Forget => ("forget", "oublier"),
     };
-    format!("{verb} {}", step.object)
+    let object = &step.object;
+    Said {
+        en: format!("{en} {object}"),
+        fr: format!("{fr} : {}", object.french()),
+    }
 }
 
 #[cfg(test)]

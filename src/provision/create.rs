@@ -531,6 +531,13 @@ fn choose_base(site: &Site, definition: &Definition) -> Result<AbsPath> {
             Err(Error::new("base.none", "this NAS has no base yet").hint("octonas base add PATH"))
         }
         many => {
+            // What the unit says of it may be gone by now; then the definition has to.
+            let usual = site.nas.unit()?.0.base;
+            if let Some(base) = usual
+                && many.iter().any(|known| known.path == base.as_path())
+            {
+                return Ok(base);
+            }
             let names: Vec<String> = many
                 .iter()
                 .map(|base| base.path.display().to_string())
@@ -540,7 +547,7 @@ fn choose_base(site: &Site, definition: &Definition) -> Result<AbsPath> {
                 "this NAS has several bases: the definition has to name one",
             )
             .hint(format!(
-                "storage: {{ base: … }}, one of {}",
+                "storage: {{ base: … }}, one of {}; or `octonas settings set base=…` for all that name none",
                 names.join(", ")
             ))
             .field("storage.base"))

@@ -51,6 +51,8 @@ pub struct Wish<'a> {
     pub has_account: &'a dyn Fn(&str) -> bool,
     /// Access that ended before this day is not desired.
     pub today: Date,
+    /// Its file system can keep it within its quota (or could, when that was set).
+    pub quota: bool,
     /// Nobody enters yet: what lies in it still has other people's rights.
     pub sealed: bool,
 }
@@ -86,6 +88,7 @@ pub fn desired(wish: &Wish<'_>) -> Objects {
     let members = members(definition, wish.today);
     groups(&mut objects, wish, &members);
     directories(&mut objects, wish);
+    objects.extend(super::quota::desired(wish));
     if definition.status != Status::Draft && !wish.sealed {
         entry(&mut objects, wish, &members);
         doors(&mut objects, wish, &members);

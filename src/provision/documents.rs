@@ -1,11 +1,12 @@
 //! The documents of an experiment: looked at, written, and written again by themselves after a change.
 
+use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::list;
 use super::site::{self, Opened, Site};
+use super::{list, settings};
 use crate::catalogue::probe;
 use crate::catalogue::survey::{self, Survey};
 use crate::content::Contents;
@@ -14,7 +15,8 @@ use crate::documents::facts::{Facts, Known};
 use crate::documents::file::{self, State};
 use crate::documents::sheets::{self, Outcome, Press};
 use crate::error::{Error, Result};
-use crate::experiment::{Code, Language, Status};
+use crate::experiment::{Code, Definition, Language, Status};
+use crate::report::said;
 use crate::store::catalogue::{Catalogue, Probed};
 use crate::store::ledger;
 use crate::sys::dir::Dir;
@@ -62,7 +64,7 @@ pub enum Probing {
 
 /// What documents may say of an experiment. Its files are walked.
 pub fn facts(site: &Site, opened: &Opened, probing: Probing) -> Result<Facts> {
-    let definition = &opened.definition;
+    let definition = &placed(site, &opened.definition);
     let layout = site.layout(definition)?;
     let tree = layout.expand(definition)?;
     let survey = survey::survey(&opened.dir)?;
@@ -77,6 +79,20 @@ pub fn facts(site: &Site, opened: &Opened, probing: Probing) -> Result<Facts> {
     });
     let samples = Samples::open(site, opened, probing)?;
     Ok(facts.with_contents(&samples.of(&survey)?))
+}
+
+/// A definition that says where the experiment runs: where it does not, at the unit.
+fn placed<'d>(site: &Site, definition: &'d Definition) -> Cow<'d, Definition> {
+    if definition.facility.is_some() {
+        return Cow::Borrowed(definition);
+    }
+    match settings::facility(site) {
+        None => Cow::Borrowed(definition),
+        facility => Cow::Owned(Definition {
+            facility,
+            ..definition.clone()
+        }),
+    }
 }
 
 /// Files that stand for their series.
@@ -170,8 +186,9 @@ impl<'s> Samples<'s> {
             // A NAS without a probe has documents too.
             Err(error) => {
                 self.until = None;
-                self.site.progress.warn(&format!(
-                    "files are not looked into for the documents: {error}"
+                self.site.progress.warn(&said!(
+                    "files are not looked into for the documents: {error}",
+                    "les fichiers ne sont pas examinés pour les documents : {error}"
                 ));
                 Ok(None)
             }
@@ -250,8 +267,9 @@ fn print(site: &Site, opened: &Opened, probing: Probing) -> Result<Documents> {
     let outcomes = press.print(&opened.metadata)?;
     for outcome in &outcomes {
         if let Some(beside) = &outcome.kept {
-            site.progress.warn(&format!(
+            site.progress.warn(&said!(
                 "{} had been changed by hand; what it said is in {} now",
+                "{} avait été modifié à la main ; ce qu'il disait est maintenant dans {}",
                 opened.metadata.path_of(&outcome.file).display(),
                 beside
             ));
@@ -277,8 +295,9 @@ pub(super) fn follow(site: &Site, opened: &Opened) {
     }
     if let Err(error) = print(site, opened, Probing::Never) {
         let code = &opened.definition.code;
-        site.progress.warn(&format!(
-            "the documents of {code} could not be written: {error}; `octonas document build {code}` tries again"
+        site.progress.warn(&said!(
+            "the documents of {code} could not be written: {error}; `octonas document build {code}` tries again",
+            "les documents de {code} n'ont pas pu être écrits : {error} ; `octonas document build {code}` réessaie"
         ));
     }
 }

@@ -7,6 +7,7 @@ pub fn missing(id: &ObjectId) -> String {
     match id.kind {
         Kind::Group => format!("everybody whose access comes from {} lost it", id.key),
         Kind::Directory => "what was in it cannot be reached".into(),
+        Kind::Quota => "nothing keeps the experiment from filling its disk".into(),
         Kind::Entry => "the next deployment takes the mounts and jails of this experiment away: no SFTP, no rsync, and symbolic links are followed again".into(),
         Kind::Source => "this machine cannot deliver its data".into(),
         Kind::Mounts => "nothing stops symbolic links, and SFTP and rsync over SSH show nothing".into(),
@@ -57,6 +58,8 @@ pub fn of(id: &ObjectId, attribute: &str, applied: Option<&str>, observed: Optio
         (Kind::Directory, "default-acl") => {
             "new files there get other rights than the rest of the experiment".into()
         }
+        (Kind::Quota, "limit") => "the experiment may need more room, or less, than its definition says".into(),
+        (Kind::Quota, _) => "its files are counted with others".into(),
         (Kind::Mounts, "self") => match observed {
             Some("rw") => "everybody with write access can change a closed experiment".into(),
             Some(_) => "nobody can write".into(),

@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::experiment::RelPath;
 use crate::nas::Observation;
 use crate::object::Attributes;
+use crate::report::said;
 use crate::store;
 use crate::store::definition::METADATA;
 use crate::sys::acl::{Acl, Which};
@@ -129,8 +130,9 @@ pub fn remove(
             {
                 dress(&dir, &without, observation)?;
             }
-            site.progress.note(&format!(
-                "{path} is no longer part of the layout, but it is not empty: it stays"
+            site.progress.note(&said!(
+                "{path} is no longer part of the layout, but it is not empty: it stays",
+                "{path} ne fait plus partie de la disposition, mais n'est pas vide : il reste"
             ));
             Ok(true)
         }

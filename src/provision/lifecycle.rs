@@ -8,6 +8,7 @@ use super::site::{self, OpenBase, Opened, Site};
 use crate::error::{Error, Result};
 use crate::experiment::{Code, ExperimentId, Status};
 use crate::object::Kind;
+use crate::report::said;
 use crate::store;
 use crate::store::tombstone::Tombstone;
 use crate::store::trash;
@@ -221,7 +222,7 @@ fn tombstone(site: &Site, opened: &Opened, data_deleted: bool) -> Result<Tombsto
         &id,
         definition.code.as_str(),
         &definition.title,
-        &site.caller,
+        &site.by(),
         data_deleted,
     ))
 }
@@ -239,7 +240,8 @@ fn delete(site: &Site, opened: &Opened) -> Result<()> {
     };
     stone.data_deleted = true;
     stone.write(&opened.base.dir)?;
-    site.progress.note("deleting the data");
+    site.progress
+        .note(&said!("deleting the data", "suppression des données"));
     trash::empty(&opened.base.dir, &opened.id())?;
     site.forget(&opened.id());
     Ok(())
@@ -299,8 +301,10 @@ fn finish_deletions(site: &Site) -> Result<()> {
                 stone.write(&open.dir)?;
             }
             if let Err(error) = trash::empty(&open.dir, &id) {
-                site.progress
-                    .warn(&format!("data that waits to be deleted stays: {error}"));
+                site.progress.warn(&said!(
+                    "data that waits to be deleted stays: {error}",
+                    "des données à supprimer restent : {error}"
+                ));
                 continue;
             }
             site.forget(&id);

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::site::{self, Opened, Site};
 use crate::error::Result;
 use crate::experiment::Status;
+use crate::report::said;
 use crate::store;
 use crate::store::registry::Known;
 
@@ -32,7 +33,10 @@ pub fn list(site: &Site, refresh: bool) -> Result<List> {
     let mut unavailable = Vec::new();
     for base in site.bases()? {
         match scan(site, &base.path) {
-            Ok(rows) => registry.replace_base(&base.path.display().to_string(), &rows)?,
+            Ok(rows) => {
+                registry.replace_base(&base.path.display().to_string(), &rows)?;
+                super::tonight::refresh(site, &base.path);
+            }
             Err(error) => unavailable.push((base.path, error.to_string())),
         }
     }
@@ -49,9 +53,10 @@ fn scan(site: &Site, path: &std::path::Path) -> Result<Vec<Known>> {
         match site::open_in(base.try_clone()?, &code) {
             Ok(Some(opened)) => rows.push(site::row(&opened)),
             Ok(None) => {}
-            Err(error) => site
-                .progress
-                .warn(&format!("{code} cannot be read: {error}")),
+            Err(error) => site.progress.warn(&said!(
+                "{code} cannot be read: {error}",
+                "{code} ne peut pas être lue : {error}"
+            )),
         }
     }
     Ok(rows)

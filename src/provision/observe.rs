@@ -6,6 +6,7 @@ use crate::error::Result;
 use crate::nas::Observation;
 use crate::object::{Attributes, Found, Kind, ObjectId, Objects};
 use crate::provision::plan::Memory;
+use crate::provision::quota;
 use crate::sys::acl::{Acl, Which};
 use crate::sys::dir::Dir;
 
@@ -119,6 +120,9 @@ pub fn observe(
                     },
                 );
             }
+        } else if id.kind == Kind::Quota {
+            let there = experiment.map(quota::observe).transpose()?.flatten();
+            found.extend(there.map(|there| (id.clone(), there)));
         } else if let Some(there) = observation.objects.get(id) {
             found.insert(id.clone(), there.clone());
         }

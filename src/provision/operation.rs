@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use super::site::{OpenBase, Opened, Site};
 use crate::error::{Error, Exit, Result};
+use crate::report::said;
 use crate::store::ledger::{self, Event, Ledger, Outcome};
 use crate::sys::lock;
 
@@ -99,7 +100,11 @@ impl<'a> Operation<'a> {
 
     /// It came to its end, so or so.
     pub fn end<T>(&self, result: Result<T>, detail: impl FnOnce(&T) -> Detail) -> Result<T> {
-        if !self.begun.get() && !self.unsettled {
+        // What was asked for in advance gets its line whatever it came to.
+        let acting = self.site.acting.borrow();
+        let is_told = acting.as_ref().is_none_or(|acting| acting.told);
+        drop(acting);
+        if !self.begun.get() && !self.unsettled && is_told {
             return result;
         }
         match result {
@@ -135,23 +140,35 @@ impl<'a> Operation<'a> {
         if name == self.name {
             return Ok(());
         }
-        self.write(name, Outcome::Done, detail)
+        self.append(name, Outcome::Done, detail)
     }
 
     /// The error of the operation itself says more.
     fn unwritten(&self, error: &Error) {
-        self.site
-            .progress
-            .warn(&format!("the ledger does not say that it failed: {error}"));
+        self.site.progress.warn(&said!(
+            "the ledger does not say that it failed: {error}",
+            "le journal ne dit pas que cela a échoué : {error}"
+        ));
     }
 
-    fn write(&self, name: &str, outcome: Outcome, detail: Detail) -> Result<()> {
+    fn write(&self, name: &str, outcome: Outcome, mut detail: Detail) -> Result<()> {
+        if let Some(acting) = self.site.acting.borrow().as_ref() {
+            detail.push((ledger::TONIGHT, acting.request.clone()));
+        }
+        self.append(name, outcome, detail)?;
+        if let Some(acting) = self.site.acting.borrow_mut().as_mut() {
+            acting.told |= outcome != Outcome::Begun;
+        }
+        Ok(())
+    }
+
+    fn append(&self, name: &str, outcome: Outcome, detail: Detail) -> Result<()> {
         let mut all = vec![self.about.clone()];
         all.extend(detail);
         self.ledger.append(Event {
             experiment: self.experiment.clone(),
             operation: name.to_owned(),
-            by: self.site.caller.clone(),
+            by: self.site.by(),
             outcome,
             detail: all
                 .into_iter()

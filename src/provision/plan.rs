@@ -61,6 +61,17 @@ pub struct Step {
     pub changes: Vec<String>,
 }
 
+impl Step {
+    /// The attributes with this prefix that the object gets and did not have, without the prefix.
+    pub fn gives<'s>(&'s self, prefix: &'s str) -> impl Iterator<Item = &'s str> {
+        self.attributes.keys().filter_map(move |name| {
+            let rest = name.strip_prefix(prefix)?;
+            let new = difference(name, None, self.attributes.get(name));
+            self.changes.contains(&new).then_some(rest)
+        })
+    }
+}
+
 /// A difference that somebody made by hand.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Drift {
@@ -268,7 +279,10 @@ fn ours(
     found: &Found,
     marker: &str,
 ) -> Option<Attributes> {
-    let follows_another = matches!(id.kind, Kind::Directory | Kind::Mounts | Kind::Privileges);
+    let follows_another = matches!(
+        id.kind,
+        Kind::Directory | Kind::Quota | Kind::Mounts | Kind::Privileges
+    );
     let comment = found.attributes.get("comment").map_or("", String::as_str);
     // "Revert" in the panel takes away the NAS's record of a group, or brings back the one of an earlier experiment of
     // the same code; the system keeps the group.
@@ -415,11 +429,13 @@ fn differences(from: &Attributes, to: &Attributes) -> Vec<String> {
     names
         .into_iter()
         .filter(|name| from.get(*name) != to.get(*name))
-        .map(|name| {
-            let show = |value: Option<&String>| value.map_or("(none)".to_owned(), Clone::clone);
-            format!("{name}: {} → {}", show(from.get(name)), show(to.get(name)))
-        })
+        .map(|name| difference(name, from.get(name), to.get(name)))
         .collect()
+}
+
+fn difference(name: &str, from: Option<&String>, to: Option<&String>) -> String {
+    let show = |value: Option<&String>| value.map_or("(none)".to_owned(), Clone::clone);
+    format!("{name}: {} → {}", show(from), show(to))
 }
 
 #[cfg(test)]

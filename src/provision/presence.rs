@@ -6,6 +6,7 @@ use super::site::{Opened, Site};
 use crate::error::{Error, Result};
 use crate::nas::Session;
 use crate::object::{Attributes, Found, Kind, ObjectId};
+use crate::report::said;
 
 /// How often sessions are looked for again before we say that they remain.
 const SESSION_ROUNDS: usize = 5;
@@ -66,8 +67,11 @@ pub fn end_sessions(site: &Site, opened: &Opened) -> Result<()> {
         if open.is_empty() {
             return Ok(());
         }
-        site.progress
-            .note(&format!("ending open sessions: {}", who(&open)));
+        site.progress.note(&said!(
+            "ending open sessions: {}",
+            "fin des sessions ouvertes : {}",
+            who(&open)
+        ));
         site.nas.end_sessions(&open)?;
         open = site.nas.sessions(&accounts, &opened.path())?;
     }

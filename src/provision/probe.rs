@@ -8,6 +8,7 @@ use crate::catalogue::probe;
 use crate::content::Contents;
 use crate::error::{Error, Result};
 use crate::experiment::Code;
+use crate::report::said;
 use crate::store::catalogue::Catalogue;
 use crate::sys::dir::Dir;
 use crate::sys::{clock, lock};
@@ -44,8 +45,11 @@ pub fn experiment(site: &Site, code: &Code, options: Options) -> Result<Examined
     let examined = examine::examine(&opened.dir, &mut catalogue, options, site.progress.as_ref())?;
     if examined.probed > 0 && !options.dry_run {
         let seconds = clock::now().duration_since(begun).as_secs();
-        site.progress
-            .note(&format!("{} files in {seconds} s", examined.probed));
+        site.progress.note(&said!(
+            "{} files in {seconds} s",
+            "{} fichiers en {seconds} s",
+            examined.probed
+        ));
     }
     Ok(examined)
 }

@@ -8,8 +8,11 @@ use serde::Serialize;
 use super::apply;
 use super::desired::{self, Right};
 use super::plan::Plan;
+use super::quota::{self, Storage};
 use super::sharing;
 use super::site::{self, Site};
+use super::tonight::{self, Waiting};
+use crate::documents::words;
 use crate::error::Result;
 use crate::experiment::{Code, Definition, Language, LayoutName, Status};
 use crate::layout::{Bilingual, DirectoryKind, Layouts, Origin};
@@ -45,6 +48,10 @@ pub struct Shown {
     /// The share of its base in which it is a folder; `None` where it has a share of its own, named as its code.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub common_share: Option<String>,
+    /// What it needs, and may need.
+    pub storage: Storage,
+    /// What is set for the night.
+    pub tonight: Option<Waiting>,
 }
 
 /// Looks at one experiment, removed ones included.
@@ -87,6 +94,8 @@ pub fn show(site: &Site, code: &Code) -> Result<Shown> {
         digest: opened.digest.clone(),
         members,
         tree,
+        storage: quota::storage(site, &opened)?,
+        tonight: tonight::of(site, code)?,
         common_share: opened.base.common_share,
         definition: opened.definition,
     })
@@ -135,6 +144,27 @@ pub fn plan(site: &Site, code: &Code, mend: bool) -> Result<Plan> {
     Ok(plan)
 }
 
+/// What an experiment needs of what it may need, where something is known of it.
+fn needed(storage: &Storage) -> Option<String> {
+    let size = |bytes: u64| words::size(Language::En, bytes);
+    Some(match (storage.used, storage.quota, storage.free) {
+        (Some(used), Some(quota), Some(free)) => format!(
+            "{} of {}, {} free{}",
+            size(used),
+            size(quota),
+            size(free),
+            if storage.enforced {
+                ""
+            } else {
+                " (the quota is shown, not enforced)"
+            }
+        ),
+        (Some(used), ..) => size(used),
+        (None, Some(quota), _) => format!("of {}, not counted yet", size(quota)),
+        _ => return None,
+    })
+}
+
 /// The same as text.
 pub fn text(shown: &Shown) -> String {
     let definition = &shown.definition;
@@ -153,6 +183,19 @@ pub fn text(shown: &Shown) -> String {
         printable(&shown.nas.name)
     );
     let _ = writeln!(out, "digest   {}", shown.digest);
+    if let Some(line) = needed(&shown.storage) {
+        let _ = writeln!(out, "storage  {line}");
+    }
+    if let Some(set) = &shown.tonight {
+        let _ = writeln!(
+            out,
+            "tonight  {} ({}), set by {}, from {}",
+            set.operation.as_str(),
+            set.state.as_str(),
+            printable(&set.by),
+            set.from
+        );
+    }
     let _ = writeln!(out, "\npeople");
     for person in &definition.people {
         let access = match &person.account {

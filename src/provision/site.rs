@@ -12,12 +12,12 @@ use crate::experiment::{self, Code, Date, Definition, ExperimentId, Role, Status
 use crate::layout::{Layout, Layouts};
 use crate::nas::{Base, Nas};
 use crate::object::Kind;
-use crate::report::Progress;
+use crate::report::{Progress, said};
 use crate::store;
 use crate::store::applied::Applied;
 use crate::store::claim::Claim;
 use crate::store::ledger::{Event, Ledger, Outcome};
-use crate::store::registry::{Known, Registry, Seen};
+use crate::store::registry::{Known, Registry, Seen, Tonight};
 use crate::sys::clock;
 use crate::sys::dir::{Dir, Permissions};
 use crate::sys::lock::{self, Lock};
@@ -50,10 +50,23 @@ pub struct Site {
     pub seal_received: bool,
     /// Who asked, for the ledger.
     pub caller: String,
+    /// What is done now was asked for in advance.
+    pub acting: RefCell<Option<Acting>>,
     /// The day on which access is judged.
     pub today: Cell<Date>,
     /// The bases, once they were asked for.
     pub known_bases: RefCell<Option<Vec<Base>>>,
+}
+
+/// Work on something that was set for the night.
+#[derive(Debug, Clone)]
+pub struct Acting {
+    /// Who asked for it.
+    pub by: String,
+    /// The id of the request.
+    pub request: String,
+    /// The ledger says how it ended.
+    pub told: bool,
 }
 
 /// What the unit says for every data management plan, as text; nothing where it does not.
@@ -144,6 +157,14 @@ impl Opened {
 }
 
 impl Site {
+    /// Who asked for what is done now.
+    pub fn by(&self) -> String {
+        match self.acting.borrow().as_ref() {
+            Some(acting) => acting.by.clone(),
+            None => self.caller.clone(),
+        }
+    }
+
     /// The bases, asked for once in an operation.
     pub fn bases(&self) -> Result<Vec<Base>> {
         if let Some(bases) = self.known_bases.borrow().as_ref() {
@@ -271,8 +292,9 @@ impl Site {
     pub fn note(&self, opened: &Opened) {
         let row = row(opened);
         if let Err(error) = self.registry().and_then(|registry| registry.put(&row)) {
-            self.progress.warn(&format!(
-                "the list of experiments could not be updated: {error}"
+            self.progress.warn(&said!(
+                "the list of experiments could not be updated: {error}",
+                "la liste des expériences n'a pas pu être mise à jour : {error}"
             ));
         }
     }
@@ -283,6 +305,20 @@ impl Site {
             .registry()
             .and_then(|registry| registry.put_seen(id, seen))
         {
+            self.progress.warn(&said!(
+                "the list of experiments could not be updated: {error}",
+                "la liste des expériences n'a pas pu être mise à jour : {error}"
+            ));
+        }
+    }
+
+    /// Notes in the registry cache what is set for the night on a base.
+    pub fn note_tonight(&self, base: &Path, all: &[Tonight]) {
+        let place = base.display().to_string();
+        if let Err(error) = self
+            .registry()
+            .and_then(|mut registry| registry.replace_tonight(&place, all))
+        {
             self.progress.warn(&format!(
                 "the list of experiments could not be updated: {error}"
             ));
@@ -292,8 +328,9 @@ impl Site {
     /// Takes an experiment out of the registry cache.
     pub fn forget(&self, id: &str) {
         if let Err(error) = self.registry().and_then(|registry| registry.remove(id)) {
-            self.progress.warn(&format!(
-                "the list of experiments could not be updated: {error}"
+            self.progress.warn(&said!(
+                "the list of experiments could not be updated: {error}",
+                "la liste des expériences n'a pas pu être mise à jour : {error}"
             ));
         }
     }
@@ -314,7 +351,7 @@ impl Site {
         Ledger::open(&base.dir)?.append(Event {
             experiment: id.to_owned(),
             operation: operation.to_owned(),
-            by: self.caller.clone(),
+            by: self.by(),
             outcome,
             detail,
         })?;
@@ -334,7 +371,17 @@ pub fn row(opened: &Opened) -> Known {
         digest: opened.digest.clone(),
         seen_at: clock::now_text(),
         responsible: responsible(definition),
+        members: Some(
+            definition
+                .people_with_access()
+                .map(|(account, _, person)| {
+                    let until = person.until.map(|day| day.to_string());
+                    (account.to_string(), until)
+                })
+                .collect(),
+        ),
         seen: None,
+        tonight: None,
     }
 }
 

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::apply::Outcome;
 use super::converge;
+use super::list as experiments;
 use super::operation::Operation;
 use super::site::{self, Opened, Site};
 use crate::error::{Error, Result};
@@ -89,6 +90,37 @@ pub struct Change {
 pub fn list(site: &Site, code: &Code) -> Result<Vec<Row>> {
     let opened = site.open(code)?;
     site::in_service(&opened)?;
+    rows(&opened)
+}
+
+/// A source from which nothing came for too long.
+#[derive(Debug, Serialize)]
+pub struct Silent {
+    /// Its experiment.
+    pub code: String,
+    /// The source itself.
+    #[serde(flatten)]
+    pub row: Row,
+}
+
+/// The sources of all experiments from which nothing came for too long. What cannot be read is said, and stops nothing.
+pub fn silent(site: &Site) -> Result<Vec<Silent>> {
+    let mut found = Vec::new();
+    experiments::in_service(site, |code, opened| {
+        match opened.and_then(|opened| rows(&opened)) {
+            Ok(rows) => found.extend(rows.into_iter().filter(|row| row.late == Some(true)).map(
+                |row| Silent {
+                    code: code.clone(),
+                    row,
+                },
+            )),
+            Err(error) => site.progress.warn(&error.to_string()),
+        }
+    })?;
+    Ok(found)
+}
+
+fn rows(opened: &Opened) -> Result<Vec<Row>> {
     let keys = SourceKeys::read(&opened.metadata)?;
     let index = Catalogue::existing(&opened.base.dir, &opened.identity()?)?;
     let now = clock::now();
@@ -117,7 +149,7 @@ pub fn list(site: &Site, code: &Code) -> Result<Vec<Row>> {
                 .display()
                 .to_string(),
             share: source.account.as_ref().map(|account| Share {
-                name: source_share(code, &source.id),
+                name: source_share(&opened.definition.code, &source.id),
                 account: account.to_string(),
             }),
             keys: keys
@@ -155,7 +187,7 @@ pub fn enrol(
 ) -> Result<Change> {
     let key = PublicKey::parse(key)?;
     let fingerprint = key.fingerprint();
-    let by = site.caller.clone();
+    let by = site.by();
     change(
         site,
         code,

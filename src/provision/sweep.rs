@@ -14,6 +14,7 @@ use crate::experiment::{Date, Definition};
 use crate::layout::DirectoryKind;
 use crate::nas::Observation;
 use crate::object::{Attributes, Kind, ObjectId};
+use crate::report::said;
 use crate::sys::acl::{Acl, Perms, Which};
 use crate::sys::dir::{Dir, FileKind, Node};
 use crate::sys::process;
@@ -423,8 +424,9 @@ fn mend_below(
             Ok(Mended::Right) => {}
             Ok(Mended::Linked(path)) => {
                 swept.left += 1;
-                site.progress.warn(&format!(
+                site.progress.warn(&said!(
                     "{}/{path} has other names and is left alone",
+                    "{}/{path} a d'autres noms et reste tel quel",
                     dir.path().display()
                 ));
             }

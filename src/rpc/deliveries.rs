@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{One, absolute, anybody, params, value};
+use super::{Nothing, One, absolute, anybody, params, value};
 use crate::error::{Error, Result};
 use crate::experiment::{Code, SourceId};
 use crate::provision::site::Site;
@@ -114,6 +114,10 @@ pub(super) fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
             )?)
         }
         "landing" => value(ingest::landing(site, &params::<One>(given)?.code)?),
+        "list-silent-sources" => {
+            let Nothing {} = params(given)?;
+            value(source::silent(site)?)
+        }
         "list-sources" => value(source::list(site, &params::<One>(given)?.code)?),
         "enrol-source" => {
             let given: Enrolment = params(given)?;

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::{params, value};
 use crate::error::{Error, Result};
-use crate::experiment::{Code, Definition, Language};
+use crate::experiment::{AbsPath, Code, Definition, Language};
 use crate::provision::create;
 use crate::provision::site::Site;
 
@@ -94,20 +94,14 @@ pub(super) struct Define {
     create_accounts: bool,
     #[serde(default)]
     dry_run: bool,
+    /// Looked at before (`tonight::is_asked`).
+    #[serde(default, rename = "tonight")]
+    _tonight: bool,
 }
 
 impl Define {
-    /// A definition comes as an object, as the text of a file, or as the form of the web UI. JSON is YAML: the same
-    /// reader takes all.
     pub(super) fn text(&self) -> Result<Vec<u8>> {
-        match (&self.definition, &self.form) {
-            (Some(given), None) => Ok(given.text()),
-            (None, Some(form)) => Ok(definition(form)?.to_string().into_bytes()),
-            _ => Err(
-                Error::new("rpc.params", "either `definition` or `form` is needed")
-                    .field("definition"),
-            ),
-        }
+        text_of(self.definition.as_ref(), self.form.as_ref())
     }
 
     /// The digest of the definition that was edited.
@@ -117,11 +111,34 @@ impl Define {
             .or_else(|| self.form.as_ref().and_then(from))
     }
 
+    /// The same, where the web UI has to say it: which definition it showed.
+    pub(super) fn digest(&self) -> Result<String> {
+        self.from().ok_or_else(|| {
+            Error::new(
+                "rpc.params",
+                "`from` is missing: the digest of the definition that was edited",
+            )
+            .field("from")
+        })
+    }
+
     pub(super) fn options(&self) -> create::Options {
         create::Options {
             create_accounts: self.create_accounts,
             dry_run: self.dry_run,
         }
+    }
+}
+
+/// A definition comes as an object, as the text of a file, or as the form of the web UI. JSON is YAML: the same reader
+/// takes all.
+pub(super) fn text_of(given: Option<&Given>, form: Option<&Value>) -> Result<Vec<u8>> {
+    match (given, form) {
+        (Some(given), None) => Ok(given.text()),
+        (None, Some(form)) => Ok(definition(form)?.to_string().into_bytes()),
+        _ => Err(
+            Error::new("rpc.params", "either `definition` or `form` is needed").field("definition"),
+        ),
     }
 }
 
@@ -136,7 +153,7 @@ pub(super) fn show(site: &Site, given: &Value) -> Result<Value> {
             Ok(Value::Object(form))
         }
         (None, Some(text)) => Ok(Value::Object(of(&create::read(text.as_bytes())?)?)),
-        (None, None) => Ok(Value::Object(empty())),
+        (None, None) => Ok(Value::Object(new(site)?)),
         _ => Err(Error::new(
             "rpc.params",
             "either `code` or `definition` can be given",
@@ -162,6 +179,35 @@ fn of(definition: &Definition) -> Result<Map<String, Value>> {
         if let Some(Value::Array(entries)) = at(path) {
             let entries: Vec<&str> = entries.iter().filter_map(Value::as_str).collect();
             form.insert((*field).into(), entries.join(&SEPARATOR.to_string()).into());
+        }
+    }
+    Ok(form)
+}
+
+/// The form of an experiment that is to be: what the unit says of all.
+fn new(site: &Site) -> Result<Map<String, Value>> {
+    let (unit, _) = site.nas.unit()?;
+    let mut form = empty();
+    let base = unit.base.as_ref().map(AbsPath::as_path);
+    for (setting, text) in unit.texts() {
+        // A default that names what is not there any more would be refused in the end.
+        if setting == "base"
+            && !site
+                .bases()?
+                .iter()
+                .any(|known| Some(known.path.as_path()) == base)
+        {
+            continue;
+        }
+        let field = if setting == "organisation" {
+            "facility"
+        } else {
+            setting
+        };
+        if SWITCHES.iter().any(|(name, _)| *name == field) {
+            form.insert(field.into(), (text == "true").into());
+        } else if form.contains_key(field) {
+            form.insert(field.into(), text.into());
         }
     }
     Ok(form)

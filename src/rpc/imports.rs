@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::form::Given;
+use super::form::{self, Given};
 use super::{params, value};
 use crate::error::Result;
 use crate::provision::import::{self, Options};
@@ -16,11 +16,16 @@ use crate::provision::site::Site;
 struct Import {
     /// A shared folder's name, or an absolute path.
     folder: String,
-    definition: Given,
+    #[serde(default)]
+    definition: Option<Given>,
+    #[serde(default)]
+    form: Option<Value>,
     #[serde(default)]
     confirm: bool,
     #[serde(default)]
     create_accounts: bool,
+    #[serde(default)]
+    plan: Option<String>,
 }
 
 /// Carries it out.
@@ -29,13 +34,14 @@ pub(super) fn call(site: &Site, given: &Value) -> Result<Value> {
     let options = Options {
         confirm: given.confirm,
         create_accounts: given.create_accounts,
+        plan: given.plan,
     };
-    let text = given.definition.text();
+    let text = form::text_of(given.definition.as_ref(), given.form.as_ref())?;
     value(import::import(
         site,
         &given.folder,
         Path::new("/"),
         &text,
-        options,
+        &options,
     )?)
 }

@@ -2,16 +2,17 @@
 
 use serde_json::{Value, json};
 
-use super::{One, access, anybody, form, manages, params, team, value, visible};
+use super::{One, access, anybody, form, manages, params, required, team, value, visible};
 use crate::error::Result;
 use crate::experiment::{Access, Code};
 use crate::provision::site::Site;
 use crate::provision::{history, show};
 
 /// The methods.
-pub(super) const METHODS: [&str; 5] = [
+pub(super) const METHODS: [&str; 6] = [
     "edit-team",
     "history",
+    "list-accounts",
     "show-definition",
     "show-experiment",
     "show-form",
@@ -21,6 +22,10 @@ pub(super) const METHODS: [&str; 5] = [
 pub(super) fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
     match method {
         "edit-team" => team::edit(site, &params(given)?),
+        "list-accounts" => {
+            let team::Where { .. } = params(given)?;
+            team::all_accounts(site)
+        }
         "show-form" => form::show(site, given),
         "show-experiment" => shown(site, &params::<One>(given)?.code, Access::Manage.as_str()),
         _ => look(site, method, &params::<One>(given)?.code),
@@ -31,6 +36,12 @@ pub(super) fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
 pub(super) fn user(site: &Site, method: &str, given: &Value, name: &str) -> Result<Value> {
     match method {
         "show-form" => anybody(site, method, given),
+        "list-accounts" => {
+            let code = required(params::<team::Where>(given)?.code)?;
+            visible(site, &code, name)?;
+            manages(site, &code, name)?;
+            team::known_accounts(site, name)
+        }
         "edit-team" => {
             let team: team::Team = params(given)?;
             visible(site, &team.code, name)?;

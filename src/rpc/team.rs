@@ -1,7 +1,9 @@
 //! The people of an experiment, edited alone: by administrators, and by those who manage it.
 
+use std::collections::BTreeSet;
+
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{form, value};
 use crate::error::{Error, Result};
@@ -22,6 +24,43 @@ pub(super) struct Team {
     /// Only say what would be done.
     #[serde(default)]
     pub dry_run: bool,
+}
+
+/// Of which experiment accounts are looked for; administrators may leave it out.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Where {
+    #[serde(default)]
+    pub code: Option<Code>,
+}
+
+/// The accounts that an administrator may name: all of people.
+pub(super) fn all_accounts(site: &Site) -> Result<Value> {
+    let seen = site.nas.observe()?;
+    let people = seen.accounts.iter().filter(|(_, account)| !account.system);
+    Ok(rows(people.map(|(name, _)| name.clone())))
+}
+
+/// The accounts that a member is told of: those with whom they share an experiment. Of anybody else they have to know the
+/// name, and it is found when the team is changed or not at all.
+pub(super) fn known_accounts(site: &Site, member: &str) -> Result<Value> {
+    let is_of =
+        |members: &[(String, Option<String>)]| members.iter().any(|(name, _)| name == member);
+    let rows_of_cache = site.registry()?.list()?;
+    let teams = rows_of_cache.into_iter().filter_map(|row| row.members);
+    let known: BTreeSet<String> = teams
+        .filter(|members| is_of(members))
+        .flatten()
+        .map(|(name, _)| name)
+        .collect();
+    Ok(rows(known))
+}
+
+fn rows(names: impl IntoIterator<Item = String>) -> Value {
+    names
+        .into_iter()
+        .map(|name| json!({"account": name}))
+        .collect()
 }
 
 /// Puts these people in the place of those who are in the definition. Accounts are not created. Somebody has to manage

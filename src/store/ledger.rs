@@ -45,6 +45,9 @@ pub fn lane(operation: &str) -> &str {
     }
 }
 
+/// A note about something that is or was set for the night: no operation on the experiment itself.
+pub const TONIGHT: &str = "tonight";
+
 /// How an operation ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -73,6 +76,12 @@ pub struct Event {
     /// Anything else, without secrets.
     #[serde(default)]
     pub detail: BTreeMap<String, String>,
+}
+
+impl Event {
+    fn is_note(&self) -> bool {
+        self.operation == TONIGHT
+    }
 }
 
 /// A line of the ledger.
@@ -175,7 +184,9 @@ impl Ledger {
                 .rsplit(|&byte| byte == b'\n')
                 .filter_map(|line| serde_json::from_slice::<Entry>(line).ok())
                 .find(|entry| {
-                    entry.event.experiment == experiment && lane(&entry.event.operation) == in_lane
+                    entry.event.experiment == experiment
+                        && lane(&entry.event.operation) == in_lane
+                        && !entry.event.is_note()
                 });
             if entry.is_some() {
                 return Ok(entry);
@@ -192,6 +203,9 @@ impl Ledger {
                 entry.event.experiment.clone(),
                 lane(&entry.event.operation).to_owned(),
             );
+            if entry.event.is_note() {
+                return true;
+            }
             if entry.event.outcome == Outcome::Begun {
                 open.insert(experiment, entry);
             } else {

@@ -1,6 +1,6 @@
 //! Evidence files beside the data, and the `SQLite` index over them.
 //!
-//! Evidence (claim, applied record, baseline, checks, ledger, tombstones, definition) is plain text, fsynced before anything relies on
+//! Evidence (claim, applied record, baseline, checks, ledger, tombstones, what is set for the night, definition) is plain text, fsynced before anything relies on
 //! it. The index can be lost: it is rebuilt from the evidence. Called by `provision` and the rooms above it.
 
 pub mod applied;
@@ -18,6 +18,7 @@ pub mod receipts;
 pub mod registry;
 pub mod source_keys;
 pub mod tombstone;
+pub mod tonight;
 pub mod trash;
 
 use std::ffi::OsStr;

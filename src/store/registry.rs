@@ -20,6 +20,8 @@ const ASIDE: &str = "registry.db.damaged";
 const STEPS: &[M<'static>] = &[
     M::up(include_str!("migrations/001-experiments.sql")),
     M::up(include_str!("migrations/002-seen.sql")),
+    M::up(include_str!("migrations/003-members.sql")),
+    M::up(include_str!("migrations/004-tonight.sql")),
 ];
 const MIGRATIONS: Migrations<'static> = Migrations::from_slice(STEPS);
 
@@ -42,9 +44,29 @@ pub struct Known {
     pub responsible: String,
     /// When this was last seen on the disk (RFC 3339, UTC).
     pub seen_at: String,
+    /// Accounts with access, and the last day of it where it ends: who may see it in a list. Nothing where it is not
+    /// known yet.
+    #[serde(skip)]
+    pub members: Option<Vec<(String, Option<String>)>>,
     /// What the last check found; nothing where none was made.
     #[serde(flatten)]
     pub seen: Option<Seen>,
+    /// What is set for the night.
+    pub tonight: Option<Tonight>,
+}
+
+/// What is set for the night for an experiment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Tonight {
+    /// Which.
+    #[serde(skip)]
+    pub code: String,
+    /// `edit`, `close` …
+    pub operation: String,
+    /// `waiting`, `begun` or `failed`.
+    pub state: String,
+    /// Not before (RFC 3339, UTC).
+    pub due: String,
 }
 
 /// What a check found of an experiment.
@@ -177,6 +199,23 @@ impl Registry {
         replace().map_err(|e| failed("write", e))
     }
 
+    /// Makes what is set for the night on a base be exactly this, at once or not at all.
+    pub fn replace_tonight(&mut self, base: &str, all: &[Tonight]) -> Result<()> {
+        fault::point("sql")?;
+        let mut replace = || {
+            let transaction = self.connection.transaction()?;
+            transaction.execute("DELETE FROM tonight WHERE base = ?1", [base])?;
+            for each in all {
+                transaction.execute(
+                    "INSERT INTO tonight (base, code, operation, state, due) VALUES (?1, ?2, ?3, ?4, ?5)",
+                    params![base, each.code, each.operation, each.state, each.due],
+                )?;
+            }
+            transaction.commit()
+        };
+        replace().map_err(|e| failed("write", e))
+    }
+
     /// All experiments, by code.
     pub fn list(&self) -> Result<Vec<Known>> {
         let read = || -> rusqlite::Result<Vec<Known>> {
@@ -206,8 +245,9 @@ impl Registry {
     }
 }
 
-const SELECT: &str = "SELECT id, code, title, status, base, digest, responsible, seen_at, \
-     state, files, bytes, quota, newest, checked_at FROM experiment LEFT JOIN seen USING (id)";
+const SELECT: &str = "SELECT id, code, title, status, base, digest, responsible, seen_at, members, \
+     seen.state, files, bytes, quota, newest, checked_at, tonight.operation, tonight.state, tonight.due \
+     FROM experiment LEFT JOIN seen USING (id) LEFT JOIN tonight USING (base, code)";
 
 fn known(row: &Row<'_>) -> rusqlite::Result<Known> {
     Ok(Known {
@@ -219,22 +259,39 @@ fn known(row: &Row<'_>) -> rusqlite::Result<Known> {
         digest: row.get(5)?,
         responsible: row.get(6)?,
         seen_at: row.get(7)?,
+        // What cannot be read is not known.
+        members: row
+            .get::<_, Option<String>>(8)?
+            .and_then(|text| serde_json::from_str(&text).ok()),
         seen: seen(row)?,
+        tonight: tonight(row)?,
     })
 }
 
+fn tonight(row: &Row<'_>) -> rusqlite::Result<Option<Tonight>> {
+    let Some(operation) = row.get(15)? else {
+        return Ok(None);
+    };
+    Ok(Some(Tonight {
+        code: row.get(1)?,
+        operation,
+        state: row.get(16)?,
+        due: row.get(17)?,
+    }))
+}
+
 fn seen(row: &Row<'_>) -> rusqlite::Result<Option<Seen>> {
-    let Some(state) = row.get(8)? else {
+    let Some(state) = row.get(9)? else {
         return Ok(None);
     };
     let number = |value: i64| u64::try_from(value).unwrap_or_default();
     Ok(Some(Seen {
         state,
-        files: number(row.get(9)?),
-        bytes: number(row.get(10)?),
-        quota: row.get::<_, Option<i64>>(11)?.map(number),
-        newest: row.get(12)?,
-        checked_at: row.get(13)?,
+        files: number(row.get(10)?),
+        bytes: number(row.get(11)?),
+        quota: row.get::<_, Option<i64>>(12)?.map(number),
+        newest: row.get(13)?,
+        checked_at: row.get(14)?,
     }))
 }
 
@@ -243,8 +300,8 @@ fn put(connection: &Connection, known: &Known) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
             "INSERT OR REPLACE INTO experiment \
-             (id, code, title, status, base, digest, responsible, seen_at) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+             (id, code, title, status, base, digest, responsible, seen_at, members) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         )?
         .execute(params![
             known.id,
@@ -254,7 +311,11 @@ fn put(connection: &Connection, known: &Known) -> rusqlite::Result<()> {
             known.base,
             known.digest,
             known.responsible,
-            known.seen_at
+            known.seen_at,
+            known
+                .members
+                .as_ref()
+                .and_then(|members| serde_json::to_string(members).ok())
         ])
         .map(drop)
 }
@@ -315,8 +376,32 @@ mod tests {
             digest: "00".into(),
             responsible: "Marie Durand".into(),
             seen_at: "2026-11-21T00:00:00Z".into(),
+            members: Some(vec![("ada".into(), Some("2027-01-31".into()))]),
             seen: None,
+            tonight: None,
         }
+    }
+
+    #[test]
+    fn what_is_set_for_the_night_stands_beside_its_experiment() {
+        let (_temp, dir) = directory();
+        let (mut registry, _) = Registry::open(&dir).unwrap();
+        registry.put(&known("1", "eco")).unwrap();
+        registry.put(&known("2", "lake")).unwrap();
+        let tonight = Tonight {
+            code: "eco".into(),
+            operation: "edit".into(),
+            state: "waiting".into(),
+            due: "2026-11-22T01:30:00Z".into(),
+        };
+        registry
+            .replace_tonight("/srv/a/octonas", std::slice::from_ref(&tonight))
+            .unwrap();
+        let listed = registry.list().unwrap();
+        assert_eq!(listed[0].tonight, Some(tonight));
+        assert_eq!(listed[1].tonight, None);
+        registry.replace_tonight("/srv/a/octonas", &[]).unwrap();
+        assert_eq!(registry.list().unwrap()[0].tonight, None);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::acl::{Acl, Perms, Which};
 use super::dir::{Dir, Made, Permissions, Replace};
-use super::{mounts, process};
+use super::{mounts, process, quota};
 use crate::error::{Error, Result};
 
 /// What the name of a scratch directory begins with.
@@ -133,6 +133,7 @@ pub fn find_out(dir: &Dir) -> Result<Abilities> {
             abilities.file_system.kind == "btrfs",
         ),
         ("immutable attribute".into(), immutable(&scratch)),
+        ("project quotas".into(), quota::is_enforced(&scratch)),
         ("reflink".into(), reflink(&scratch)),
         (
             "unnamed temporary files".into(),

@@ -55,6 +55,8 @@ pub enum Program {
     Umount,
     /// Runs the Salt states of `OpenMediaVault`; for `octonas doctor` alone.
     OmvSalt,
+    /// Takes a mail for delivery.
+    Sendmail,
     /// The same program again.
     Octonas,
     /// Looks into one file, which is its standard input.
@@ -77,6 +79,7 @@ impl Program {
             Self::Mount => "/usr/bin/mount",
             Self::Umount => "/usr/bin/umount",
             Self::OmvSalt => "/usr/sbin/omv-salt",
+            Self::Sendmail => "/usr/sbin/sendmail",
             Self::Octonas => "/usr/bin/octonas",
             Self::Probe => probe(),
             #[cfg(test)]
@@ -100,6 +103,7 @@ impl Program {
             Self::Mount => "command.mount",
             Self::Umount => "command.umount",
             Self::OmvSalt => "command.omv-salt",
+            Self::Sendmail => "command.sendmail",
             Self::Octonas => "command.octonas",
             Self::Probe => "command.probe",
             #[cfg(test)]

@@ -16,7 +16,7 @@ use crate::error::Result;
 /// A durable step is about to happen. Fails only where a test asked for it.
 ///
 /// Names: `create.dir`, `write`, `append`, `truncate`, `fsync.file`, `fsync.dir`, `link`, `rename`, `remove`, `owner`,
-/// `mode`, `acl`, `mount`, `unmount`, `sql`, and what callers add (`command.<program>`, `systemd.<job>`, `nas.<call>`).
+/// `mode`, `acl`, `project`, `quota`, `mount`, `unmount`, `sql`, and what callers add (`command.<program>`, `systemd.<job>`, `nas.<call>`).
 pub fn point(name: &'static str) -> Result<()> {
     errno(name).map_err(|e| super::failure::failed(name, Path::new("(a fault made by a test)"), e))
 }

@@ -15,6 +15,7 @@ pub mod mounts;
 mod place;
 pub mod process;
 pub mod processes;
+pub mod quota;
 pub mod systemd;
 pub mod underneath;
 pub mod walk;

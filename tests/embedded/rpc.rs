@@ -187,6 +187,9 @@ fn whatever_the_parameters_every_method_gives_exactly_one_line_and_changes_nothi
         "check-base",
         "rights",
         "show-form",
+        "list-tonight",
+        "run-tonight",
+        "send-notices",
     ];
     in_parallel(&methods(&env), |method| {
         for params in &shapes {

@@ -13,6 +13,7 @@ import drift
 import imports
 import lasting
 import matrix
+import notices
 import packages
 import panel
 import sessions
@@ -30,6 +31,7 @@ def parts():
         "matrix": matrix.through_every_door,
         "sessions": sessions.run,
         "drift": drift.run,
+        "notices": notices.run,
         "import": imports.run,
         "crashes": crashes.run,
         "kill": crashes.kill,

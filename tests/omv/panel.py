@@ -8,9 +8,18 @@ import subprocess
 
 HERE = pathlib.Path(__file__).resolve().parent / "pages"
 CODE = "otest-pages"
+OLD = "otest-taken"
 # What each of them becomes in the experiment that the pages make.
 ROLES = {"manage": "otalice", "write": "otbob", "read": "otcarol", "stranger": "otxavier"}
 PATIENCE = 2400
+
+
+def lay_down(site):
+    """A directory that the stranger uses, to be imported."""
+    top = f"{site.base}/{OLD}"
+    site.nas.must(f"mkdir -p '{top}/raw' '{top}/2019 photos'; echo a >'{top}/raw/a.csv'; echo n >'{top}/notes.txt'\n"
+                  f"chown -R {ROLES['stranger']}:users '{top}'; chmod -R u=rwX,g=rwX,o= '{top}'")
+    return {"code": OLD, "path": top}
 
 
 def run(site, findings):
@@ -28,6 +37,7 @@ def run(site, findings):
         "pictures": os.environ.get("OMV_PICTURES", str(pathlib.Path("target/pages").resolve())),
         "admin": {"name": "admin", "password": os.environ.get("OMV_ADMIN_PASSWORD", "openmediavault")},
         **people,
+        "old": lay_down(site),
     }
     # Passwords go through standard input.
     driver = subprocess.Popen(["node", "main.mjs"], cwd=HERE, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,

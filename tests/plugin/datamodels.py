@@ -139,6 +139,7 @@ def check(directory):
             node = {"type": "object", "properties": parent["properties"]}
             for part in query["xpath"][len(prefix):].split("/"):
                 node = node.get("properties", {}).get(part, {})
-            if node.get("items", {}).get("properties") != model["properties"]:
+            node = node if not query.get("iterable") else node.get("items", {})
+            if node.get("properties") != model["properties"]:
                 problems.append(f"{parent_name}: does not repeat the properties of {name}")
     return problems

@@ -28,27 +28,34 @@ namespace OMV {
     {
         public static function get($name, $default)
         {
-            return $GLOBALS['argv'][1];
+            return $name === "OMV_OCTONAS_I18N_DIR" ? $GLOBALS['argv'][3] : $GLOBALS['argv'][1];
         }
     }
 }
 
 namespace {
     define("OMV_ROLE_ADMINISTRATOR", 1);
-    foreach (["exception", "helper", "text"] as $name) {
+    foreach (["exception", "helper", "locale", "text"] as $name) {
         require_once sprintf("%s/%s.inc", $argv[2], $name);
     }
     $context = ["username" => "alice", "role" => 2];
     $lines = [];
     $helper = new \OMV\Octonas\Helper("tell", ["code" => "$(id) 100% 'R&D' <b>"], $context);
     $request = $helper->call(function ($progress) use (&$lines) {
-        $lines[] = \OMV\Octonas\Text::progress($progress);
+        $lines[] = \OMV\Octonas\Text::progress($progress, new \OMV\Octonas\Locale());
     });
     try {
         (new \OMV\Octonas\Helper("fail", [], $context))->call();
     } catch (\OMV\Octonas\Exception $e) {
         $error = [$e->getMessage(), $e->httpStatusCode];
     }
+    $french = new \OMV\Octonas\Locale("fr");
+    try {
+        (new \OMV\Octonas\Helper("fail", [], $context, $french))->call();
+    } catch (\OMV\Octonas\Exception $e) {
+        $erreur = $e->getMessage();
+    }
+    $other = new \OMV\Octonas\Locale("../../etc/passwd");
     try {
         (new \OMV\Octonas\Helper("silent", [], $context))->call();
     } catch (\OMV\Exception $e) {
@@ -58,6 +65,9 @@ namespace {
         "request" => $request,
         "progress" => $lines,
         "error" => $error,
+        "erreur" => $erreur,
+        "language" => [$french->language(), $other->language()],
+        "outcome" => \OMV\Octonas\Text::outcome(["drift" => [1, 2], "passwords" => ["ada" => "100%"]], $french),
         "silent" => $silent
     ]));
 }

@@ -31,6 +31,10 @@ namespace OMV\Engine\Notify {
 }
 
 namespace OMV\Engine\Module {
+    interface INotification
+    {
+    }
+
     interface IServiceStatus
     {
     }

@@ -57,6 +57,8 @@ PAGES = {
     "formPage": {"hints", "id", "title", "subTitle", "icon", "request", "autoReload", "fields", "buttonAlign", "buttons"},
     "textPage": {"title", "subTitle", "autoReload", "hasReloadButton", "hasCopyToClipboardButton", "request",
                  "contentFormat", "wrapText", "buttonAlign", "buttons"},
+    "codeEditorPage": {"title", "subTitle", "autoReload", "hasReloadButton", "hasCopyToClipboardButton", "request",
+                       "language", "lineNumbers", "buttonAlign", "buttons"},
     "datatablePage": {"hints", "title", "subTitle", "icon", "stateId", "rowId", "rowEnumFmt", "columns", "columnMode",
                       "hasActionBar", "hasSearchField", "hasHeader", "hasFooter", "selectionType",
                       "updateSelectionOnReload", "limit", "remotePaging", "remoteSorting", "remoteSearching", "autoLoad",
@@ -279,11 +281,22 @@ def methods(service):
     return set(re.findall(r'registerMethod\("(\w+)"\)', Path(service).read_text(encoding="utf-8")))
 
 
+def lost_routes(urls):
+    """Routes that the web interface hangs at the wrong place: it takes routes in order, and one that is the first below a
+    page loses what stands between the two (route-config.service.ts, getParentNode)."""
+    ordered = sorted(urls, key=lambda url: ",".join(url.strip("/").split("/")))
+    for page in urls:
+        below = [url for url in ordered if url.startswith(f"{page}/")]
+        between = below[0][len(page) + 1:].split("/") if below else []
+        if len(between) > 2 or (len(between) == 2 and not between[1].startswith(":")):
+            yield f"the route {below[0]} is the first below {page} and would lose its way"
+
+
 def check(plugin):
     """Problems of all manifests, one line each."""
     plugin = Path(plugin)
     known = methods(plugin / "engined/rpc/octonas.inc")
-    said, components, used, states = [], set(), {}, {}
+    said, components, used, states, urls = [], set(), {}, {}, []
     for path in sorted(plugin.glob("workbench/*/*")):
         manifest = Manifest(f"{path.parent.name}/{path.name}", known)
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -299,6 +312,7 @@ def check(plugin):
         elif kind == "route":
             used[data.get("component")] = manifest.where
             manifest.route(data)
+            urls.append(data.get("url", ""))
         elif kind == "navigation-item":
             manifest.icon(data.get("icon"), "navigation")
         elif kind == "dashboard-widget":
@@ -308,6 +322,7 @@ def check(plugin):
                 manifest.say(f"the id {state} is that of {states[state]} too")
             states[state] = manifest.where
         said += manifest.said
+    said += lost_routes(urls)
     said += [f"{where}: no component {name!r}" for name, where in used.items() if name not in components]
     said += [f"the component {name!r} is on no route" for name in components - set(used)]
     return said

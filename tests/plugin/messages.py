@@ -14,6 +14,7 @@ import yaml
 MARKED = re.compile(r'_\("(.+)"\)')
 # What the web interface gives back as it is when no translation is there.
 SYMBOLIC = {"octonas-language"}
+ERRORS = Path(__file__).resolve().parents[2] / "docs/reference/errors.md"
 
 
 def strings(node):
@@ -46,7 +47,7 @@ def collect(plugin):
         for value in strings(yaml.safe_load(path.read_text(encoding="utf-8"))):
             for text in of_text(value):
                 found.setdefault(text, set()).add(f"{path.parent.name}/{path.name}")
-    for path in sorted(Path(plugin).glob("engined/**/*.inc")):
+    for path in sorted([*Path(plugin).glob("engined/**/*.inc"), *Path(plugin).parent.glob("php/**/*.inc")]):
         for text in re.findall(r'gettext\(\s*"([^"]+)"\s*\)', path.read_text(encoding="utf-8")):
             found.setdefault(text, set()).add(path.name)
     return found
@@ -86,7 +87,10 @@ def problems(plugin, language):
         for token in re.findall(r"\{\{.*?\}\}", text):
             if token not in entries[text]:
                 said.append(f"{language}: {token} is lost in the translation of {text!r}")
-    for text in set(entries) - set(wanted):
+    # The common errors have a sentence by their code; any that is documented may have one.
+    codes = re.findall(r"^\| `([a-z.-]+)`", ERRORS.read_text(encoding="utf-8"), re.M)
+    named = {f"octonas-error:{code}" for code in codes}
+    for text in set(entries) - set(wanted) - named:
         said.append(f"{language}: {text!r} is nowhere in the pages")
     return said
 

@@ -441,24 +441,46 @@ class Service(unittest.TestCase):
             self.assertEqual(done.returncode, 0, done.stdout)
             self.assertNotRegex(path.read_text(), r"\b(shell_exec|system|passthru|popen|exec)\s*\((?!\s*\$statusFile)", path)
 
+    @unittest.skipUnless(shutil.which("phpcs"), "phpcs is not there (Debian: php-codesniffer)")
+    def test_php_is_written_as_psr_12_asks(self):
+        done = subprocess.run(["phpcs", "-q", "--standard=PSR12", "--extensions=inc,php", "--report=emacs", *PHP],
+                              capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stdout)
+        # The doubles of OpenMediaVault's classes stand in one file.
+        done = subprocess.run(["phpcs", "-q", "-n", "--standard=PSR12", "--exclude=PSR1.Classes.ClassDeclaration",
+                               "--report=emacs", *sorted(HERE.glob("*.php"))], capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stdout)
+
     def test_the_helper_is_called_without_a_shell_and_its_error_is_passed_on(self):
         with tempfile.TemporaryDirectory() as directory:
             helper = Path(directory) / "helper"
             helper.write_text(HELPER)
             helper.chmod(0o755)
-            done = subprocess.run(["php", HERE / "helper.php", helper, OMV.parent / "php/openmediavault/octonas"],
+            # What the web interface makes of the translations.
+            french = messages.read_po(OMV / "locale/fr_FR/openmediavault-octonas.po")
+            (Path(directory) / "fr_FR.json").write_text(json.dumps(french))
+            done = subprocess.run(["php", HERE / "helper.php", helper, OMV.parent / "php/openmediavault/octonas", directory],
                                   capture_output=True, text=True)
         self.assertEqual(done.stderr, "")
         told = json.loads(done.stdout)
-        self.assertEqual(told["request"], {"caller": {"username": "alice", "role": "user"},
+        self.assertEqual(told["request"], {"caller": {"username": "alice", "role": "user", "language": "en"},
                                            "params": {"code": "$(id) 100% 'R&D' <b>"}})
         self.assertEqual(told["progress"], ["[1/2] make it", "Warning: late"])
         self.assertEqual(told["error"], ["there is no experiment 100%s (look again)", 404])
+        self.assertEqual(told["erreur"], "Cette expérience n'existe pas sur ce NAS.\n"
+                                         "there is no experiment 100%s (look again)")
+        self.assertEqual(told["language"], ["fr", "en"])
+        self.assertEqual(told["outcome"], [
+            "Le compte ada a été créé. Son mot de passe initial, montré une seule fois : 100%",
+            "Modifié à la main et laissé tel quel : 2",
+            "Terminé.",
+        ])
         self.assertEqual(told["silent"], "The program 'octonas' ended without an answer.")
 
 
 if __name__ == "__main__":
     result = unittest.main(exit=False).result
     failed = len(result.failures) + len(result.errors)
-    print(f"plugin: {result.testsRun - failed} passed, {failed} failed")
+    skipped = "".join(f", SKIPPED: {why}" for _, why in result.skipped)
+    print(f"plugin: {result.testsRun - failed - len(result.skipped)} passed, {failed} failed{skipped}")
     sys.exit(1 if failed else 0)

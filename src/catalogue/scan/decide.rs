@@ -6,6 +6,7 @@ use super::read::Result as Outcome;
 use super::{Finding, Pending, Scan};
 use crate::catalogue::ingest::time;
 use crate::error::Result;
+use crate::report::said;
 use crate::store::baseline::Mark;
 use crate::store::catalogue::entries::{AGAIN, Found, Known, Sum, hex};
 use crate::store::checks::{Record, What};
@@ -44,7 +45,11 @@ impl Scan<'_> {
         progress.step(
             files,
             0,
-            &format!("files looked through, {} read", self.report.read),
+            &said!(
+                "files looked through, {} read",
+                "fichiers parcourus, dont {} lus",
+                self.report.read
+            ),
         );
         let _lock = (self.work.hold)()?;
         // An ingest may have come in between: what it wrote is not new any more.

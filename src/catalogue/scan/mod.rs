@@ -18,7 +18,7 @@ use self::read::{Job, Result as Outcome};
 use super::digest::Pace;
 use crate::error::Result;
 use crate::experiment::ExperimentId;
-use crate::report::Progress;
+use crate::report::{Progress, said};
 use crate::store::baseline::Baseline;
 use crate::store::catalogue::Catalogue;
 use crate::store::catalogue::entries::{Known, Missing, UNSEEN};
@@ -153,8 +153,10 @@ struct Scan<'a> {
 pub fn run(work: &Work<'_>) -> Result<Scanned> {
     match attempt(work) {
         Err(error) if error.code() == "catalogue.damaged" => {
-            work.progress
-                .warn("the index is damaged; it is made again from the evidence");
+            work.progress.warn(&said!(
+                "the index is damaged; it is made again from the evidence",
+                "l'index est endommagé ; il est refait à partir des preuves"
+            ));
             {
                 let _lock = (work.hold)()?;
                 Catalogue::set_aside(work.base, &work.id)?;

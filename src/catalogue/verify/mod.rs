@@ -20,7 +20,7 @@ pub use super::scan::Finding;
 use super::seal::Strength;
 use crate::error::{Error, Result};
 use crate::experiment::ExperimentId;
-use crate::report::Progress;
+use crate::report::{Progress, said};
 use crate::store::baseline::Baseline;
 use crate::store::catalogue::Catalogue;
 use crate::store::catalogue::due::Due;
@@ -171,7 +171,11 @@ impl Run<'_> {
             done += piece.len() as u64;
             let step = usize::try_from(done).unwrap_or_default();
             let of = usize::try_from(total).unwrap_or_default();
-            self.work.progress.step(step, of, "reading files again");
+            self.work.progress.step(
+                step,
+                of,
+                &said!("reading files again", "relecture des fichiers"),
+            );
             // Longest unchecked first, but those that are taken up together in the order in which the disk has them.
             piece.sort_by(|a, b| (folder(a), a.known.inode).cmp(&(folder(b), b.known.inode)));
             self.piece(piece, &pace)?;

@@ -16,6 +16,7 @@ use crate::catalogue::digest::{self, Pace};
 use crate::catalogue::seal;
 use crate::error::{Error, Result};
 use crate::experiment::RelPath;
+use crate::report::said;
 use crate::store::catalogue::Catalogue;
 use crate::store::catalogue::due::Due;
 use crate::store::checks::{Record, What};
@@ -130,16 +131,20 @@ impl Run<'_> {
                 Ok(())
             }
             Ok(false) => {
-                self.work
-                    .progress
-                    .warn(&format!("{}: no good copy of it was found", due.path));
+                self.work.progress.warn(&said!(
+                    "{}: no good copy of it was found",
+                    "{} : aucune bonne copie n'a été trouvée",
+                    due.path
+                ));
                 Ok(())
             }
             Err(error) if matches!(error.code(), "interrupted" | "disk.full") => Err(error),
             Err(error) => {
-                self.work
-                    .progress
-                    .warn(&format!("{} was not put back: {error}", due.path));
+                self.work.progress.warn(&said!(
+                    "{} was not put back: {error}",
+                    "{} n'a pas été remis en place : {error}",
+                    due.path
+                ));
                 Ok(())
             }
         }

@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::read::Found;
 use super::{Finding, LISTED, Run};
 use crate::error::Result;
+use crate::report::said;
 use crate::store::catalogue::due::Due;
 use crate::store::catalogue::entries::hex;
 use crate::store::checks::{Record, What};
@@ -79,8 +80,9 @@ impl Run<'_> {
                 .filter(|(path, _)| *path == due.path);
             match (&found, line) {
                 (Found::Sum { sum, .. }, Some((_, says))) if hex(sum) == *says => {
-                    self.work.progress.warn(&format!(
+                    self.work.progress.warn(&said!(
                         "the index was wrong about {}: it is set right from the evidence",
+                        "l'index se trompait sur {} : il est corrigé à partir des preuves",
                         due.path
                     ));
                     self.index.set_sum(&due.path, due.known.mark, sum)?;

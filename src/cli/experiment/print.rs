@@ -9,7 +9,8 @@ use crate::provision::apply::Outcome;
 use crate::provision::create::Created;
 use crate::provision::import::{self, Survey};
 use crate::provision::plan::{Action, Drift, Step};
-use crate::provision::{adopt, check, lifecycle, list, show};
+use crate::provision::tonight::Set;
+use crate::provision::{adopt, adoptable, check, lifecycle, list, show};
 use crate::report;
 
 pub(super) fn outcome(desk: &Desk<'_>, outcome: &Outcome, dry_run: bool) -> Result<Exit> {
@@ -62,12 +63,28 @@ fn password_line(whose: &str, password: &str) -> String {
     }
 }
 
+/// What was set for the night: what it would do, and when.
+pub(super) fn set(desk: &Desk<'_>, set: &Set) -> Result<Exit> {
+    if desk.json {
+        report::json(set)?;
+        return Ok(Exit::Done);
+    }
+    report::stdout(&text(&set.outcome, true))?;
+    report::stdout(&format!(
+        "set for the night: {} of {}, from {}; nothing was changed yet\n",
+        set.tonight.operation.as_str(),
+        set.tonight.code,
+        set.tonight.from
+    ))?;
+    Ok(Exit::Done)
+}
+
 fn text(outcome: &Outcome, dry_run: bool) -> String {
     let mut out = String::new();
     if dry_run {
         out.push_str(&steps(&outcome.steps));
         for effect in &outcome.interruption.effects {
-            let _ = writeln!(out, "! {}", report::printable(effect));
+            let _ = writeln!(out, "! {}", report::printable(&effect.en));
         }
         if outcome.steps.is_empty() {
             out.push_str("nothing to do\n");
@@ -153,9 +170,13 @@ pub(super) fn list(desk: &Desk<'_>, refresh: bool, all: bool) -> Result<Exit> {
             .get(..16)
             .unwrap_or(&row.seen_at)
             .replace('T', " ");
+        let status = match &row.tonight {
+            None => row.status.clone(),
+            Some(set) => format!("{} ({} tonight: {})", row.status, set.operation, set.state),
+        };
         vec![
             row.code.clone(),
-            row.status.clone(),
+            status,
             row.responsible.clone(),
             row.title.clone(),
             seen,
@@ -294,6 +315,34 @@ pub(super) fn adoption(desk: &Desk<'_>, adoption: &adopt::Adoption, dry_run: boo
     outcome(desk, &adoption.outcome, dry_run)
 }
 
+pub(super) fn adoptable(desk: &Desk<'_>) -> Result<Exit> {
+    let found = adoptable::adoptable(desk.site)?;
+    if desk.json {
+        report::json(&found)?;
+        return Ok(Exit::Done);
+    }
+    let mut rows = vec![
+        ["DIRECTORY", "", "SERVED BY", "TITLE"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
+    rows.extend(found.into_iter().map(|each| {
+        let why = if each.take_over {
+            "--take-over"
+        } else {
+            each.why
+        };
+        vec![
+            each.dir.display().to_string(),
+            why.to_owned(),
+            each.claimed_by,
+            each.title,
+        ]
+    }));
+    report::stdout(&report::table(&rows))?;
+    Ok(Exit::Done)
+}
+
 pub(super) fn import(desk: &Desk<'_>, told: &import::Import) -> Result<Exit> {
     if desk.json {
         report::json(told)?;
@@ -323,7 +372,10 @@ pub(super) fn import(desk: &Desk<'_>, told: &import::Import) -> Result<Exit> {
     }
     outcome(desk, &told.outcome, !told.confirmed)?;
     if !told.confirmed {
-        report::stdout("nothing was changed: `--confirm` does it\n")?;
+        report::stdout(&format!(
+            "nothing was changed: `--confirm` does it; with `--plan {}` only if it is still this\n",
+            told.plan
+        ))?;
     }
     Ok(Exit::Done)
 }

@@ -15,7 +15,7 @@ use super::engined::Engined;
 use crate::error::{Error, Result};
 use crate::nas::Interruption;
 use crate::object::Kind;
-use crate::report::Progress;
+use crate::report::{Progress, said};
 
 /// The longest time that a deployment may take.
 const DEPLOY: Duration = Duration::from_mins(30);
@@ -52,37 +52,51 @@ pub(super) fn interruption(
     for module in &modules {
         match module.as_str() {
             "samba" => effects.push(match smb_sessions {
-                Some(0) => "smbd restarts; nobody is connected over SMB".to_owned(),
-                Some(1) => {
-                    "smbd restarts: the one open SMB session, of any share, is cut".to_owned()
-                }
-                Some(n) => {
-                    format!("smbd restarts: all {n} open SMB sessions, of every share, are cut")
-                }
-                None => "smbd restarts: every open SMB session, of every share, is cut".to_owned(),
+                Some(0) => said!(
+                    "smbd restarts; nobody is connected over SMB",
+                    "smbd redémarre ; personne n'est connecté par SMB"
+                ),
+                Some(1) => said!(
+                    "smbd restarts: the one open SMB session, of any share, is cut",
+                    "smbd redémarre : la seule session SMB ouverte, de quelque partage que ce soit, est coupée"
+                ),
+                Some(n) => said!(
+                    "smbd restarts: all {n} open SMB sessions, of every share, are cut",
+                    "smbd redémarre : les {n} sessions SMB ouvertes, de tous les partages, sont coupées"
+                ),
+                None => said!(
+                    "smbd restarts: every open SMB session, of every share, is cut",
+                    "smbd redémarre : toute session SMB ouverte, de tous les partages, est coupée"
+                ),
             }),
             "proftpd" => {
-                effects.push("proftpd restarts: every open FTP session is cut".to_owned());
+                effects.push(said!(
+                    "proftpd restarts: every open FTP session is cut",
+                    "proftpd redémarre : toute session FTP ouverte est coupée"
+                ));
             }
-            "rsyncd" => effects.push(
-                "the rsync daemon restarts: transfers through it are cut, those over SSH go on"
-                    .to_owned(),
-            ),
-            "nfs" => effects.push(
-                "NFS reads its exports again; machines that have mounted one go on".to_owned(),
-            ),
-            "quota" => effects.push(
-                "quotas are switched off and on again on every disk, which takes a while"
-                    .to_owned(),
-            ),
-            "octonas" => effects.push(
-                "sshd reads its configuration again; open SFTP and rsync sessions go on".to_owned(),
-            ),
+            "rsyncd" => effects.push(said!(
+                "the rsync daemon restarts: transfers through it are cut, those over SSH go on",
+                "le démon rsync redémarre : ses transferts sont coupés, ceux par SSH continuent"
+            )),
+            "nfs" => effects.push(said!(
+                "NFS reads its exports again; machines that have mounted one go on",
+                "NFS relit ses exports ; les machines qui en ont monté un continuent"
+            )),
+            "quota" => effects.push(said!(
+                "quotas are switched off and on again on every disk, which takes a while",
+                "les quotas sont désactivés puis réactivés sur chaque disque, ce qui prend un moment"
+            )),
+            "octonas" => effects.push(said!(
+                "sshd reads its configuration again; open SFTP and rsync sessions go on",
+                "sshd relit sa configuration ; les sessions SFTP et rsync ouvertes continuent"
+            )),
             _ => {}
         }
         if foreign.contains(module) {
-            effects.push(format!(
-                "somebody else's pending change of the module '{module}' is applied with it"
+            effects.push(said!(
+                "somebody else's pending change of the module '{module}' is applied with it",
+                "le changement en attente du module « {module} », fait par quelqu'un d'autre, est appliqué avec"
             ));
         }
     }
@@ -131,7 +145,10 @@ pub(super) fn apply(
     }
     let names: Vec<&str> = modules.iter().map(String::as_str).collect();
     let names = names.join(", ");
-    progress.note(&format!("OpenMediaVault applies: {names}"));
+    progress.note(&said!(
+        "OpenMediaVault applies: {names}",
+        "OpenMediaVault applique : {names}"
+    ));
     let task: String = engined.change(
         "Config",
         "applyChangesBg",
@@ -147,7 +164,11 @@ pub(super) fn apply(
             .map_err(|e| failed(&names, e))?;
         let passed = started.elapsed();
         if !state.running {
-            progress.note(&format!("applied {names} in {} s", passed.as_secs()));
+            progress.note(&said!(
+                "applied {names} in {} s",
+                "{names} : appliqué en {} s",
+                passed.as_secs()
+            ));
             return Ok(());
         }
         if passed > DEPLOY {
@@ -202,7 +223,7 @@ mod tests {
             &BTreeSet::from(["samba".to_owned()]),
         );
         assert_eq!(told.modules, ["octonas", "samba"]);
-        let text = told.effects.join("\n");
+        let text: String = told.effects.iter().map(|each| each.en.as_str()).collect();
         assert!(text.contains("all 3 open SMB sessions"), "{text}");
         assert!(
             text.contains("somebody else's pending change of the module 'samba'"),

@@ -1,7 +1,7 @@
 //! Bases: folders on file systems that OpenMediaVault has mounted, kept as `conf.service.octonas.base`.
 
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
@@ -113,6 +113,16 @@ fn is_mounted(dir: &Path) -> bool {
         (Ok(_), _) => true,
         (Err(_), _) => false,
     }
+}
+
+/// The data disks that are mounted now; not what is mounted from within them.
+pub(super) fn disks(omv: &Omv) -> Result<Vec<PathBuf>> {
+    let mounts = omv.mount_points()?.into_iter();
+    Ok(mounts
+        .filter(|mount| !mount.opts.split(',').any(|o| o == "bind" || o == "rbind"))
+        .map(|mount| mount.dir)
+        .filter(|dir| dir.parent().is_some() && is_mounted(dir))
+        .collect())
 }
 
 /// Registers a base; one that is registered already is success.

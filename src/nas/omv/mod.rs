@@ -9,6 +9,7 @@ mod engined;
 mod freeze;
 mod ftp;
 pub mod jails;
+mod mail;
 mod model;
 mod mounting;
 mod mounts;
@@ -23,18 +24,19 @@ mod smb;
 mod snapshot;
 mod sources;
 mod sshd;
+mod unit;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
-use crate::experiment::AccountName;
-use crate::nas::{Base, Identity, Interruption, Nas, Observation, Session};
+use crate::experiment::{AccountName, Unit};
+use crate::nas::{Base, Identity, Interruption, Mailing, Nas, Observation, Session};
 use crate::object::{Attributes, Found, Kind, ObjectId, Reference};
-use crate::report::{Hidden, Progress};
+use crate::report::{Hidden, Progress, said};
 
 use people::People;
 
@@ -46,6 +48,7 @@ pub use settings::Settings;
 const KINDS: &[Kind] = &[
     Kind::Group,
     Kind::Directory,
+    Kind::Quota,
     Kind::Entry,
     Kind::Source,
     Kind::Mounts,
@@ -105,7 +108,7 @@ impl Omv {
                 enforces_rights: true,
             },
             dirt: Mutex::default(),
-            snapshot: snapshot::Snapshot::of_bases(configuration),
+            snapshot: snapshot::Snapshot::of(configuration),
             touched: Mutex::default(),
             fresh: Mutex::default(),
         })
@@ -202,12 +205,37 @@ impl Nas for Omv {
         bases::may_hold(&self.engined, path)
     }
 
+    fn disks(&self) -> Result<Vec<PathBuf>> {
+        bases::disks(self)
+    }
+
     fn add_base(&self, path: &Path) -> Result<()> {
         self.changing(|| bases::add(self, path))
     }
 
     fn set_common_share(&self, base: &Path, share: Option<&str>) -> Result<()> {
         self.changing(|| bases::set_common_share(self, base, share))
+    }
+
+    fn unit(&self) -> Result<(Unit, Vec<Error>)> {
+        Ok(unit::read(&self.unit_record()?))
+    }
+
+    fn unit_now(&self) -> Result<(Unit, Vec<Error>)> {
+        self.snapshot.forget_unit();
+        self.unit()
+    }
+
+    fn set_unit(&self, unit: &Unit) -> Result<()> {
+        self.changing(|| unit::write(self, unit))
+    }
+
+    fn mailing(&self) -> Result<Mailing> {
+        mail::mailing(self.engined())
+    }
+
+    fn mail(&self, to: &[String], message: &[u8]) -> Result<()> {
+        mail::mail(to, message)
     }
 
     fn observe(&self) -> Result<Observation> {
@@ -293,10 +321,12 @@ impl Nas for Omv {
         }
         self.apply(&modules, progress)?;
         if kinds.contains(&Kind::Group) && self.pending()?.contains("samba") {
-            progress.note(
+            progress.note(&said!(
                 "OpenMediaVault shows a pending change of 'samba': memberships count already, and applying it would \
                  cut every SMB session, so it is left to you",
-            );
+                "OpenMediaVault affiche un changement de « samba » à appliquer : les appartenances aux groupes comptent \
+                 déjà, et l'appliquer couperait toutes les sessions SMB ; cela vous est laissé"
+            ));
         }
         if [Kind::Entry, Kind::Source, Kind::Mounts]
             .iter()

@@ -166,6 +166,8 @@ pub struct Configuration {
     pub experiments: Vec<Entry>,
     #[serde(default, deserialize_with = "list_within")]
     pub sources: Vec<Source>,
+    #[serde(default)]
+    pub unit: super::unit::Record,
 }
 
 /// `conf.service.octonas.base`.

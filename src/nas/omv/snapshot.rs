@@ -10,6 +10,7 @@ use super::model::{
 };
 use super::rsyncd::{self, Rsyncd};
 use super::sources::Source;
+use super::unit::Record;
 use super::{ftp, nfs, put};
 use crate::error::Result;
 
@@ -23,6 +24,7 @@ pub(super) struct Snapshot {
     folders: Mutex<Option<Vec<SharedFolder>>>,
     bases: Mutex<Option<Vec<BaseRecord>>>,
     own: Mutex<Option<(Vec<Entry>, Vec<Source>)>>,
+    unit: Mutex<Option<Record>>,
     doors: Mutex<Option<Doors>>,
 }
 
@@ -54,10 +56,11 @@ fn keep<T>(place: &Mutex<Option<T>>, value: Option<T>) {
 }
 
 impl Snapshot {
-    /// Keeps what the first call of all told of bases.
-    pub(super) fn of_bases(configuration: Configuration) -> Self {
+    /// Keeps what the first call of all told of bases and of the unit.
+    pub(super) fn of(configuration: Configuration) -> Self {
         Self {
             bases: Mutex::new(Some(configuration.bases)),
+            unit: Mutex::new(Some(configuration.unit)),
             ..Self::default()
         }
     }
@@ -65,6 +68,11 @@ impl Snapshot {
     /// A base was added.
     pub(super) fn forget_bases(&self) {
         keep(&self.bases, None);
+    }
+
+    /// What the unit says was changed.
+    pub(super) fn forget_unit(&self) {
+        keep(&self.unit, None);
     }
 
     /// A shared folder was made or taken away.
@@ -119,6 +127,13 @@ impl Omv {
     pub(super) fn base_records(&self) -> Result<Vec<BaseRecord>> {
         known(&self.snapshot.bases, || {
             Ok(put::configuration(self.engined())?.bases)
+        })
+    }
+
+    /// What the unit says.
+    pub(super) fn unit_record(&self) -> Result<Record> {
+        known(&self.snapshot.unit, || {
+            Ok(put::configuration(self.engined())?.unit)
         })
     }
 

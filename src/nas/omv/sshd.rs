@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::Omv;
 use crate::error::{Error, Result};
-use crate::report::Progress;
+use crate::report::{Progress, said};
 use crate::sys::command::{Command, Program};
 
 /// What has to hold for a person inside the walls, but the chroot.
@@ -64,8 +64,9 @@ pub(super) fn verify(omv: &Omv, progress: &dyn Progress) -> Result<()> {
             .flatten()
             .is_none()
         {
-            progress.warn(&format!(
-                "the system has no account {person}: nobody can log in as them"
+            progress.warn(&said!(
+                "the system has no account {person}: nobody can log in as them",
+                "le système n'a pas de compte {person} : personne ne peut se connecter sous ce nom"
             ));
             continue;
         }
@@ -84,8 +85,9 @@ pub(super) fn verify(omv: &Omv, progress: &dyn Progress) -> Result<()> {
             continue;
         };
         if has_shell(person) {
-            progress.warn(&format!(
-                "{person} is in the group {SHELL_GROUP} and keeps an ordinary shell: only the file system's walls hold for them"
+            progress.warn(&said!(
+                "{person} is in the group {SHELL_GROUP} and keeps an ordinary shell: only the file system's walls hold for them",
+                "{person} est dans le groupe {SHELL_GROUP} et garde un shell ordinaire : seuls les murs du système de fichiers valent pour ce compte"
             ));
             continue;
         }

@@ -19,7 +19,7 @@ use super::create::{self, Options as CreateOptions};
 use super::operation::Operation;
 use super::plan::Memory;
 use super::site::{self, Opened, Site};
-use super::{accounts, base, frame, sharing, sweep};
+use super::{accounts, base, frame, seen, sharing, sweep};
 use crate::error::{Error, Result};
 use crate::experiment::{AbsPath, Definition, ExperimentId, Imported};
 use crate::nas::Observation;
@@ -39,12 +39,14 @@ const IMPORT: &str = "import";
 pub const BEFORE: &str = "before-import.facl";
 
 /// How to import.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Options {
     /// Do it; otherwise only say what it would mean.
     pub confirm: bool,
     /// Create accounts that are missing.
     pub create_accounts: bool,
+    /// The plan that was looked at: another one is refused. An import that was begun goes on whatever is given.
+    pub plan: Option<String>,
 }
 
 /// What an import means, or did.
@@ -58,6 +60,8 @@ pub struct Import {
     pub access: Vec<Account>,
     /// What lies there, and what becomes of its rights. `None` where an earlier run has begun to change them.
     pub contents: Option<Survey>,
+    /// Names the plan: what is shown is what is done when it is given back. Empty where an earlier run has begun.
+    pub plan: String,
     /// The operation itself.
     pub outcome: Outcome,
 }
@@ -69,7 +73,7 @@ pub fn import(
     given: &str,
     cwd: &Path,
     text: &[u8],
-    options: Options,
+    options: &Options,
 ) -> Result<Import> {
     let mut definition = create::read(text)?;
     let _nas = site.lock_nas()?;
@@ -142,6 +146,15 @@ pub fn import(
     let mut told = Import {
         confirmed: options.confirm,
         enforced: site.nas.identity().enforces_rights,
+        plan: seen::digest(
+            &(
+                &access,
+                &surveyed.survey,
+                &look.plan.steps,
+                options.create_accounts,
+            ),
+            &id.to_string(),
+        )?,
         access,
         contents: Some(surveyed.survey),
         outcome: Outcome {
@@ -156,6 +169,7 @@ pub fn import(
     if !options.confirm {
         return Ok(told);
     }
+    seen::must_be(options.plan.as_deref(), &told.plan)?;
     let _lock = site.lock_experiment(&id.to_string())?;
     let about = ("code", definition.code.to_string());
     let operation = Operation::new(site, &base, &id.to_string(), IMPORT, about)?;
@@ -262,7 +276,7 @@ fn resume(
     mut opened: Opened,
     given: &Definition,
     seen: Observation,
-    options: Options,
+    options: &Options,
 ) -> Result<Import> {
     site.served_here(&opened)?;
     site::in_service(&opened)?;
@@ -296,6 +310,7 @@ fn resume(
         enforced: site.nas.identity().enforces_rights,
         access: Vec::new(),
         contents: None,
+        plan: String::new(),
         outcome: create::settle(site, &mut opened, create, seen, &operation)?,
     })
 }

@@ -14,29 +14,57 @@ const METHODS = {
   enumerateLayouts: null, getForm: {}, checkForm: { title: 'x' }, save: { title: 'x' }, apply: {}, close: {}, reopen: {}, remove: {},
   getState: page, ingest: {}, buildDocuments: {}, getBases: page, enumerateBases: null, addBase: { mntentref: 'x', reldirpath: 'x' },
   getDoctor: page, getStats: null, getStorage: null, getSilentSources: null, check: null,
+  enumerateAccounts: {}, getSettings: null, setSettings: { from: '0'.repeat(64) }, getLayouts: page, getLayout: { name: 'minimal' },
+  checkBase: { path: '/srv' }, shareBase: { path: '/srv', share: 'own' }, stageImport: { path: '/srv/nowhere' }, getImport: null,
+  import: { plan: '' }, getAdoptable: page, getAdoption: { dir: '/srv/nowhere' }, enumerateAdoptionAccounts: { dir: '/srv/nowhere' },
+  adopt: { dir: '/srv/nowhere', plan: '' },
 };
-const ADMIN = ['getForm', 'checkForm', 'save', 'apply', 'close', 'reopen', 'remove', 'check', 'getState', 'ingest', 'buildDocuments', 'getBases', 'enumerateBases', 'addBase', 'getDoctor', 'getSilentSources'];
+// What has no experiment: the parameter that names what it is about.
+const SUBJECTS = {
+  setSettings: 'organisation', getLayout: 'name', checkBase: 'path', shareBase: 'path', stageImport: 'path', import: 'plan',
+  getAdoption: 'dir', enumerateAdoptionAccounts: 'dir', adopt: 'dir',
+};
+const ADMIN = ['getForm', 'checkForm', 'save', 'apply', 'close', 'reopen', 'remove', 'check', 'getState', 'ingest', 'buildDocuments', 'getBases', 'enumerateBases', 'addBase', 'getDoctor', 'getSilentSources', 'getSettings', 'setSettings', 'getLayouts', 'getLayout', 'checkBase', 'shareBase', 'stageImport', 'getImport', 'import', 'getAdoptable', 'getAdoption', 'enumerateAdoptionAccounts', 'adopt'];
 // 401 and 503 would log the user out; 504 means that nobody answered.
 const calm = (answer) => ![401, 503, 504].includes(answer.status) && (answer.status === 200 || typeof answer.message === 'string');
+
+/** Texts that break careless programs, where a path, a name or a plan is asked for. What begins a task ends in an error. */
+async function subjects(site, admin) {
+  for (const [method, name] of Object.entries(SUBJECTS)) {
+    const bad = [];
+    for (const given of [...NASTY, ...WRONG, `/srv/${'x'.repeat(5000)}`, '/srv/../etc', '/']) {
+      const answer = await admin.rpc(method, { ...METHODS[method], [name]: given, locale: given });
+      const ended = answer.status === 200 && typeof answer.result === 'string' && answer.result.startsWith('/tmp/bgstatus') ? await admin.taskOf(answer.result) : null;
+      const refused = ended === null ? answer.status !== 200 : !ended.includes('Done.') && !ended.includes('Terminé.');
+      if (!calm(answer) || !refused) bad.push(`${JSON.stringify(given)?.slice(0, 40)}: ${answer.status} ${answer.message} ${ended}`);
+    }
+    for (const params of [null, [], 'text', 7, {}, { ...METHODS[method], nonsense: 1 }]) {
+      const answer = await admin.rpc(method, params);
+      if (!calm(answer) || answer.status === 200) bad.push(`${JSON.stringify(params)}: ${answer.status} ${answer.message}`);
+    }
+    site.check(bad.length === 0, `${method}: what it cannot be about is refused`, bad.join(' | '));
+  }
+}
 
 export async function abuse(site) {
   const { check } = site;
   const admin = await Visitor.login(site, site.admin);
   const before = JSON.stringify((await admin.rpc('get', { code: site.code })).result);
   for (const [method, rest] of Object.entries(METHODS)) {
-    if (rest === null || ['save', 'checkForm', 'getList', 'getBases', 'addBase', 'getDoctor', 'getSilentSources'].includes(method)) continue;
+    if (rest === null || ['save', 'checkForm', 'getList', 'getBases', 'addBase', 'getDoctor', 'getSilentSources', 'getLayouts', 'getAdoptable', ...Object.keys(SUBJECTS)].includes(method)) continue;
     const bad = [];
     for (const code of [...NASTY, ...WRONG]) {
       const answer = await admin.rpc(method, { ...rest, code });
-      const allowed = method === 'getForm' && (code === '' || answer.status === 400 || (Array.isArray(code) && !code.length));
+      const allowed = ['getForm', 'enumerateAccounts'].includes(method) && (code === '' || answer.status === 400 || (Array.isArray(code) && !code.length));
       if (!calm(answer) || (answer.status === 200 && !allowed)) bad.push(`${JSON.stringify(code)?.slice(0, 40)}: ${answer.status} ${answer.message}`);
     }
     for (const params of [null, [], 'text', 7, {}]) {
       const answer = await admin.rpc(method, params);
-      if (!calm(answer) || (answer.status === 200 && method !== 'getForm')) bad.push(`${JSON.stringify(params)}: ${answer.status} ${answer.message}`);
+      if (!calm(answer) || (answer.status === 200 && !['getForm', 'enumerateAccounts'].includes(method))) bad.push(`${JSON.stringify(params)}: ${answer.status} ${answer.message}`);
     }
     check(bad.length === 0, `${method}: codes that are none are refused`, bad.join(' | '));
   }
+  await subjects(site, admin);
   for (const text of NASTY) {
     const answers = [
       await admin.rpc('getDocument', { code: site.code, name: text }),

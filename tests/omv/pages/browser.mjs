@@ -5,7 +5,7 @@ import { chromium } from 'playwright-core';
 
 const EXECUTABLE = process.env.CHROMIUM || '/usr/bin/chromium';
 export const WIDE = { width: 1400, height: 1500 };
-export const NARROW = { width: 420, height: 1500 };
+export const NARROW = { width: 390, height: 1500 };
 
 const exactly = (text) => new RegExp(`^\\s*${text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}\\s*\\*?\\s*$`);
 
@@ -21,7 +21,7 @@ export const finish = async () => program?.close();
 export class Visitor {
   static async login(site, who, locale = 'en-US', viewport = WIDE) {
     const visitor = new Visitor();
-    Object.assign(visitor, { site, who, locale, alerts: [], failures: [] });
+    Object.assign(visitor, { site, who, locale, alerts: [], failures: [], asked: [], under_way: 0, last: 0 });
     visitor.context = await (await launch()).newContext({ locale, viewport, acceptDownloads: true });
     const page = (visitor.page = await visitor.context.newPage());
     page.setDefaultTimeout(15000);
@@ -31,6 +31,9 @@ export class Visitor {
       dialog.dismiss();
     });
     page.on('pageerror', (error) => visitor.failures.push(`script: ${error.message}`));
+    page.on('request', (asked) => visitor.begins(asked));
+    page.on('requestfinished', (asked) => visitor.ends(asked));
+    page.on('requestfailed', (asked) => visitor.ends(asked));
     page.on('response', async (response) => {
       if (response.url().endsWith('rpc.php') && response.status() !== 200) {
         const asked = JSON.parse(response.request().postData() || '{}');
@@ -47,6 +50,19 @@ export class Visitor {
     return visitor;
   }
 
+  begins(asked) {
+    if (!asked.url().endsWith('rpc.php')) return;
+    const { service, method } = JSON.parse(asked.postData() || '{}');
+    this.asked.push(`${service}.${method}`);
+    this.under_way += 1;
+  }
+
+  ends(asked) {
+    if (!asked.url().endsWith('rpc.php')) return;
+    this.under_way -= 1;
+    this.last = Date.now();
+  }
+
   async leave() {
     await this.context.close();
   }
@@ -54,14 +70,18 @@ export class Visitor {
   /** Opens a page; gives what went wrong meanwhile. */
   async open(hash) {
     this.failures.length = 0;
+    this.asked.length = 0;
     await this.page.goto(`${this.site.url}#${hash}`);
+    // Its first question may be late on a machine that is busy.
+    for (let i = 0; i < 20 && !this.asked.some((asked) => asked.startsWith('Octonas.')); i += 1) await this.page.waitForTimeout(100);
     await this.settle();
     return [...this.failures];
   }
 
   async settle() {
     await this.page.waitForTimeout(400);
-    await this.page.waitForLoadState('networkidle', { timeout: 20000 }).catch(() => {});
+    // A page within the page asks after it was opened: it is quiet when nothing was under way for a while.
+    for (let i = 0; i < 200 && (this.under_way > 0 || Date.now() - this.last < 300); i += 1) await this.page.waitForTimeout(100);
     await this.page.waitForFunction(() => !document.querySelector('.omv-page-header mat-progress-bar'), null, { timeout: 30000 }).catch(() => {});
     await this.page.waitForTimeout(200);
   }
@@ -155,6 +175,20 @@ export class Visitor {
     });
     const body = await response.json().catch(() => ({}));
     return { status: response.status(), result: body.response, message: body.error?.message };
+  }
+
+  /** Waits for the end of a task that was begun by a request, and gives what it said. */
+  async taskOf(filename) {
+    let said = '';
+    for (let pos = 0, look = 0; look < 240; look += 1) {
+      const { status, result, message } = await this.rpc('getOutput', { filename, pos }, 'Exec');
+      if (status !== 200) return said + message;
+      said += result.output;
+      pos = result.pos;
+      if (!result.running) return said;
+      await this.page.waitForTimeout(500);
+    }
+    return said;
   }
 
   async download(start) {

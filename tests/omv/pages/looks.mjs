@@ -5,10 +5,34 @@ import { NARROW, Visitor, WIDE } from './browser.mjs';
 const PAGES = '/services/experiments';
 const ENGLISH = ['In order', 'Not checked', 'Open question', 'Answered', 'Responsible', 'Effective rights', 'How to reach it', 'Machines that deliver', 'What was done', 'Add a person', 'The experiment'];
 
+// A view asks no more than a page of OpenMediaVault's own of the same kind. What the frame of all pages asks is not counted.
+const FRAME = /^(Config\.isDirty|System\.|WebGui\.|Session\.|Notification|Services\.|Apt\.)/;
+const own = (site) => ({ table: ['/services/smb/shares', '/storage/sharedfolders'], form: ['/services/smb/shares/create', `/usermgmt/users/edit/${site.write.name}`] });
+const FORMS = ['create', 'edit', 'team', 'settings', 'takeover', 'import'];
+
+async function counts(site) {
+  const { check } = site;
+  const admin = await Visitor.login(site, site.admin);
+  const asked = async (page) => {
+    await admin.open(page);
+    return admin.asked.filter((name) => !FRAME.test(name));
+  };
+  const most = {};
+  for (const [kind, pages] of Object.entries(own(site))) {
+    for (const page of pages) most[kind] = Math.max(most[kind] || 1, (await asked(page)).length);
+  }
+  for (const page of ['list', 'create', 'import', 'takeover', 'adoptable', 'bases', 'layouts', 'settings', 'doctor', ...['experiment', 'people', 'documents', 'plan', 'questions', 'sources', 'deliveries', 'history', 'state', 'edit', 'team'].map((one) => `${one}/${site.code}`)]) {
+    const kind = FORMS.includes(page.split('/')[0]) ? 'form' : 'table';
+    const ours = await asked(`${PAGES}/${page}`);
+    check(ours.length <= most[kind], `${page.split('/')[0]} asks ${ours.length} times, OpenMediaVault's own ${kind} up to ${most[kind]}`, ours);
+  }
+  await admin.leave();
+}
+
 export async function looks(site) {
   const { check } = site;
   const one = ['experiment', 'people', 'documents', 'plan', 'questions', 'sources', 'deliveries', 'history', 'state', 'edit', 'team'];
-  const pages = ['', '/list', '/create', '/import', '/bases', '/doctor', ...one.map((page) => `/${page}/${site.code}`), `/document/${site.code}/README.fr.html`];
+  const pages = ['', '/list', '/create', '/import', '/takeover', '/adoptable', '/bases', '/layouts', '/layout/climate-chamber', '/settings', '/doctor', ...one.map((page) => `/${page}/${site.code}`), `/document/${site.code}/README.fr.html`];
   for (const locale of ['en-US', 'fr-FR']) {
     for (const viewport of [WIDE, NARROW]) {
       const admin = await Visitor.login(site, site.admin, locale, viewport);
@@ -26,6 +50,7 @@ export async function looks(site) {
       await admin.leave();
     }
   }
+  await counts(site);
   // Members and a stranger; what is refused has a page too.
   for (const role of ['manage', 'write', 'read', 'stranger']) {
     for (const locale of ['en-US', 'fr-FR']) {

@@ -1,7 +1,7 @@
 // The pages on a real OpenMediaVault, in a real browser. See ../README.md.
 //
 // Standard input: {"url", "pictures"?, "code"?, "admin": {"name", "password"}, "manage", "write", "read", "stranger": the
-// same}. One line a check, then the counts; exit 1 when anything failed.
+// same, "old"?: {"code", "path"} of a directory that the import takes}. One line a check, then the counts; exit 1 when anything failed.
 
 import { readFileSync } from 'node:fs';
 import { abuse } from './abuse.mjs';
@@ -9,6 +9,8 @@ import { administrator } from './administrator.mjs';
 import { members } from './members.mjs';
 import { finish } from './browser.mjs';
 import { looks } from './looks.mjs';
+import { takeover } from './takeover.mjs';
+import { unit } from './unit.mjs';
 
 const site = JSON.parse(readFileSync(0, 'utf8'));
 site.url = site.url.replace(/\/*$/, '/');
@@ -23,7 +25,7 @@ site.check = (good, what, seen = '') => {
   console.log(good ? `ok    ${what}` : `FAIL  ${what}: ${String(seen).slice(0, 600)}`);
   return good;
 };
-const parts = { administrator: administrator.before, members, looks, abuse, end: administrator.after };
+const parts = { unit, takeover, administrator: administrator.before, members, looks, abuse, end: administrator.after };
 const only = process.argv.slice(2);
 for (const [name, part] of Object.entries(parts)) {
   if (only.length && !only.includes(name)) continue;

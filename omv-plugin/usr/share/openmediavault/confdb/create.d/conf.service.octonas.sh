@@ -47,6 +47,23 @@ set -e
 #           <keys>lines of authorized_keys</keys>
 #         </item>
 #       </sources>
+#       <unit>
+#         <organisation>xxx</organisation>
+#         <ror>https://ror.org/xxx</ror>
+#         <language>fr|en</language>
+#         <layout>climate-chamber</layout>
+#         <licence>etalab-2.0</licence>
+#         <years>0..100</years>
+#         <base>/srv/xxx/octonas</base>
+#         <smb>0|1</smb>
+#         <sftp>0|1</sftp>
+#         <rsync>0|1</rsync>
+#         <ftp>0|1</ftp>
+#         <rsyncd>0|1</rsyncd>
+#         <contact>xxx@example.org</contact>
+#         <mail>0|1</mail>
+#         <night>0..23</night>
+#       </unit>
 #     </octonas>
 #   </services>
 # </config>

@@ -1,0 +1,53 @@
+//! The texts of notices to administrators. The first line is the subject of the mail.
+
+/// Templates, as `<language>/<name>`.
+pub(super) const BUILT_IN: &[(&str, &str)] = &[
+    (
+        "en/notice-access",
+        include_str!("../../templates/documents/en/notice-access.hbs"),
+    ),
+    (
+        "en/notice-base",
+        include_str!("../../templates/documents/en/notice-base.hbs"),
+    ),
+    (
+        "en/notice-drift",
+        include_str!("../../templates/documents/en/notice-drift.hbs"),
+    ),
+    (
+        "en/notice-failed",
+        include_str!("../../templates/documents/en/notice-failed.hbs"),
+    ),
+    (
+        "en/notice-quota",
+        include_str!("../../templates/documents/en/notice-quota.hbs"),
+    ),
+    (
+        "en/notice-source",
+        include_str!("../../templates/documents/en/notice-source.hbs"),
+    ),
+    (
+        "fr/notice-access",
+        include_str!("../../templates/documents/fr/notice-access.hbs"),
+    ),
+    (
+        "fr/notice-base",
+        include_str!("../../templates/documents/fr/notice-base.hbs"),
+    ),
+    (
+        "fr/notice-drift",
+        include_str!("../../templates/documents/fr/notice-drift.hbs"),
+    ),
+    (
+        "fr/notice-failed",
+        include_str!("../../templates/documents/fr/notice-failed.hbs"),
+    ),
+    (
+        "fr/notice-quota",
+        include_str!("../../templates/documents/fr/notice-quota.hbs"),
+    ),
+    (
+        "fr/notice-source",
+        include_str!("../../templates/documents/fr/notice-source.hbs"),
+    ),
+];
