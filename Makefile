@@ -46,9 +46,10 @@ test-omv: ## everything on a real OpenMediaVault 8: make test-omv HOST=root@nas
 test-long: ## fuzzing and long races
 	tests/long/run
 
-bench: ## start-up, create, list, check, packages: ratios and counts
+bench: ## start-up, create, list, check, scan, verify, packages: ratios and counts
 	tests/bench/run
 	tests/bench/synckit
+	tests/bench/integrity
 	tests/bench/bags
 
 deb: ## the Debian packages, in dist/

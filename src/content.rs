@@ -200,6 +200,16 @@ impl Contents {
         });
     }
 
+    /// The names of its columns or variables.
+    pub fn variables(&self) -> Vec<&str> {
+        let columns = self.table.iter().flat_map(|table| &table.columns);
+        let variables = self.dataset.iter().flat_map(|dataset| &dataset.variables);
+        columns
+            .map(|column| column.name.as_str())
+            .chain(variables.map(|variable| variable.name.as_str()))
+            .collect()
+    }
+
     /// The first and the last instant or day that it covers, as ISO 8601, from the table, the dataset or the image.
     pub fn coverage(&self) -> Option<(&str, &str)> {
         fn pair<'a>(a: Option<&'a String>, b: Option<&'a String>) -> Option<(&'a str, &'a str)> {

@@ -124,6 +124,7 @@ pub fn site(
         stable_minutes: settings.ingest.stable_minutes,
         encryption: settings.encryption.clone(),
         archive: settings.archive.clone(),
+        seal_received: settings.ingest.seal,
         caller: caller.to_owned(),
         acting: RefCell::default(),
         today: Cell::new(Date::parse(&clock::today().to_string())?),

@@ -195,6 +195,21 @@ pub fn printable(text: &str) -> String {
     out
 }
 
+/// A path as the catalogue writes it, for people: bytes that are no text as `\xe9`.
+pub fn pathname(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match u32::from(c) {
+            // `store::pathname`: byte 0x80 is U+10FF80.
+            code @ 0x0010_FF80.. => {
+                let _ = write!(out, "\\x{:02x}", code - 0x0010_FF00);
+            }
+            _ => out.push(c),
+        }
+    }
+    printable(&out)
+}
+
 /// The same for a text of several lines, which stay lines.
 pub fn printable_lines(text: &str) -> String {
     text.lines().map(printable).collect::<Vec<_>>().join("\n")
@@ -239,6 +254,11 @@ mod tests {
             printable("a\x1b[2Jb\u{202e}é\tz"),
             "a\\u{1b}[2Jb\\u{202e}é\tz"
         );
+    }
+
+    #[test]
+    fn a_name_that_is_no_text_shows_its_bytes() {
+        assert_eq!(pathname("caf\u{10ffe9}\n"), "caf\\xe9\\u{a}");
     }
 
     #[test]

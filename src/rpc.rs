@@ -25,6 +25,7 @@ mod dmp;
 mod form;
 mod glance;
 mod imports;
+mod integrity;
 mod one;
 mod packages;
 mod settings;
@@ -60,6 +61,7 @@ pub const METHODS: &[&str] = &[
     "edit-settings",
     "edit-team",
     "enrol-source",
+    "export-evidence",
     "history",
     "import-experiment",
     "ingest",
@@ -71,6 +73,7 @@ pub const METHODS: &[&str] = &[
     "list-dmp-questions",
     "list-documents",
     "list-experiments",
+    "list-files",
     "list-layouts",
     "list-silent-sources",
     "list-sources",
@@ -79,6 +82,7 @@ pub const METHODS: &[&str] = &[
     "plan-experiment",
     "probe-experiment",
     "probe-file",
+    "rebuild-evidence",
     "remove-experiment",
     "reopen-experiment",
     "restore-archive",
@@ -86,18 +90,26 @@ pub const METHODS: &[&str] = &[
     "revoke-source",
     "rights",
     "run-tonight",
+    "scan-catalogue",
+    "seal-files",
+    "search-files",
     "send-notices",
     "share-base",
     "show-definition",
     "show-dmp",
     "show-document",
     "show-experiment",
+    "show-file",
     "show-form",
+    "show-integrity",
     "show-layout",
     "show-settings",
     "show-tonight",
     "thin-experiment",
+    "unseal-files",
     "verify-archive",
+    "verify-evidence",
+    "verify-experiment",
     "verify-package",
 ];
 
@@ -372,6 +384,7 @@ fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
         _ if settings::METHODS.contains(&method) => settings::call(site, method, given),
         _ if tonight::METHODS.contains(&method) => tonight::call(site, method, given),
         _ if one::METHODS.contains(&method) => one::admin(site, method, given),
+        _ if integrity::METHODS.contains(&method) => integrity::admin(site, method, given),
         _ => deliveries::admin(site, method, given),
     }
 }
@@ -462,6 +475,7 @@ fn user(site: &Site, method: &str, request: &Request) -> Result<Value> {
             dmp::call(site, method, given)
         }
         _ if one::METHODS.contains(&method) => one::user(site, method, given, name),
+        _ if integrity::METHODS.contains(&method) => integrity::user(site, method, given, name),
         _ => anybody(site, method, given),
     }
 }

@@ -89,11 +89,16 @@ pub struct Place {
 pub struct Ingest {
     /// For how many minutes a file that has no checksum must not have changed.
     pub stable_minutes: u32,
+    /// Nobody among the members may change what was received.
+    pub seal: bool,
 }
 
 impl Default for Ingest {
     fn default() -> Self {
-        Self { stable_minutes: 5 }
+        Self {
+            stable_minutes: 5,
+            seal: true,
+        }
     }
 }
 

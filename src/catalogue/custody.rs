@@ -229,7 +229,7 @@ impl Run<'_> {
             }
             Err(error) => return Err(error),
         };
-        destination.dress_file(&node)?;
+        destination.dress_file(&node, self.work.seal.is_some())?;
         match self
             .intake
             .incoming

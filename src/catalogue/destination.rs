@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::names::fold;
+use super::seal;
 use crate::error::{Error, Result};
 use crate::experiment::RelPath;
-use crate::sys::acl::{Acl, Perms, Which};
+use crate::sys::acl::{Acl, Which};
 use crate::sys::dir::{Dir, FileKind, Metadata, Moved, Node};
 use crate::sys::process;
 
@@ -177,22 +178,9 @@ impl Destination {
         Ok(())
     }
 
-    /// Gives a file that nobody else reaches the rights of a new file of the leaf.
-    pub fn dress_file(&self, node: &Node) -> Result<()> {
-        if process::is_root() {
-            node.set_owner(Some(self.owner.uid), Some(self.owner.gid))?;
-        }
-        let read_write = Perms::from_bits(6);
-        match &self.default {
-            Some(list) if !list.is_minimal() => {
-                let mut list = list.clone();
-                list.user_obj = read_write;
-                list.mask = Some(read_write);
-                node.set_acl(Which::Access, Some(&list))
-            }
-            Some(list) => node.set_mode(list.mode_bits() & 0o666),
-            None => node.set_mode(self.owner.mode & 0o666),
-        }
+    /// Gives a file that nobody else reaches the rights of a new file of the leaf, sealed or not.
+    pub fn dress_file(&self, node: &Node, sealed: bool) -> Result<()> {
+        seal::dress_as(node, &self.owner, self.default.as_ref(), sealed)
     }
 
     /// Fails where the directory went away under us.

@@ -11,6 +11,7 @@ use crate::content::{Contents, Finding, Format, Severity};
 use crate::error::Result;
 use crate::report::{Progress, said};
 use crate::store::catalogue::{Catalogue, Probed};
+use crate::store::pathname;
 use crate::sys::dir::{Dir, FileKind, Metadata, Node};
 use crate::sys::process;
 use crate::sys::walk::Walk;
@@ -40,7 +41,7 @@ pub struct Examined {
     pub probed: u64,
     /// Files that have not changed since.
     pub unchanged: u64,
-    /// Files that went away meanwhile, could not be opened, or have a name that is no text.
+    /// Files that went away meanwhile, or could not be opened.
     pub skipped: u64,
     /// Files by format.
     pub formats: BTreeMap<Format, u64>,
@@ -86,10 +87,7 @@ pub fn examine(
         if found.metadata.kind != FileKind::File {
             continue;
         }
-        let Some(path) = found.path.to_str() else {
-            examined.skipped += 1;
-            continue;
-        };
+        let path = &*pathname::text(&found.path);
         let mut names = path.split('/');
         if names.clone().any(|name| name.starts_with('.'))
             || names.next().is_some_and(|top| APART.contains(&top))
@@ -151,11 +149,25 @@ pub fn these(
     Ok(examined)
 }
 
+/// Looks into everything that the index has and nobody looked into as it is now.
+pub fn rest(experiment: &Dir, catalogue: &Catalogue, progress: &dyn Progress) -> Result<Examined> {
+    let mut examined = Examined::default();
+    let mut after: Option<String> = None;
+    loop {
+        let mut paths = catalogue.unprobed(after.as_deref(), 512)?;
+        let Some(last) = paths.last() else { break };
+        after = Some(last.clone());
+        paths.retain(|path| !path.split('/').any(|name| name.starts_with('.')));
+        examined.add(these(experiment, &paths, catalogue, progress)?);
+    }
+    Ok(examined)
+}
+
 fn waiting(experiment: &Dir, path: &str) -> Result<Option<Waiting>> {
-    let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
+    let (above, name) = pathname::split(path);
     let Some(node) = experiment
-        .open(above)?
-        .map_or(Ok(None), |dir| dir.node_at(name))?
+        .open(pathname::path(above))?
+        .map_or(Ok(None), |dir| dir.node_at(pathname::path(name)))?
     else {
         return Ok(None);
     };
@@ -231,6 +243,20 @@ fn look(
 }
 
 impl Examined {
+    fn add(&mut self, more: Self) {
+        self.probed += more.probed;
+        self.unchanged += more.unchanged;
+        self.skipped += more.skipped;
+        self.notes += more.notes;
+        self.warnings += more.warnings;
+        self.errors += more.errors;
+        for (format, files) in more.formats {
+            *self.formats.entry(format).or_default() += files;
+        }
+        let room = LISTED.saturating_sub(self.files.len());
+        self.files.extend(more.files.into_iter().take(room));
+    }
+
     fn count(&mut self, path: &str, contents: &Contents) {
         *self.formats.entry(contents.format).or_default() += 1;
         let mut grave = false;

@@ -16,11 +16,13 @@ use serde::Serialize;
 use super::custody::Item;
 use super::examine::{self, Examined};
 use super::landing::{self, Candidate, Landing, Pending, Terms, Warning};
+use super::seal::Strength;
 use crate::error::Result;
 use crate::experiment::{ExperimentId, RelPath, SourceId};
 use crate::report::{Progress, said};
 use crate::store::baseline::Baseline;
-use crate::store::catalogue::{Catalogue, FileRow};
+use crate::store::catalogue::Catalogue;
+use crate::store::checks::Checks;
 use crate::store::intake::{Intake, Take};
 use crate::sys::command::Program;
 use crate::sys::dir::Dir;
@@ -46,6 +48,8 @@ pub struct Work<'a> {
     pub stable_minutes: u32,
     /// Look into what was received, once all of it has its receipt.
     pub probe: bool,
+    /// How what was received is sealed; `None` leaves it to its members.
+    pub seal: Option<Strength>,
     /// Takes the lock under which files are moved into the experiment, and fails where it may not be written any more.
     pub hold: &'a dyn Fn() -> Result<Lock>,
     /// Called once, before anything is moved.
@@ -89,6 +93,7 @@ pub(super) struct Run<'a> {
     pub work: &'a Work<'a>,
     pub intake: Intake,
     pub baseline: Baseline,
+    pub checks: Checks,
     pub index: Catalogue,
     pub landings: BTreeMap<String, Landing>,
     pub report: Report,
@@ -136,6 +141,7 @@ pub fn run(work: &Work<'_>) -> Result<Report> {
         work,
         intake: Intake::open(work.base, &work.id)?,
         baseline: Baseline::open(work.base, &work.id)?,
+        checks: Checks::open(work.base, &work.id)?,
         index: Catalogue::open(work.base, &work.id)?,
         landings: landings
             .into_iter()
@@ -152,7 +158,6 @@ pub fn run(work: &Work<'_>) -> Result<Report> {
     // What a killed run was putting together.
     run.intake.incoming.remove_unfinished()?;
     run.intake.incoming.remove_dir(super::destination::NEW)?;
-    rebuild(&mut run)?;
     run.refused = refusals(&run.index)?.into_keys().collect();
     let unfinished = run.intake.unfinished();
     if !unfinished.is_empty() {
@@ -174,29 +179,6 @@ pub fn run(work: &Work<'_>) -> Result<Report> {
     }
     run.look_inside();
     Ok(run.report)
-}
-
-/// An index that was lost has its checksums from the baseline.
-fn rebuild(run: &mut Run<'_>) -> Result<()> {
-    if !run.index.is_empty()? || run.baseline.last()? == 0 {
-        return Ok(());
-    }
-    let mut rows = Vec::new();
-    run.baseline.read(|entry| {
-        let mark = entry.mark;
-        let modified = mark.mtime.parse::<Timestamp>().unwrap_or_default();
-        rows.push(FileRow {
-            path: mark.path,
-            size: mark.size,
-            mtime_ns: i64::try_from(modified.as_nanosecond()).unwrap_or(0),
-            sha256: Some(mark.sha256),
-            source: mark.source,
-            received: Some(mark.time),
-            probed: None,
-        });
-        true
-    })?;
-    run.index.put(&rows)
 }
 
 impl Run<'_> {
@@ -290,6 +272,8 @@ impl Run<'_> {
                 return Err(error);
             }
         };
+        // What the index does not have yet: a scan's lines; all of it, where it was lost.
+        self.index.catch_up(&self.baseline, &self.checks)?;
         let mut decisions = Vec::new();
         for item in &mut items {
             if let Some(decision) = self.decide(item)? {
@@ -303,6 +287,9 @@ impl Run<'_> {
         }
         self.work.base.sync_everything()?;
         self.record(&mut items, recovering)?;
+        if let Some(strength) = self.work.seal {
+            self.seal(&items, strength)?;
+        }
         self.intake.clear()
     }
 }

@@ -4,12 +4,17 @@
 
 mod custody;
 pub mod destination;
+pub mod digest;
+pub mod evidence;
 pub mod examine;
 pub mod ingest;
 pub mod landing;
 mod names;
 pub mod probe;
 mod record;
+pub mod scan;
+pub mod seal;
 pub mod survey;
 #[cfg(test)]
 mod tests;
+pub mod verify;

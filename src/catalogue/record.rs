@@ -5,12 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::custody::Item;
 use super::ingest::{Run, time};
 use super::landing;
+use super::seal::{self, Strength};
 use crate::error::Result;
 use crate::report::said;
 use crate::store::baseline::Mark;
 use crate::store::catalogue::{FileRow, Refusal};
+use crate::store::checks::{Record, What};
 use crate::store::intake::{Decision, Take, Verdict};
 use crate::store::receipts::{self, Outcome, Receipt};
+use crate::sys::dir::Node;
 use crate::sys::{clock, fault};
 
 /// What was written before a run was killed.
@@ -44,6 +47,47 @@ impl Run<'_> {
         self.receipt(&decided, &written, &now)?;
         fault::point("ingest.receipted")?;
         self.enter(&decided, &now)
+    }
+
+    /// Seals what is in its place, and writes that down. Repeated after a crash, it ends in the same.
+    pub fn seal(&mut self, items: &[Item], strength: Strength) -> Result<()> {
+        self.index.catch_up(&self.baseline, &self.checks)?;
+        let mut marks = Vec::new();
+        for item in items {
+            let Some(decision) = item
+                .verdict()
+                .filter(|decision| decision.verdict == Verdict::Received)
+            else {
+                continue;
+            };
+            let known = self
+                .index
+                .known(&decision.into)?
+                .filter(|known| !known.sealed);
+            let (Some(known), Some(node)) = (known, self.in_place(&decision.into)?) else {
+                continue;
+            };
+            if node.metadata()?.ino == item.take.inode {
+                seal::seal(&node, strength)?;
+                marks.push(known.mark);
+            }
+        }
+        fault::point("ingest.sealed")?;
+        self.checks
+            .append(&Record::of(&clock::now_text(), What::Sealed, marks))?;
+        self.index.catch_up(&self.baseline, &self.checks)?;
+        Ok(())
+    }
+
+    /// What lies in a place now; `None` where a member moved it on.
+    fn in_place(&self, path: &str) -> Result<Option<Node>> {
+        let (above, name) = landing::split(path);
+        let node =
+            landing::below(self.work.experiment, above)?.map_or(Ok(None), |dir| dir.node_at(name));
+        match node {
+            Err(error) if landing::is_odd(&error) => Ok(None),
+            other => other,
+        }
     }
 
     fn written(&self, items: &[Item]) -> Result<Written> {
@@ -112,9 +156,10 @@ impl Run<'_> {
                 mtime: time(take.mtime_ns).to_string(),
                 source: Some(take.source.clone()),
                 delivery: Some(decision.delivery.clone()),
+                ..Mark::default()
             })
             .collect();
-        self.baseline.append(&marks)
+        self.baseline.append(&marks).map(drop)
     }
 
     fn receipt(&self, decided: &[(&Take, &Decision)], written: &Written, now: &str) -> Result<()> {

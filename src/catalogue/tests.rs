@@ -75,6 +75,7 @@ impl Field {
             )],
             stable_minutes: 0,
             probe: false,
+            seal: None,
             hold: &hold,
             begin: &begin,
             progress: &Hidden,

@@ -11,11 +11,13 @@ use crate::settings as configuration;
 pub mod alone;
 pub mod archive;
 pub mod base;
+pub mod catalogue;
 pub mod crypt;
 pub mod deferred;
 pub mod dmp;
 pub mod doctor;
 pub mod document;
+pub mod evidence;
 pub mod experiment;
 pub mod generate;
 pub mod ingest;
@@ -28,6 +30,7 @@ pub mod settings;
 pub mod source;
 pub mod synckit;
 pub mod tonight;
+pub mod verify;
 
 use deferred::Deferred;
 
@@ -125,6 +128,18 @@ pub enum Command {
     Rights(Deferred<rights::Arguments>),
     /// What is inside a file, or inside all files of an experiment.
     Probe(Deferred<probe::Arguments>),
+    /// The inventory of an experiment's files: checksums, what is inside, what happened to them.
+    #[command(subcommand)]
+    Catalogue(Deferred<catalogue::Command>),
+    /// Read files again from the disk, and compare them with what they were when they came in.
+    Verify(Deferred<verify::Arguments>),
+    /// Make files unchangeable for members.
+    Seal(Deferred<verify::SealArguments>),
+    /// Let members change sealed files again.
+    Unseal(Deferred<verify::SealArguments>),
+    /// The checksums, checks and seals that outlast the index: checked, copied out, read back.
+    #[command(subcommand)]
+    Evidence(Deferred<evidence::Command>),
     /// Whether everything that OctoNAS needs is in order.
     Doctor,
     /// One call of the web UI: JSON on standard input, JSON on standard output.
@@ -195,6 +210,11 @@ pub fn run(desk: &Desk<'_>, command: &Command) -> Result<Exit> {
         Command::Package(Deferred(command)) => package::run(desk, command),
         Command::Rights(Deferred(arguments)) => rights::run(desk, arguments),
         Command::Probe(Deferred(arguments)) => probe::run(desk, arguments),
+        Command::Catalogue(Deferred(command)) => catalogue::run(desk, command),
+        Command::Verify(Deferred(arguments)) => verify::run(desk, arguments),
+        Command::Seal(Deferred(arguments)) => verify::seal(desk, arguments, true),
+        Command::Unseal(Deferred(arguments)) => verify::seal(desk, arguments, false),
+        Command::Evidence(Deferred(command)) => evidence::run(desk, command),
         Command::Doctor => doctor::run(desk),
         Command::Rpc(_)
         | Command::Jails(_)

@@ -14,7 +14,7 @@ use crate::documents::dmp::versions::{self, Change};
 use crate::documents::dmp::{madmp, opidor, questions, text};
 use crate::error::{Error, Result};
 use crate::experiment::{Code, Language};
-use crate::store::baseline::Baseline;
+use crate::store::catalogue::Catalogue;
 use crate::store::ledger::Outcome;
 use crate::sys::clock;
 
@@ -156,8 +156,8 @@ fn current(site: &Site, opened: &Opened) -> Result<Plan> {
     let registry = Registry::read(site.plans.registry.as_deref())?;
     let (answers, _) = keep::answers(&opened.metadata)?;
     let public = documents::facts(site, opened, Probing::Never)?;
-    let received = Baseline::existing(&opened.base.dir, &opened.identity()?)?
-        .map_or(Ok(0), |baseline| baseline.last())?;
+    let received = Catalogue::existing(&opened.base.dir, &opened.identity()?)?
+        .map_or(Ok(0), |index| index.received())?;
     let mut present = Vec::new();
     for name in DOCUMENTS {
         if opened.metadata.stat(name)?.is_some() {

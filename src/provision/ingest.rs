@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::catalogue::heads;
 use super::list;
 use super::operation::Operation;
 use super::site::{self, Opened, Site};
 use crate::catalogue::ingest::{self, Report, Work};
 use crate::catalogue::landing::{Pending, Warning};
+use crate::catalogue::seal::Strength;
 use crate::error::{Error, Exit, Result};
 use crate::experiment::{self, Code, RelPath, SourceId, Status, Strictness};
 use crate::store;
@@ -141,6 +143,9 @@ fn one(site: &Site, opened: &Opened, options: Options) -> Result<Report> {
         sources: sources(opened),
         stable_minutes: site.stable_minutes,
         probe: !options.no_probe,
+        seal: site
+            .seal_received
+            .then(|| Strength::of(site.nas.identity().enforces_rights)),
         hold: &hold,
         begin: &begin,
         progress: &*site.progress,
@@ -152,7 +157,12 @@ fn one(site: &Site, opened: &Opened, options: Options) -> Result<Report> {
         return Ok(Report::default());
     }
     let _alone = lock::lock(&site.locks, &format!("ingest-{name}"), PATIENCE)?;
-    operation.end(ingest::run(&work), detail)
+    let heads = heads(opened);
+    operation.end(ingest::run(&work), |report| {
+        let mut all = detail(report);
+        all.extend(heads());
+        all
+    })
 }
 
 fn detail(report: &Report) -> Vec<(&'static str, String)> {
@@ -203,6 +213,7 @@ pub fn landing(site: &Site, code: &Code) -> Result<Landings> {
         sources: sources(&opened),
         stable_minutes: site.stable_minutes,
         probe: false,
+        seal: None,
         hold: &hold,
         begin: &nothing,
         progress: &*site.progress,

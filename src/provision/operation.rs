@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use super::site::{OpenBase, Opened, Site};
 use crate::error::{Error, Exit, Result};
 use crate::report::said;
-use crate::store::ledger::{Event, INGEST, Ledger, Outcome, TONIGHT};
+use crate::store::ledger::{self, Event, Ledger, Outcome};
 use crate::sys::lock;
 
 /// The operations of a base that were begun and did not end, by experiment, in words. One that is under way is not among
@@ -18,7 +18,9 @@ pub fn unended(site: &Site, base: &OpenBase) -> Result<BTreeMap<String, String>>
         let event = entry.event;
         let lock = match event.operation.as_str() {
             _ if event.experiment.is_empty() => "nas".to_owned(),
-            INGEST => format!("ingest-{}", event.experiment),
+            operation if !ledger::lane(operation).is_empty() => {
+                format!("{operation}-{}", event.experiment)
+            }
             _ => format!("experiment-{}", event.experiment),
         };
         if lock::is_held(&site.locks, &lock)? {
@@ -69,7 +71,7 @@ impl<'a> Operation<'a> {
         about: (&'static str, String),
     ) -> Result<Self> {
         let ledger = Ledger::open(&base.dir)?;
-        let last = ledger.last_of(experiment, name == INGEST)?;
+        let last = ledger.last_of(experiment, ledger::lane(name))?;
         Ok(Self {
             site,
             ledger,
@@ -151,7 +153,7 @@ impl<'a> Operation<'a> {
 
     fn write(&self, name: &str, outcome: Outcome, mut detail: Detail) -> Result<()> {
         if let Some(acting) = self.site.acting.borrow().as_ref() {
-            detail.push((TONIGHT, acting.request.clone()));
+            detail.push((ledger::TONIGHT, acting.request.clone()));
         }
         self.append(name, outcome, detail)?;
         if let Some(acting) = self.site.acting.borrow_mut().as_mut() {

@@ -416,7 +416,7 @@ fn tags(opened: &Opened, gathered: &Gathered, options: &Options) -> Result<Vec<(
     all.push((format!("{OURS}/history.jsonl"), history.into_bytes()));
     if options.only.is_empty() {
         if let Some(baseline) = Baseline::existing(&opened.base.dir, &opened.identity()?)? {
-            let segments = baseline.segments()?.into_iter();
+            let segments = baseline.contents()?.into_iter();
             all.extend(segments.map(|(name, bytes)| (format!("{BASELINE}{name}"), bytes)));
         }
     } else {

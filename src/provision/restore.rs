@@ -292,7 +292,7 @@ fn receive(base: &OpenBase, id: &ExperimentId, bag: &Dir) -> Result<()> {
         return Ok(());
     }
     let own = Baseline::open(&base.dir, id)?;
-    let here = text(&own.segments()?);
+    let here = text(&own.contents()?);
     let given = text(&segments);
     if here.starts_with(&given) {
         return Ok(());

@@ -51,6 +51,8 @@ pub struct Site {
     pub encryption: Encryption,
     /// Where archives are kept.
     pub archive: Archive,
+    /// What sources deliver is sealed once it is in its place.
+    pub seal_received: bool,
     /// Who asked, for the ledger.
     pub caller: String,
     /// What is done now was asked for in advance.

@@ -168,6 +168,12 @@ impl Wall {
         self.acl(bits, mask)
     }
 
+    /// What a sealed file should have: members read it, nobody writes.
+    fn sealed(self) -> Acl {
+        self.in_frame()
+            .acl(Perms::from_bits(4), Perms::from_bits(4))
+    }
+
     fn is_right(self, node: &Node, kind: FileKind) -> Result<bool> {
         let Some(access) = node.acl(Which::Access)? else {
             return Ok(false);
@@ -262,7 +268,12 @@ fn examine(found: &walk::Found, wall: Option<Wall>, leaf: DirectoryKind) -> Resu
     let Some(node) = found.node()? else {
         return Ok(None);
     };
-    if wall.is_right(&node, kind)? {
+    let right = if has_seal(found) {
+        node.acl(Which::Access)?.as_ref() == Some(&wall.sealed())
+    } else {
+        wall.is_right(&node, kind)?
+    };
+    if right {
         return Ok(None);
     }
     if is_linked(found) {
@@ -277,6 +288,12 @@ fn examine(found: &walk::Found, wall: Option<Wall>, leaf: DirectoryKind) -> Resu
         "rights.narrowed",
         "its rights differ from the experiment's: some members may not use it",
     )))
+}
+
+/// A file as a seal leaves it (`catalogue::seal`): root's, and nobody may write. No member can give one to root.
+fn has_seal(found: &walk::Found) -> bool {
+    let metadata = &found.metadata;
+    metadata.kind == FileKind::File && metadata.uid == 0 && metadata.mode & 0o222 == 0
 }
 
 /// A file with several names may be somebody else's elsewhere on the disk.
@@ -495,6 +512,9 @@ fn mend_one(found: &walk::Found, wall: Wall, owners: &Owners) -> Result<Mended> 
     let Some(node) = found.node()? else {
         return Ok(Mended::Right);
     };
+    if has_seal(found) {
+        return mend_sealed(found, &node, wall, owners);
+    }
     let owner = owners.instead_of(found.metadata.uid);
     let asked = matches!(owners, Owners::Only(_));
     let strange = asked && (owner.is_some() || found.metadata.gid != wall.writers);
@@ -508,5 +528,26 @@ fn mend_one(found: &walk::Found, wall: Wall, owners: &Owners) -> Result<Mended> 
         node.set_owner(owner, Some(wall.writers))?;
     }
     wall.set_right(&node, kind)?;
+    Ok(Mended::Repaired)
+}
+
+/// A sealed file stays sealed: only whose groups read it is set right.
+fn mend_sealed(found: &walk::Found, node: &Node, wall: Wall, owners: &Owners) -> Result<Mended> {
+    let strange = matches!(owners, Owners::Only(_)) && found.metadata.gid != wall.writers;
+    if !strange && node.acl(Which::Access)?.as_ref() == Some(&wall.sealed()) {
+        return Ok(Mended::Right);
+    }
+    if is_linked(found) {
+        return Ok(Mended::Linked(found.path.display().to_string()));
+    }
+    let immutable = node.is_immutable();
+    node.set_immutable(false)?;
+    if strange {
+        node.set_owner(None, Some(wall.writers))?;
+    }
+    node.set_acl(Which::Access, Some(&wall.sealed()))?;
+    if immutable {
+        node.set_immutable(true)?;
+    }
     Ok(Mended::Repaired)
 }

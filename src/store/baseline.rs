@@ -1,21 +1,19 @@
-//! The baseline: what every file was when it came in, for ever. A rescan compares with it and never writes over it.
+//! The baseline: what every file was when it came in or was first seen, for ever. A rescan compares with it and never writes
+//! over it: a file that somebody changed openly gets a further line, and the newest line of a path is what it should hold.
 //!
 //! `<base>/.octonas/baseline/<experiment id>/YYYY.jsonl`, only ever added to; one JSON object a line:
 //! `{"seq":1,"time":"…Z","path":"raw/c1/a.csv","size":12,"sha256":"…","mtime":"…Z","source":"plc-c1","delivery":"…",
-//! "prev":"…"}`. `prev` is the SHA-256 of the line before (without its line feed), across the years; the first is 64 zeros.
+//! "prev":"…"}`; a file that no source delivered has no `source` and no `delivery`, one that was changed has `was` (the
+//! checksum before), one that was moved has `from`. Paths are text as `super::pathname` writes them. `prev` is the SHA-256 of the line before (without its line feed), across the years; the first is 64 zeros.
 //! Lines are on the disk when [`Baseline::append`] returns.
-
-use std::io;
-use std::path::Path;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use super::chain::{Chain, End, Linked, Verified};
-use super::lines::line;
-use super::{EVIDENCE, evidence, private_dir, sha256};
-use crate::error::{Error, Result};
+use super::chain::{Chain, Linked, Verified};
+use super::{EVIDENCE, evidence, private_dir};
+use crate::error::Result;
 use crate::experiment::ExperimentId;
 use crate::sys::clock;
 use crate::sys::dir::{Dir, Permissions};
@@ -25,7 +23,7 @@ const DIRECTORY: &str = "baseline";
 const SEGMENT_MAX: u64 = 4 << 30;
 
 /// What a file was when it came in.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mark {
     /// When it came in (RFC 3339, UTC).
     pub time: String,
@@ -43,6 +41,15 @@ pub struct Mark {
     /// Which delivery it was; none twice.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivery: Option<String>,
+    /// Its checksum before somebody changed it openly.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub was: Option<String>,
+    /// The path that it had before it was moved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// Who said that it is right as it is, after something was found wrong with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted: Option<String>,
 }
 
 /// A line of the baseline.
@@ -58,30 +65,18 @@ pub struct Entry {
 }
 
 impl Linked for Entry {
+    const DAMAGED: (&'static str, &'static str) = (
+        "baseline.damaged",
+        "restore the file from a backup or a replica; nothing is ingested until then",
+    );
+    const UNREADABLE: &'static str = "baseline.unreadable";
+
     fn seq(&self) -> u64 {
         self.seq
     }
 
     fn prev(&self) -> &str {
         &self.prev
-    }
-
-    fn damaged(segment: &Path, source: serde_json::Error) -> Error {
-        Error::new(
-            "baseline.damaged",
-            format!("the end of {} cannot be read", segment.display()),
-        )
-        .hint("restore the file from a backup or a replica; nothing is ingested until then")
-        .source(source)
-    }
-
-    fn unreadable(segment: &Path, source: io::Error) -> Error {
-        Error::new(
-            "baseline.unreadable",
-            format!("cannot read {}", segment.display()),
-        )
-        .hint("check the disk and the system log")
-        .source(source)
     }
 }
 
@@ -118,40 +113,45 @@ impl Baseline {
             .collect())
     }
 
-    /// Adds lines, all on the disk when this returns. Only under the lock of whoever adds.
-    pub fn append(&self, marks: &[Mark]) -> Result<()> {
+    /// Adds lines, all on the disk when this returns. Gives the number of the first one. Only under the lock of the
+    /// experiment.
+    pub fn append(&self, marks: &[Mark]) -> Result<u64> {
         self.append_at(marks, clock::now())
     }
 
-    fn append_at(&self, marks: &[Mark], now: Timestamp) -> Result<()> {
-        if marks.is_empty() {
-            return Ok(());
-        }
-        let end = self.end(now)?;
-        let (mut seq, mut prev) = (end.seq, end.prev.clone());
-        let mut text = String::new();
-        for mark in marks {
-            seq += 1;
-            let added = line(&Entry {
+    fn append_at(&self, marks: &[Mark], now: Timestamp) -> Result<u64> {
+        let year = now.to_zoned(TimeZone::UTC).strftime("%Y.jsonl");
+        self.chain
+            .extend(year.to_string(), marks, |seq, mark, prev| Entry {
                 seq,
                 mark: mark.clone(),
                 prev,
-            })?;
-            prev = sha256(added.as_bytes());
-            text.push_str(&added);
-            text.push('\n');
-        }
-        self.chain.append(&end, &text)
+            })
     }
 
     /// The number of the last line; 0 where there is none.
     pub fn last(&self) -> Result<u64> {
-        Ok(self.end(clock::now())?.seq)
+        self.head().map(|(last, _)| last)
     }
 
-    fn end(&self, now: Timestamp) -> Result<End> {
-        let year = now.to_zoned(TimeZone::UTC).strftime("%Y.jsonl");
-        self.chain.end(year.to_string())
+    /// Number and checksum of the last line: who knows them can prove that nothing was taken from the end.
+    pub fn head(&self) -> Result<(u64, String)> {
+        self.chain.head()
+    }
+
+    /// The checksum of line `seq`; `None` where there are fewer.
+    pub fn sum_of(&self, seq: u64) -> Result<Option<String>> {
+        self.chain.sum_of(seq)
+    }
+
+    /// The files that hold it, oldest first, for copies.
+    pub fn segments(&self) -> Result<(&Dir, Vec<String>)> {
+        Ok((self.chain.dir(), self.chain.segments()?))
+    }
+
+    /// Calls `each` for every entry after the first `known` lines.
+    pub fn read_after(&self, known: u64, each: impl FnMut(Entry) -> bool) -> Result<()> {
+        self.chain.read_after(known, each)
     }
 
     /// Calls `each` for every entry, oldest first, until it gives false. Lines that cannot be read are passed over.
@@ -160,7 +160,7 @@ impl Baseline {
     }
 
     /// Its segments as they are, oldest first: file name and text. For packages.
-    pub fn segments(&self) -> Result<Vec<(String, Vec<u8>)>> {
+    pub fn contents(&self) -> Result<Vec<(String, Vec<u8>)>> {
         let mut all = Vec::new();
         for name in self.chain.segments()? {
             if let Some(bytes) = self.chain.dir().read(&name, SEGMENT_MAX)? {
@@ -187,6 +187,7 @@ impl Baseline {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::sha256;
     use crate::store::tests::{directory, points_of, with_fault};
 
     fn mark(path: &str) -> Mark {
@@ -198,6 +199,7 @@ mod tests {
             mtime: "2026-03-01T10:00:00Z".into(),
             source: Some("plc".into()),
             delivery: Some(path.into()),
+            ..Mark::default()
         }
     }
 

@@ -23,10 +23,25 @@ pub(super) trait Linked: DeserializeOwned {
     fn seq(&self) -> u64;
     /// SHA-256 of the line before (without its line feed); the first has [`FIRST`].
     fn prev(&self) -> &str;
+    /// The code of the error that the last line of a segment is none, and what helps.
+    const DAMAGED: (&'static str, &'static str);
+    /// The code of the error that a segment cannot be read.
+    const UNREADABLE: &'static str;
+
     /// The last line of a segment is none.
-    fn damaged(segment: &Path, source: serde_json::Error) -> Error;
+    fn damaged(segment: &Path, source: serde_json::Error) -> Error {
+        let (code, hint) = Self::DAMAGED;
+        let text = format!("the end of {} cannot be read", segment.display());
+        Error::new(code, text).hint(hint).source(source)
+    }
+
     /// A segment cannot be read.
-    fn unreadable(segment: &Path, source: io::Error) -> Error;
+    fn unreadable(segment: &Path, source: io::Error) -> Error {
+        let text = format!("cannot read {}", segment.display());
+        Error::new(Self::UNREADABLE, text)
+            .hint("check the disk and the system log")
+            .source(source)
+    }
 }
 
 /// Something that is wrong with a chain: data, not an error.
@@ -92,6 +107,33 @@ impl<L: Linked> Chain<L> {
         &self.dir
     }
 
+    /// Adds a line for each of `items`, all on the disk when this returns; `entry` makes it of number, item and checksum of
+    /// the line before. Gives the number of the first one (of the next one, where there are no items).
+    pub fn extend<T>(
+        &self,
+        segment: String,
+        items: impl IntoIterator<Item = T>,
+        entry: impl Fn(u64, T, String) -> L,
+    ) -> Result<u64>
+    where
+        L: Serialize,
+    {
+        let end = self.end(segment)?;
+        let (mut seq, mut prev) = (end.seq, end.prev.clone());
+        let mut text = String::new();
+        for item in items {
+            seq += 1;
+            let added = super::lines::line(&entry(seq, item, prev))?;
+            prev = sha256(added.as_bytes());
+            text.push_str(&added);
+            text.push('\n');
+        }
+        if !text.is_empty() {
+            self.append(&end, &text)?;
+        }
+        Ok(end.seq + 1)
+    }
+
     /// Adds text that follows `end`: whole lines, on the disk when this returns.
     pub fn append(&self, end: &End, text: &str) -> Result<()> {
         self.dir
@@ -150,6 +192,33 @@ impl<L: Linked> Chain<L> {
     /// Calls `each` for every line, oldest first, until it gives false. Lines that cannot be read are passed over.
     pub fn read(&self, mut each: impl FnMut(L) -> bool) -> Result<()> {
         self.lines(|_, _, bytes| serde_json::from_slice(bytes).map_or(true, &mut each))
+    }
+
+    /// The same for the lines after the first `known` ones.
+    pub fn read_after(&self, known: u64, mut each: impl FnMut(L) -> bool) -> Result<()> {
+        let mut passed = 0;
+        self.lines(|_, _, bytes| {
+            passed += 1;
+            passed <= known || serde_json::from_slice(bytes).map_or(true, &mut each)
+        })
+    }
+
+    /// The checksum of line `seq`, counted from 1 over all segments; `None` where there are fewer.
+    pub fn sum_of(&self, seq: u64) -> Result<Option<String>> {
+        let (mut passed, mut sum) = (0, None);
+        self.lines(|_, _, bytes| {
+            passed += 1;
+            if passed == seq {
+                sum = Some(sha256(bytes));
+            }
+            passed < seq
+        })?;
+        Ok(sum)
+    }
+
+    /// Number and checksum of the last line.
+    pub fn head(&self) -> Result<(u64, String)> {
+        self.end(String::new()).map(|end| (end.seq, end.prev))
     }
 
     /// Checks every line against the one before. What is wrong is data.

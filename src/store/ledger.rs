@@ -6,8 +6,6 @@
 //! first is 64 zeros. A line is on the disk when [`Ledger::append`] returns.
 
 use std::collections::BTreeMap;
-use std::io;
-use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -28,8 +26,24 @@ const LINE_LIMIT: usize = 60_000;
 /// How long one writer waits for another.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Taking files in: it runs beside the other operations of an experiment, under a lock of its own.
+/// Taking files in.
 pub const INGEST: &str = "ingest";
+/// Looking through the files.
+pub const SCAN: &str = "scan";
+/// Reading them again.
+pub const VERIFY: &str = "verify";
+
+/// Operations that run beside the others of an experiment, each under a lock of its own (`<operation>-<id>`).
+const BESIDE: [&str; 5] = [INGEST, SCAN, VERIFY, "package", "archive"];
+
+/// Operations of one lane follow one another: the name of one that runs beside the others, nothing for the others.
+pub fn lane(operation: &str) -> &str {
+    if BESIDE.contains(&operation) {
+        operation
+    } else {
+        ""
+    }
+}
 
 /// A note about something that is or was set for the night: no operation on the experiment itself.
 pub const TONIGHT: &str = "tonight";
@@ -65,10 +79,6 @@ pub struct Event {
 }
 
 impl Event {
-    fn is_ingest(&self) -> bool {
-        self.operation == INGEST
-    }
-
     fn is_note(&self) -> bool {
         self.operation == TONIGHT
     }
@@ -95,30 +105,18 @@ pub struct Ledger {
 }
 
 impl Linked for Entry {
+    const DAMAGED: (&'static str, &'static str) = (
+        "ledger.damaged",
+        "restore the file from a backup or a replica; `octonas doctor` checks it",
+    );
+    const UNREADABLE: &'static str = "ledger.unreadable";
+
     fn seq(&self) -> u64 {
         self.seq
     }
 
     fn prev(&self) -> &str {
         &self.prev
-    }
-
-    fn damaged(segment: &Path, source: serde_json::Error) -> Error {
-        Error::new(
-            "ledger.damaged",
-            format!("the end of {} cannot be read", segment.display()),
-        )
-        .hint("restore the file from a backup or a replica; `octonas doctor` checks it")
-        .source(source)
-    }
-
-    fn unreadable(segment: &Path, source: io::Error) -> Error {
-        Error::new(
-            "ledger.unreadable",
-            format!("cannot read {}", segment.display()),
-        )
-        .hint("check the disk and the system log")
-        .source(source)
     }
 }
 
@@ -176,9 +174,9 @@ impl Ledger {
         Ok(None)
     }
 
-    /// The newest entry of an experiment (of its ingest, or of everything else), if it is among the last ones of this
+    /// The newest entry of an experiment in a [`lane`], if it is among the last ones of this
     /// month or the one before: enough to know whether what was done last was ended.
-    pub fn last_of(&self, experiment: &str, is_ingest: bool) -> Result<Option<Entry>> {
+    pub fn last_of(&self, experiment: &str, in_lane: &str) -> Result<Option<Entry>> {
         for tail in self.chain.tails()?.take(2) {
             let entry = tail?
                 .1
@@ -187,7 +185,7 @@ impl Ledger {
                 .filter_map(|line| serde_json::from_slice::<Entry>(line).ok())
                 .find(|entry| {
                     entry.event.experiment == experiment
-                        && entry.event.is_ingest() == is_ingest
+                        && lane(&entry.event.operation) == in_lane
                         && !entry.event.is_note()
                 });
             if entry.is_some() {
@@ -201,7 +199,10 @@ impl Ledger {
     pub fn unended(&self) -> Result<Vec<Entry>> {
         let mut open = BTreeMap::new();
         self.read(|entry| {
-            let experiment = (entry.event.experiment.clone(), entry.event.is_ingest());
+            let experiment = (
+                entry.event.experiment.clone(),
+                lane(&entry.event.operation).to_owned(),
+            );
             if entry.event.is_note() {
                 return true;
             }
@@ -300,10 +301,10 @@ mod tests {
         ] {
             ledger.append(of(experiment, outcome)).unwrap();
             assert_eq!(unended(), expected, "{experiment} {outcome:?}");
-            let last = ledger.last_of(experiment, false).unwrap().unwrap();
+            let last = ledger.last_of(experiment, "").unwrap().unwrap();
             assert_eq!(last.event.outcome, outcome);
         }
-        assert!(ledger.last_of("a", true).unwrap().is_none());
+        assert!(ledger.last_of("a", INGEST).unwrap().is_none());
     }
 
     #[test]

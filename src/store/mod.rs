@@ -1,17 +1,19 @@
 //! Evidence files beside the data, and the `SQLite` index over them.
 //!
-//! Evidence (claim, applied record, baseline, ledger, tombstones, what is set for the night, definition) is plain text, fsynced before anything relies on
+//! Evidence (claim, applied record, baseline, checks, ledger, tombstones, what is set for the night, definition) is plain text, fsynced before anything relies on
 //! it. The index can be lost: it is rebuilt from the evidence. Called by `provision` and the rooms above it.
 
 pub mod applied;
 pub mod baseline;
 pub mod catalogue;
 pub mod chain;
+pub mod checks;
 pub mod claim;
 pub mod definition;
 pub mod intake;
 pub mod ledger;
 mod lines;
+pub mod pathname;
 pub mod receipts;
 pub mod registry;
 pub mod source_keys;
@@ -104,7 +106,7 @@ pub fn show_below(dir: &Dir) -> Result<()> {
 }
 
 /// Makes a directory (0700) if it is not there, and opens it.
-fn private_dir(parent: &Dir, name: &str) -> Result<Dir> {
+pub fn private_dir(parent: &Dir, name: &str) -> Result<Dir> {
     parent.create_dir(name, 0o700)?;
     let dir = parent.existing(name)?;
     if dir.metadata()?.mode != 0o700 {

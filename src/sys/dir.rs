@@ -22,22 +22,30 @@ use super::fault;
 use crate::error::{Error, Result};
 
 mod custody;
+mod flags;
 mod fresh;
 mod node;
 #[cfg(test)]
 mod races;
+mod reading;
 mod remove;
 #[cfg(test)]
 mod tests;
+mod tree;
 mod write;
 
 pub use custody::Moved;
 pub use fresh::{Fresh, OwnTree, clone_blocks, forget_pages, set_modified, spoiled};
 pub use node::{FileKind, Metadata, Node};
+pub use reading::{Buffer, Reading};
+pub use tree::{Listing, Seen, Tree};
 pub use write::{Permissions, Replace};
 
 /// The most names that [`Dir::entries`] gives.
 pub const ENTRIES_LIMIT: usize = 200_000;
+
+/// The longest path that is opened at once (`PATH_MAX`, limits.h(0p)).
+const LONG: usize = 4000;
 
 /// A directory that is open, and its path for messages.
 #[derive(Debug)]
@@ -146,6 +154,9 @@ impl Dir {
     pub fn open(&self, path: impl AsRef<Path>) -> Result<Option<Self>> {
         let path = path.as_ref();
         relative(path)?;
+        if path.as_os_str().len() > LONG {
+            return self.open_long(path);
+        }
         let inside = if path.as_os_str().is_empty() {
             Path::new(".")
         } else {
@@ -159,6 +170,22 @@ impl Dir {
             Err(Errno::ENOENT) => Ok(None),
             Err(e) => Err(failed("open the directory", &self.path().join(path), e)),
         }
+    }
+
+    /// The same for a path that is longer than the kernel takes at once.
+    fn open_long(&self, path: &Path) -> Result<Option<Self>> {
+        let mut dir = self.try_clone()?;
+        let mut piece = PathBuf::new();
+        for name in path {
+            if piece.as_os_str().len() + name.len() >= LONG {
+                let Some(below) = dir.open(std::mem::take(&mut piece))? else {
+                    return Ok(None);
+                };
+                dir = below;
+            }
+            piece.push(name);
+        }
+        dir.open(piece)
     }
 
     /// Opens a directory in it by name.

@@ -43,6 +43,21 @@ pub fn check_interrupted() -> Result<()> {
     Ok(())
 }
 
+/// This thread waits for the disk behind everybody else (`ioprio_set(2)`, class idle), and for the processor behind others
+/// (nice 10). A scheduler that knows no classes ignores the first. For each thread of long work that nobody waits for.
+#[allow(unsafe_code)]
+pub fn be_polite() {
+    const WHO_PROCESS: libc::c_int = 1;
+    const CLASS_IDLE: libc::c_int = 3 << 13;
+    // SAFETY: plain numbers; 0 is the calling thread.
+    unsafe {
+        libc::syscall(libc::SYS_ioprio_set, WHO_PROCESS, 0, CLASS_IDLE);
+        if libc::getpriority(libc::PRIO_PROCESS, 0) < 10 {
+            libc::setpriority(libc::PRIO_PROCESS, 0, 10);
+        }
+    }
+}
+
 #[allow(unsafe_code)]
 fn close_inherited() {
     // SAFETY: called before this process opened anything itself; nothing owns these descriptors.

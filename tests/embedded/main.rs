@@ -19,6 +19,7 @@
     missing_docs
 )]
 
+mod catalogue;
 mod damage;
 mod dmp;
 mod documents;
@@ -28,6 +29,7 @@ mod faults;
 mod flows;
 mod hostile;
 mod import;
+mod integrity;
 mod landing;
 mod many;
 mod notices;

@@ -294,6 +294,8 @@ fn describe(top: &Path, below: &Path, out: &mut String) {
         ".octonas/cache",
         ".octonas/nas.jsonl",
         ".octonas/ledger",
+        // How often a file was checked depends on how often somebody was killed; `settled` looks at the chain.
+        ".octonas/checks",
     ];
     if skip.iter().any(|skip| shown.starts_with(skip)) || shown.ends_with(".lock") {
         return;

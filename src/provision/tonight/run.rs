@@ -270,7 +270,7 @@ fn reached(site: &Site, base: &OpenBase, request: &Request) -> Result<Option<Str
         return Ok(None);
     }
     let last = match &request.experiment {
-        Some(id) => Ledger::open(&base.dir)?.last_of(id, false)?,
+        Some(id) => Ledger::open(&base.dir)?.last_of(id, "")?,
         None => None,
     };
     if last.is_none_or(|entry| !is_of(&entry, request)) {
@@ -320,7 +320,7 @@ fn past(base: &OpenBase, request: &Request) -> Result<Past> {
             Past::Failed(code.unwrap_or_default())
         }
         ledger::Outcome::Begun | ledger::Outcome::Interrupted => {
-            let last = ledger.last_of(&own.event.experiment, false)?;
+            let last = ledger.last_of(&own.event.experiment, "")?;
             if last.is_some_and(|last| is_of(&last, request)) {
                 Past::Begun
             } else {

@@ -6,7 +6,7 @@ use std::os::fd::AsRawFd as _;
 use std::path::Path;
 
 use nix::errno::Errno;
-use nix::fcntl::OFlag;
+use nix::fcntl::{OFlag, RenameFlags, renameat2};
 use nix::libc;
 use nix::sys::stat::Mode;
 use nix::unistd::{UnlinkatFlags, unlinkat};
@@ -42,6 +42,24 @@ impl Dir {
             Err(Errno::ENOENT) => Ok(Moved::Missing),
             Err(Errno::EEXIST | Errno::ENOTEMPTY) => Ok(Moved::Taken),
             Err(e) => Err(failed("move", &self.path_of(from), e)),
+        }
+    }
+
+    /// Exchanges what two names stand for, in one step (renameat2(2)). False where one of them stands for nothing, or the
+    /// file system cannot. Not durable until both directories are.
+    pub fn exchange(
+        &self,
+        name: impl AsRef<OsStr>,
+        other_dir: &Self,
+        other: impl AsRef<OsStr>,
+    ) -> Result<bool> {
+        let (name, other) = (component(name.as_ref())?, component(other.as_ref())?);
+        let exchanged = fault::errno("rename")
+            .and_then(|()| renameat2(self, name, other_dir, other, RenameFlags::RENAME_EXCHANGE));
+        match exchanged {
+            Ok(()) => Ok(true),
+            Err(Errno::ENOENT | Errno::EINVAL | Errno::ENOSYS | Errno::EOPNOTSUPP) => Ok(false),
+            Err(e) => Err(failed("exchange", &other_dir.path_of(other), e)),
         }
     }
 

@@ -41,7 +41,7 @@ impl FileKind {
         }
     }
 
-    fn from_mode(mode: u32) -> Self {
+    pub(super) fn from_mode(mode: u32) -> Self {
         match SFlag::from_bits_truncate(mode) & SFlag::S_IFMT {
             SFlag::S_IFREG => Self::File,
             SFlag::S_IFDIR => Self::Directory,

@@ -110,6 +110,14 @@ fn empty(top: &Dir) -> Result<()> {
     }
 }
 
+/// Takes the immutable attribute off a file.
+fn unsealed(dir: &Dir, name: &OsStr) -> bool {
+    let Ok(Some(node)) = dir.node_at(name) else {
+        return false;
+    };
+    node.is_immutable() && node.set_immutable(false).is_ok()
+}
+
 /// Removes what is no directory in `dir`; gives the first directory that is left.
 fn clear(dir: &Dir) -> Result<Option<OsString>> {
     for entry in dir.iterate()? {
@@ -117,8 +125,13 @@ fn clear(dir: &Dir) -> Result<Option<OsString>> {
         if entry.kind == FileKind::Directory {
             return Ok(Some(entry.name));
         }
-        let removed = fault::errno("remove")
-            .and_then(|()| unlinkat(dir, entry.name.as_os_str(), UnlinkatFlags::NoRemoveDir));
+        let unlink = || unlinkat(dir, entry.name.as_os_str(), UnlinkatFlags::NoRemoveDir);
+        let removed = fault::errno("remove").and_then(|()| unlink());
+        let removed = match removed {
+            // A seal holds for members; whoever removes the whole tree means it.
+            Err(Errno::EPERM) if unsealed(dir, &entry.name) => unlink(),
+            other => other,
+        };
         match removed {
             Ok(()) | Err(Errno::ENOENT | Errno::EISDIR) => {}
             Err(e) => return Err(failed("remove", &dir.path_of(&entry.name), e)),

@@ -396,13 +396,19 @@ pub(super) fn checked(say: &Say<'_>) -> Vec<Block> {
             ),
         })
     };
-    vec![
-        first,
+    // The timers come with the packages; on an embedded NAS, people call them.
+    let again = if say.facts.enforced {
+        say.p(
+            "Chaque semaine, les fichiers dont la dernière vérification date de plus de 30 jours sont relus sur le disque et comparés à leur empreinte.",
+            "Every week, files that were not checked for 30 days are read again from the disk and compared with their checksum.",
+        )
+    } else {
         say.p(
             "Aucune vérification périodique des empreintes n'est configurée à ce jour.",
             "No periodic verification of checksums is configured yet.",
-        ),
-    ]
+        )
+    };
+    vec![first, again]
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The catalogue's index of one experiment: its files, what is known of each, and what was refused.
 //!
-//! `<base>/.octonas/catalogue/<id>.sqlite`. It can be lost: checksums come back from the baseline, contents from the
-//! files. What is damaged is moved aside, and a new one begins.
+//! `<base>/.octonas/catalogue/<id>.sqlite`. It can be lost: what counts comes back from the evidence ([`replay`]), contents
+//! from the files. What is damaged is moved aside, and a new one begins. Paths are text as `super::pathname` writes them.
 
 use std::time::Duration;
 
@@ -9,16 +9,32 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, params};
 use rusqlite_migration::{M, Migrations};
 use serde::{Deserialize, Serialize};
 
-use super::{EVIDENCE, evidence, private_dir};
+use super::{EVIDENCE, evidence, hexadecimal, pathname, private_dir};
 use crate::error::{Error, Result};
 use crate::experiment::ExperimentId;
 use crate::sys::dir::{Dir, Replace};
 use crate::sys::fault;
 
+pub mod ask;
+mod contents;
+pub mod due;
+pub mod entries;
+mod refusals;
+pub mod replay;
+
+pub use contents::{FormatCount, Probed};
+pub use refusals::Refusal;
+
 pub(super) const DIRECTORY: &str = "catalogue";
 
-const STEPS: &[M<'static>] = &[M::up(include_str!("migrations/101-catalogue.sql"))];
+const STEPS: &[M<'static>] = &[
+    M::up(include_str!("../migrations/101-catalogue.sql")),
+    M::up(include_str!("../migrations/102-entries.sql")),
+];
 const MIGRATIONS: Migrations<'static> = Migrations::from_slice(STEPS);
+
+/// How much of the index is kept in memory, in KiB.
+const CACHE: i64 = 12 << 10;
 
 /// What is known of one file.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,28 +55,6 @@ pub struct FileRow {
     pub probed: Option<Probed>,
 }
 
-/// What a probe found in a file as it was then.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Probed {
-    /// Bytes that the file had.
-    pub size: u64,
-    /// Its last change, nanoseconds since 1970.
-    pub mtime_ns: i64,
-    /// JSON (`crate::content::Contents`).
-    pub contents: String,
-}
-
-/// Files of one format.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct FormatCount {
-    /// As the probe names it; `None` where no file was probed.
-    pub format: Option<String>,
-    /// How many.
-    pub files: u64,
-    /// How many bytes together.
-    pub bytes: u64,
-}
-
 /// What a source delivered so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Delivered {
@@ -70,27 +64,6 @@ pub struct Delivered {
     pub bytes: u64,
     /// When the last one came in (RFC 3339, UTC).
     pub last: Option<String>,
-}
-
-/// A file of a landing that was refused and lies there still.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Refusal {
-    /// The source.
-    pub source: String,
-    /// Path below its `data/`.
-    pub path: String,
-    /// Bytes.
-    pub size: u64,
-    /// Last change of content, nanoseconds since 1970.
-    pub mtime_ns: i64,
-    /// Number of its inode.
-    pub inode: u64,
-    /// Its checksum.
-    pub sha256: String,
-    /// Why.
-    pub reason: String,
-    /// Since when (RFC 3339, UTC).
-    pub since: String,
 }
 
 /// The open index.
@@ -107,8 +80,7 @@ impl Catalogue {
         match Self::try_open(&dir, &name, true) {
             Ok(index) => Ok(index),
             Err(e) if super::registry::is_damage(&e) && dir.stat(&name)?.is_some() => {
-                dir.rename(&name, &dir, format!("{name}.damaged"), Replace::Allow)?;
-                dir.remove_file(format!("{name}-journal"))?;
+                Self::set_aside(base, id)?;
                 Self::try_open(&dir, &name, true).map_err(|e| failed("open", e))
             }
             Err(e) => Err(failed("open", e)),
@@ -138,64 +110,138 @@ impl Catalogue {
         flags.set(OpenFlags::SQLITE_OPEN_CREATE, create);
         let mut connection = Connection::open_with_flags(dir.path_of(name), flags)?;
         connection.busy_timeout(Duration::from_secs(10))?;
-        // Not WAL, which writes when it is only read: a look every five minutes must not.
-        connection.pragma_update(None, "journal_mode", "delete")?;
+        // WAL only during long work ([`Catalogue::share`]): it writes when it is only read, and a look every five minutes
+        // must not.
         connection.pragma_update(None, "synchronous", "normal")?;
+        connection.pragma_update(None, "cache_size", -CACHE)?;
         connection.pragma_update(None, "trusted_schema", false)?;
+        if create && connection.query_row("PRAGMA page_count", [], |row| row.get::<_, i64>(0))? == 0
+        {
+            connection.pragma_update(None, "page_size", 8192)?;
+        }
         // One of a newer version is an index as well, which we cannot use.
         MIGRATIONS.to_latest(&mut connection).map_err(|e| match e {
             rusqlite_migration::Error::RusqliteError { err, .. } => err,
             _ => super::registry::damage(),
         })?;
+        connection.set_prepared_statement_cache_capacity(64);
         connection.prepare_cached(SELECT)?;
         Ok(Self { connection })
+    }
+
+    /// From now on others read while this one writes (WAL). Given back by [`Catalogue::unshare`], or by the next that
+    /// comes to its end.
+    pub fn share(&self) {
+        self.journal("wal");
+    }
+
+    /// The end of [`Catalogue::share`]. Where somebody still reads, it stays as it is.
+    pub fn unshare(&self) {
+        self.journal("delete");
+    }
+
+    /// Another journal is faster or quieter, never safer: where it cannot be had now, nothing is lost.
+    fn journal(&self, mode: &str) {
+        let _ = self.connection.busy_timeout(Duration::from_millis(200));
+        let _ = self
+            .connection
+            .pragma_update_and_check(None, "journal_mode", mode, |_| Ok(()));
+        let _ = self.connection.busy_timeout(Duration::from_secs(10));
+    }
+
+    /// Moves a damaged index aside; the next [`Catalogue::open`] begins a new one. Only under the lock of whoever writes it.
+    pub fn set_aside(base: &Dir, id: &ExperimentId) -> Result<()> {
+        let dir = private_dir(&evidence(base)?, DIRECTORY)?;
+        let name = file(id);
+        if dir.stat(&name)?.is_some() {
+            dir.rename(&name, &dir, format!("{name}.damaged"), Replace::Allow)?;
+        }
+        for end in JOURNALS {
+            dir.remove_file(format!("{name}{end}"))?;
+        }
+        Ok(())
+    }
+
+    /// What `SQLite` finds wrong with the file itself; empty where it is whole.
+    pub fn damage(&self) -> Result<Vec<String>> {
+        let read = || -> rusqlite::Result<Vec<String>> {
+            let mut statement = self.connection.prepare("PRAGMA integrity_check(20)")?;
+            let rows = statement.query_map([], |row| row.get::<_, String>(0))?;
+            rows.filter(|row| row.as_ref().map_or(true, |text| text != "ok"))
+                .collect()
+        };
+        read().map_err(|e| failed("read", e))
     }
 
     /// Enters files, or what is new about them; all or none. What a probe found stays where the row says nothing of it
     /// and the file is the same.
     pub fn put(&mut self, rows: &[FileRow]) -> Result<()> {
-        fault::point("sql")?;
-        let mut put = || {
-            let transaction = self.connection.transaction()?;
+        self.write(|connection| {
             for row in rows {
-                put_one(&transaction, row)?;
+                put_one(connection, row)?;
             }
-            transaction.commit()
+            Ok(())
+        })
+    }
+
+    /// Changes the index; all or none of it.
+    fn write<T>(&mut self, change: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
+        fault::point("sql")?;
+        let run = || {
+            let transaction = self.connection.transaction()?;
+            let result = change(&transaction)?;
+            transaction.commit()?;
+            Ok(result)
         };
-        put().map_err(|e| failed("write", e))
+        run().map_err(|e| failed("write", e))
     }
 
     /// True where nothing is known of any file.
     pub fn is_empty(&self) -> Result<bool> {
         self.connection
-            .query_row("SELECT NOT EXISTS (SELECT 1 FROM files)", [], |row| {
+            .query_row("SELECT NOT EXISTS (SELECT 1 FROM entries)", [], |row| {
                 row.get(0)
             })
             .map_err(|e| failed("read", e))
     }
 
+    /// How many files are known.
+    pub fn count(&self) -> Result<u64> {
+        self.connection
+            .query_row("SELECT count(*) FROM entries", [], |row| row.get(0))
+            .map(unsigned)
+            .map_err(|e| failed("read", e))
+    }
+
     /// What is known of a file.
     pub fn get(&self, path: &str) -> Result<Option<FileRow>> {
+        let (folder, name) = pathname::split(path);
         self.connection
-            .prepare_cached(&format!("{SELECT} WHERE path = ?1"))
-            .and_then(|mut statement| statement.query_row([path], file_row).optional())
+            .prepare_cached(&format!(
+                "{SELECT} WHERE folders.path = ?1 AND entries.name = ?2"
+            ))
+            .and_then(|mut statement| statement.query_row([folder, name], file_row).optional())
             .map_err(|e| failed("read", e))
     }
 
     /// Takes a file out.
     pub fn remove(&self, path: &str) -> Result<()> {
+        let (folder, name) = pathname::split(path);
         self.connection
-            .execute("DELETE FROM files WHERE path = ?1", [path])
+            .execute(
+                "DELETE FROM entries WHERE name = ?2 AND folder = (SELECT id FROM folders WHERE path = ?1)",
+                [folder, name],
+            )
             .map(drop)
             .map_err(|e| failed("write", e))
     }
 
-    /// Calls `each` for every file, by path, until it gives false.
+    /// Calls `each` for every file, by folder and name, until it gives false.
     pub fn each(&self, mut each: impl FnMut(FileRow) -> bool) -> Result<()> {
         let mut read = || -> rusqlite::Result<()> {
             let mut statement = self
                 .connection
-                .prepare(&format!("{SELECT} ORDER BY path"))?;
+                .prepare(&format!("{SELECT} ORDER BY folders.path, entries.name"))?;
             let mut rows = statement.query([])?;
             while let Some(row) = rows.next()? {
                 if !each(file_row(row)?) {
@@ -207,7 +253,7 @@ impl Catalogue {
         read().map_err(|e| failed("read", e))
     }
 
-    /// All files, by path.
+    /// All files, by folder and name.
     pub fn list(&self) -> Result<Vec<FileRow>> {
         let mut all = Vec::new();
         self.each(|row| {
@@ -217,61 +263,23 @@ impl Catalogue {
         Ok(all)
     }
 
-    /// Enters what a probe found in a file that was so large and so old. A file that is not known yet is entered.
-    pub fn set_probed(&self, path: &str, probed: &Probed) -> Result<()> {
-        fault::point("sql")?;
+    /// How many files sources delivered.
+    pub fn received(&self) -> Result<u64> {
         self.connection
-            .prepare_cached(
-                "INSERT INTO files (path, size, mtime_ns, probed_size, probed_mtime_ns, contents) \
-                 VALUES (?1, ?2, ?3, ?2, ?3, ?4) ON CONFLICT (path) DO UPDATE SET \
-                 probed_size = ?2, probed_mtime_ns = ?3, contents = ?4",
+            .query_row(
+                "SELECT count(*) FROM entries WHERE source IS NOT NULL",
+                [],
+                |row| row.get(0),
             )
-            .and_then(|mut statement| {
-                statement.execute(params![
-                    path,
-                    number(probed.size),
-                    probed.mtime_ns,
-                    probed.contents
-                ])
-            })
-            .map(drop)
-            .map_err(|e| failed("write", e))
-    }
-
-    /// The same for many files; all or none.
-    pub fn set_all_probed(&self, all: &[(String, Probed)]) -> Result<()> {
-        let begin = || self.connection.unchecked_transaction();
-        let transaction = begin().map_err(|e| failed("write", e))?;
-        for (path, probed) in all {
-            self.set_probed(path, probed)?;
-        }
-        transaction.commit().map_err(|e| failed("write", e))
-    }
-
-    /// How many files and bytes there are of every format, the most bytes first.
-    pub fn formats(&self) -> Result<Vec<FormatCount>> {
-        let read = || -> rusqlite::Result<Vec<FormatCount>> {
-            let mut statement = self.connection.prepare(
-                "SELECT iif(json_valid(contents), json_extract(contents, '$.format'), NULL) AS format, \
-                 count(*), sum(size) FROM files GROUP BY format ORDER BY 3 DESC, 1",
-            )?;
-            let rows = statement.query_map([], |row| {
-                Ok(FormatCount {
-                    format: row.get(0)?,
-                    files: unsigned(row.get(1)?),
-                    bytes: unsigned(row.get(2)?),
-                })
-            })?;
-            rows.collect()
-        };
-        read().map_err(|e| failed("read", e))
+            .map(unsigned)
+            .map_err(|e| failed("read", e))
     }
 
     /// What a source delivered.
     pub fn delivered(&self, source: &str) -> Result<Delivered> {
         self.connection
             .query_row(
-                "SELECT count(*), coalesce(sum(size), 0), max(received) FROM files WHERE source = ?1",
+                "SELECT count(*), coalesce(sum(size), 0), max(received) FROM entries WHERE source = ?1",
                 [source],
                 |row| {
                     Ok(Delivered {
@@ -284,60 +292,21 @@ impl Catalogue {
             .map_err(|e| failed("read", e))
     }
 
-    /// Remembers that a file of a landing was refused.
-    pub fn refuse(&self, refusal: &Refusal) -> Result<()> {
-        fault::point("sql")?;
+    /// Something that is remembered of the index itself.
+    fn state(&self, name: &str) -> Result<Option<String>> {
         self.connection
-            .execute(
-                "INSERT OR REPLACE INTO refused (source, path, size, mtime_ns, inode, sha256, reason, since) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-                params![
-                    refusal.source,
-                    refusal.path,
-                    number(refusal.size),
-                    refusal.mtime_ns,
-                    number(refusal.inode),
-                    refusal.sha256,
-                    refusal.reason,
-                    refusal.since
-                ],
-            )
-            .map(drop)
-            .map_err(|e| failed("write", e))
+            .prepare_cached("SELECT value FROM state WHERE name = ?1")
+            .and_then(|mut statement| statement.query_row([name], |row| row.get(0)).optional())
+            .map_err(|e| failed("read", e))
     }
+}
 
-    /// Forgets a refusal.
-    pub fn forget_refusal(&self, source: &str, path: &str) -> Result<()> {
-        self.connection
-            .prepare_cached("DELETE FROM refused WHERE source = ?1 AND path = ?2")
-            .and_then(|mut statement| statement.execute([source, path]))
-            .map(drop)
-            .map_err(|e| failed("write", e))
-    }
-
-    /// All refusals, by source and path.
-    pub fn refusals(&self) -> Result<Vec<Refusal>> {
-        let read = || -> rusqlite::Result<Vec<Refusal>> {
-            let mut statement = self.connection.prepare(
-                "SELECT source, path, size, mtime_ns, inode, sha256, reason, since FROM refused \
-                 ORDER BY source, path",
-            )?;
-            let rows = statement.query_map([], |row| {
-                Ok(Refusal {
-                    source: row.get(0)?,
-                    path: row.get(1)?,
-                    size: unsigned(row.get(2)?),
-                    mtime_ns: row.get(3)?,
-                    inode: unsigned(row.get(4)?),
-                    sha256: row.get(5)?,
-                    reason: row.get(6)?,
-                    since: row.get(7)?,
-                })
-            })?;
-            rows.collect()
-        };
-        read().map_err(|e| failed("read", e))
-    }
+/// Remembers something of the index itself.
+fn set_state(connection: &Connection, name: &str, value: &str) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("INSERT OR REPLACE INTO state (name, value) VALUES (?1, ?2)")?
+        .execute([name, value])
+        .map(drop)
 }
 
 fn file(id: &ExperimentId) -> String {
@@ -353,12 +322,15 @@ fn unsigned(value: i64) -> u64 {
     value.cast_unsigned()
 }
 
-const SELECT: &str = "SELECT path, size, mtime_ns, sha256, source, received, probed_size, \
-                      probed_mtime_ns, contents FROM files";
+const JOURNALS: [&str; 3] = ["-journal", "-wal", "-shm"];
+
+const SELECT: &str = "SELECT folders.path, entries.name, entries.size, entries.mtime_ns, entries.sha256, entries.source, \
+                      entries.received, contents.size, contents.mtime_ns, contents.json FROM entries \
+                      JOIN folders ON folders.id = entries.folder LEFT JOIN contents USING (folder, name)";
 
 fn file_row(row: &Row<'_>) -> rusqlite::Result<FileRow> {
     let probed: (Option<i64>, Option<i64>, Option<String>) =
-        (row.get(6)?, row.get(7)?, row.get(8)?);
+        (row.get(7)?, row.get(8)?, row.get(9)?);
     let probed = match probed {
         (Some(size), Some(mtime_ns), Some(contents)) => Some(Probed {
             size: unsigned(size),
@@ -368,38 +340,84 @@ fn file_row(row: &Row<'_>) -> rusqlite::Result<FileRow> {
         _ => None,
     };
     Ok(FileRow {
-        path: row.get(0)?,
-        size: unsigned(row.get(1)?),
-        mtime_ns: row.get(2)?,
-        sha256: row.get(3)?,
-        source: row.get(4)?,
-        received: row.get(5)?,
+        path: pathname::join(row.get_ref(0)?.as_str()?, row.get_ref(1)?.as_str()?),
+        size: unsigned(row.get(2)?),
+        mtime_ns: row.get(3)?,
+        sha256: row
+            .get::<_, Option<Vec<u8>>>(4)?
+            .map(|sum| hexadecimal(&sum)),
+        source: row.get(5)?,
+        received: row.get(6)?,
         probed,
     })
 }
 
-fn put_one(connection: &Connection, row: &FileRow) -> rusqlite::Result<()> {
-    let probed = row.probed.as_ref();
+/// The number of a folder, entered with those above it where it is new.
+fn folder_id(connection: &Connection, path: &str) -> rusqlite::Result<i64> {
+    let known = connection
+        .prepare_cached("SELECT id, parent FROM folders WHERE path = ?1")?
+        .query_row([path], |row| {
+            Ok((row.get(0)?, row.get::<_, Option<i64>>(1)?))
+        })
+        .optional()?;
+    if let Some((id, parent)) = known
+        && (parent.is_some() || path.is_empty())
+    {
+        return Ok(id);
+    }
+    let parent = match path {
+        "" => None,
+        _ => Some(folder_id(connection, pathname::split(path).0)?),
+    };
     connection
         .prepare_cached(
-            "INSERT INTO files (path, size, mtime_ns, sha256, source, received, probed_size, probed_mtime_ns, contents) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (path) DO UPDATE SET \
-             size = ?2, mtime_ns = ?3, sha256 = coalesce(?4, sha256), source = coalesce(?5, source), \
-             received = coalesce(?6, received), probed_size = coalesce(?7, probed_size), \
-             probed_mtime_ns = coalesce(?8, probed_mtime_ns), contents = coalesce(?9, contents)",
+            "INSERT INTO folders (path, parent) VALUES (?1, ?2) ON CONFLICT (path) DO UPDATE SET parent = ?2 RETURNING id",
+        )?
+        .query_row(params![path, parent], |row| row.get(0))
+}
+
+/// Bytes of a checksum in hexadecimal; nothing else is kept.
+fn checksum(hex: &str) -> Option<Vec<u8>> {
+    let bytes = hex.as_bytes();
+    if !bytes.len().is_multiple_of(2) {
+        return None;
+    }
+    bytes
+        .chunks_exact(2)
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
+        .collect()
+}
+
+fn put_one(connection: &Connection, row: &FileRow) -> rusqlite::Result<()> {
+    let (folder, name) = pathname::split(&row.path);
+    let folder = folder_id(connection, folder)?;
+    // A file that came in has no change that we know of: the next scan looks at the rest of it.
+    connection
+        .prepare_cached(
+            "INSERT INTO entries (folder, name, size, mtime_ns, sha256, source, received) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (folder, name) DO UPDATE SET \
+             size = ?3, mtime_ns = ?4, ctime_ns = 0, sha256 = coalesce(?5, sha256), source = coalesce(?6, source), \
+             received = coalesce(?7, received)",
         )?
         .execute(params![
-            row.path,
+            folder,
+            name,
             number(row.size),
             row.mtime_ns,
-            row.sha256,
+            row.sha256.as_deref().and_then(checksum),
             row.source,
             row.received,
-            probed.map(|p| number(p.size)),
-            probed.map(|p| p.mtime_ns),
-            probed.map(|p| &p.contents),
-        ])
-        .map(drop)
+        ])?;
+    match &row.probed {
+        Some(probed) => contents::set_probed(connection, row, probed),
+        None => Ok(()),
+    }
+}
+
+/// True where the file of the index itself is wrong, not what it was asked.
+fn is_damaged(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+    matches!(error, rusqlite::Error::SqliteFailure(e, _) if matches!(e.code, DatabaseCorrupt | NotADatabase))
 }
 
 fn failed(verb: &str, error: rusqlite::Error) -> Error {
@@ -408,6 +426,11 @@ fn failed(verb: &str, error: rusqlite::Error) -> Error {
         (
             "disk.full",
             "make room on the disk of the experiment, then run it again",
+        )
+    } else if is_damaged(&error) {
+        (
+            "catalogue.damaged",
+            "`octonas evidence rebuild` makes it again from the evidence",
         )
     } else {
         (
@@ -423,6 +446,7 @@ fn failed(verb: &str, error: rusqlite::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::content::Contents;
     use crate::store::tests::directory;
 
     fn base() -> (tempfile::TempDir, Dir, ExperimentId) {
@@ -453,7 +477,8 @@ mod tests {
         let probed = Probed {
             size: 1,
             mtime_ns: 5,
-            contents: "{\"format\":\"csv\"}".into(),
+            contents: serde_json::to_string(&Contents::new(crate::content::Format::Csv, 1))
+                .unwrap(),
         };
         index.set_probed("raw/a", &probed).unwrap();
         index.set_probed("raw/c", &probed).unwrap();

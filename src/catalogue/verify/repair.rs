@@ -1,0 +1,269 @@
+//! Putting back what was damaged or lost, from a copy whose content is what the baseline says; the bad file is kept.
+//!
+//! The copy is written beside (`<base>/.octonas/repair/<id>/`), compared, made durable, and exchanged with the bad file in one
+//! step (renameat2(2), `RENAME_EXCHANGE`), so that at no moment nothing is in its place. The bad one goes to
+//! `<base>/.octonas/damaged/<id>/<line of the baseline>-<uuid>`.
+
+use std::io::{Read, Write as _};
+
+use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
+
+use super::read::Found;
+use super::{Run, Work};
+use crate::catalogue::destination::Destination;
+use crate::catalogue::digest::{self, Pace};
+use crate::catalogue::seal;
+use crate::error::{Error, Result};
+use crate::experiment::RelPath;
+use crate::report::said;
+use crate::store::catalogue::Catalogue;
+use crate::store::catalogue::due::Due;
+use crate::store::checks::{Record, What};
+use crate::store::{EVIDENCE, evidence, pathname, private_dir};
+use crate::sys::dir::{Buffer, Dir, Moved, Permissions, Replace};
+use crate::sys::{clock, fault, process};
+
+const REPAIR: &str = "repair";
+const DAMAGED: &str = "damaged";
+const NEW: &str = "new";
+const PIECE: usize = 1 << 20;
+
+/// Where copies are.
+pub trait Spare {
+    /// The copy of a file (path below the experiment, as bytes); `None` where there is none.
+    fn open(&self, path: &std::path::Path) -> Result<Option<Box<dyn Read + '_>>>;
+}
+
+/// A copy of an experiment's tree in a directory: a backup, a replica, the payload of an unpacked package.
+pub struct Tree {
+    dir: Dir,
+}
+
+impl Tree {
+    /// The tree itself, or the `data/` of a bag (RFC 8493) that holds it.
+    pub fn new(dir: Dir) -> Result<Self> {
+        let payload = match dir.stat("bagit.txt")? {
+            Some(_) => dir.child("data")?,
+            None => None,
+        };
+        Ok(Self {
+            dir: payload.unwrap_or(dir),
+        })
+    }
+}
+
+impl Spare for Tree {
+    fn open(&self, path: &std::path::Path) -> Result<Option<Box<dyn Read + '_>>> {
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+            return Ok(None);
+        };
+        let Some(dir) = self.dir.open(parent)? else {
+            return Ok(None);
+        };
+        let Some(reading) = dir.reading(name, false)? else {
+            return Ok(None);
+        };
+        Ok(Some(Box::new(reading.into_file())))
+    }
+}
+
+/// What a killed repair left: a copy that is not in its place yet is made again; a bad file that was exchanged is kept.
+pub(super) fn clear_up(work: &Work<'_>, index: &Catalogue) -> Result<()> {
+    let Some(dir) = work.base.open(format!("{EVIDENCE}/{REPAIR}/{}", work.id))? else {
+        return Ok(());
+    };
+    for entry in dir.entries()? {
+        let Some(mark) = entry
+            .name
+            .to_str()
+            .and_then(|name| name.parse::<u64>().ok())
+        else {
+            dir.remove_tree(&entry.name)?;
+            continue;
+        };
+        let expected = index
+            .marks(mark, mark)?
+            .remove(&mark)
+            .and_then(|(_, sum)| sum);
+        let holds = match dir.reading(&entry.name, false)? {
+            Some(mut reading) => {
+                let pace = Pace::new(None);
+                Some(digest::digest(&mut reading, &mut Buffer::new(digest::WARM), &pace)?.0)
+            }
+            None => None,
+        };
+        if holds == expected {
+            dir.remove_file(&entry.name)?;
+        } else {
+            let kept = format!("{mark}-{}", uuid::Uuid::new_v4());
+            dir.rename(&entry.name, &damaged(work)?, kept, Replace::Never)?;
+        }
+    }
+    Ok(())
+}
+
+fn damaged(work: &Work<'_>) -> Result<Dir> {
+    private_dir(
+        &private_dir(&evidence(work.base)?, DAMAGED)?,
+        &work.id.to_string(),
+    )
+}
+
+impl Run<'_> {
+    /// Puts a file back, where there is a good copy of it.
+    pub(super) fn repair(&mut self, due: &Due, found: &Found) -> Result<()> {
+        let Some(spare) = self.work.spare else {
+            return Ok(());
+        };
+        match self.put_back(due, spare) {
+            Ok(true) => {
+                self.report.repaired += 1;
+                let kept = self
+                    .work
+                    .base
+                    .path_of(EVIDENCE)
+                    .join(DAMAGED)
+                    .join(self.work.id.to_string());
+                if !matches!(found, Found::Missing) {
+                    self.report.kept = Some(kept.display().to_string());
+                }
+                Ok(())
+            }
+            Ok(false) => {
+                self.work.progress.warn(&said!(
+                    "{}: no good copy of it was found",
+                    "{} : aucune bonne copie n'a été trouvée",
+                    due.path
+                ));
+                Ok(())
+            }
+            Err(error) if matches!(error.code(), "interrupted" | "disk.full") => Err(error),
+            Err(error) => {
+                self.work.progress.warn(&said!(
+                    "{} was not put back: {error}",
+                    "{} n'a pas été remis en place : {error}",
+                    due.path
+                ));
+                Ok(())
+            }
+        }
+    }
+
+    fn put_back(&mut self, due: &Due, spare: &dyn Spare) -> Result<bool> {
+        let path = std::path::PathBuf::from(pathname::path(&due.path));
+        let Some(mut copy) = spare.open(&path)? else {
+            return Ok(false);
+        };
+        let work = self.work;
+        let workshop = private_dir(
+            &private_dir(&evidence(work.base)?, REPAIR)?,
+            &work.id.to_string(),
+        )?;
+        workshop.remove_file(NEW)?;
+        if !write_copy(&workshop, copy.as_mut(), due)? {
+            workshop.remove_file(NEW)?;
+            return Ok(false);
+        }
+        let _lock = (work.hold)()?;
+        let (folder, name) = pathname::split(&due.path);
+        let dir = match work.experiment.open(pathname::path(folder))? {
+            Some(dir) => dir,
+            None => self.make_again(folder, &workshop)?,
+        };
+        let name = pathname::path(name);
+        let node = workshop.held(NEW)?.ok_or_else(|| {
+            Error::new("file.moved", "the copy went away meanwhile").hint("run it again")
+        })?;
+        let modified =
+            Timestamp::from_nanosecond(i128::from(due.known.mtime_ns)).unwrap_or_default();
+        seal::dress(&node, &dir, due.known.sealed)?;
+        node.set_modified(modified)?;
+        work.base.sync_everything()?;
+        let aside = due.known.mark.to_string();
+        workshop.rename(NEW, &workshop, &aside, Replace::Allow)?;
+        fault::point("repair.ready")?;
+        if let Some(bad) = dir.node_at(&name).ok().flatten() {
+            bad.set_immutable(false)?;
+        }
+        let exchanged = workshop.exchange(&aside, &dir, &name)?;
+        if !exchanged && workshop.move_to(&aside, &dir, &name)? != Moved::Done {
+            return Err(
+                Error::new("file.moved", format!("{} changed meanwhile", due.path))
+                    .hint("run it again"),
+            );
+        }
+        dir.sync()?;
+        fault::point("repair.exchanged")?;
+        if exchanged {
+            let kept = format!("{aside}-{}", uuid::Uuid::new_v4());
+            workshop.rename(&aside, &damaged(work)?, kept, Replace::Never)?;
+        }
+        if due.known.sealed
+            && work.strength == seal::Strength::Flag
+            && let Some(node) = dir.node_at(&name)?
+        {
+            node.set_immutable(true)?;
+        }
+        fault::point("repair.placed")?;
+        self.index.catch_up(&self.baseline, &self.checks)?;
+        let now = clock::now();
+        let text = clock::text(now);
+        let mut records = Record::of(&text, What::Repaired, vec![due.known.mark]);
+        records.extend(Record::of(&text, What::Good, vec![due.known.mark]));
+        self.checks.append(&records)?;
+        self.index.catch_up(&self.baseline, &self.checks)?;
+        Ok(true)
+    }
+}
+
+impl Run<'_> {
+    /// A directory that went away with what it held, below one of the layout that is there.
+    fn make_again(&self, folder: &str, workshop: &Dir) -> Result<Dir> {
+        let missing = || {
+            Error::new(
+                "repair.no-directory",
+                format!("the directory {folder} is gone"),
+            )
+            .hint("`octonas experiment apply --mend` makes what the layout has; then run it again")
+        };
+        let (top, below) = folder.split_once('/').ok_or_else(missing)?;
+        let top = RelPath::parse(top).map_err(|_| missing())?;
+        let destination = Destination::open(self.work.experiment, &top)?.ok_or_else(missing)?;
+        destination.directory_of(&format!("{below}/file"), workshop)
+    }
+}
+
+/// Writes a copy; false where it does not hold what the file should.
+fn write_copy(workshop: &Dir, copy: &mut dyn Read, due: &Due) -> Result<bool> {
+    workshop.write(NEW, b"", &Permissions::PRIVATE)?;
+    let Some(node) = workshop.writable(NEW)? else {
+        return Ok(false);
+    };
+    let failed = |e: std::io::Error| {
+        let full = e.raw_os_error() == Some(nix::libc::ENOSPC);
+        let code = if full { "disk.full" } else { "repair.failed" };
+        Error::new(code, format!("a copy of {} cannot be written", due.path))
+            .hint("make room on the disk, check the copy, then run it again")
+            .source(e)
+    };
+    let mut hash = Sha256::new();
+    let (mut piece, mut total) = (vec![0; PIECE], 0);
+    loop {
+        process::check_interrupted()?;
+        let read = copy.read(&mut piece).map_err(failed)?;
+        if read == 0 {
+            break;
+        }
+        total += read as u64;
+        if total > due.known.size {
+            return Ok(false);
+        }
+        hash.update(&piece[..read]);
+        fault::point("write")?;
+        node.file().write_all(&piece[..read]).map_err(failed)?;
+    }
+    node.file().sync_all().map_err(failed)?;
+    let sum: [u8; 32] = hash.finalize().into();
+    Ok(due.known.sha256 == Some(sum))
+}
