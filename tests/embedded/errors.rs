@@ -6,6 +6,7 @@ use std::path::Path;
 
 /// Words of the same shape that are no codes: files, fields of a definition, attributes.
 const OTHER_WORDS: &[&str] = &[
+    "bagit.txt",
     "before-import.facl",
     "facility.chambers",
     "imported.leaves",
