@@ -378,10 +378,10 @@ mod tests {
                 put(seen, "fetch.txt", b"https://example.org/a 3 data/z\n");
             }),
             (&["oxum.syntax"], |seen| {
-                put(seen, "bag-info.txt", b"Payload-Oxum: x\n")
+                put(seen, "bag-info.txt", b"Payload-Oxum: x\n");
             }),
             (&["tag.encoding"], |seen| {
-                put(seen, "bag-info.txt", b"a: \xff\n")
+                put(seen, "bag-info.txt", b"a: \xff\n");
             }),
         ];
         for (wanted, change) in cases {
