@@ -461,6 +461,10 @@ fn neutral(text: &str) -> String {
             (len, "[UUID]")
         } else if let Some(len) = shape(rest, &[b'h'; 64]) {
             (len, "[DIGEST]")
+        } else if let Some(len) =
+            shape(rest, &[b'h'; 16]).filter(|_| text[..at].ends_with("\"plan\": \""))
+        {
+            (len, "[PLAN]")
         } else if let Some(len) = shape(rest, b"dddd-dd-ddTdd:dd:dd") {
             let more = rest[len..]
                 .iter()
