@@ -105,6 +105,7 @@ pub fn create(site: &Site, code: &Code, options: &Options) -> Result<(Archived, 
     let mut home = None;
     for place in &places {
         if let Some(dir) = place.directory()? {
+            refuse_system_disk(&dir, &opened.base.dir, &place.name)?;
             if dir.path().starts_with(opened.path()) {
                 return Err(Error::new(
                     "package.inside",
@@ -169,6 +170,20 @@ pub fn create(site: &Site, code: &Code, options: &Options) -> Result<(Archived, 
             ("places", archived.places.join("\n")),
         ]
     })
+}
+
+/// Where data lie on disks of their own, a place on the system disk is the empty mount point of a disk that is not there.
+fn refuse_system_disk(dir: &Dir, data: &Dir, place: &str) -> Result<()> {
+    let system = Dir::open_absolute(std::path::Path::new("/"))?;
+    if dir.is_beside(&system)? && !data.is_beside(&system)? {
+        return Err(Error::new(
+            "archive.unreachable",
+            format!("the place {place} is on the system disk: its own disk is not mounted"),
+        )
+        .hint("mount it; an archive never goes to the system disk of a NAS whose data have disks of their own")
+        .field("to"));
+    }
+    Ok(())
 }
 
 fn damaged(place: &str) -> Error {
@@ -482,4 +497,20 @@ pub fn bring(site: &Site, code: &Code, package: Option<&str>) -> Result<(PathBuf
         }
     }
     Err(last.unwrap_or_else(|| Error::new("archive.none", "there is no copy of the archive")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_archive_never_fills_the_system_disk_where_data_have_their_own() {
+        let open = |path: &str| Dir::open_absolute(std::path::Path::new(path)).unwrap();
+        let (system, data) = (open("/"), open("/dev/shm"));
+        let error = refuse_system_disk(&system, &data, "cellar").unwrap_err();
+        assert_eq!(error.code(), "archive.unreachable");
+        refuse_system_disk(&system, &system, "cellar").unwrap();
+        refuse_system_disk(&data, &data, "cellar").unwrap();
+        refuse_system_disk(&data, &system, "cellar").unwrap();
+    }
 }

@@ -396,11 +396,10 @@ fn at_every_point(fault: &str, verdict: impl Fn(&Stage<'_>, &Ran) -> Result<(), 
 
 /// `doctor` names an operation that was begun and did not end, and no other.
 fn named(stage: &Stage<'_>) -> Result<(), String> {
-    let event = stage.env.last_event();
-    let open = event.filter(|(_, outcome)| outcome == "begun");
+    let open = stage.env.open_event();
     let doctor = stage.env.run(&["doctor"]);
     let says = match &open {
-        Some((operation, _)) => doctor
+        Some(operation) => doctor
             .stdout
             .lines()
             .any(|line| line.contains(operation) && line.contains("did not end")),

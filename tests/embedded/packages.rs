@@ -713,7 +713,7 @@ mod faults {
     use std::io::Write as _;
 
     use super::*;
-    use crate::support::{finish, in_parallel};
+    use crate::support::{finish, in_parallel, telling};
 
     /// The points that a command passes.
     fn points(env: &TestEnv, arguments: &[&str]) -> Vec<String> {
@@ -749,8 +749,8 @@ mod faults {
                 &["package", "create", "eco", "-o", &out, "--format", format],
             );
             assert!(points.len() > 30, "{points:?}");
-            let numbers: Vec<usize> = (1..=points.len()).collect();
-            let chunks: Vec<&[usize]> = numbers.chunks(40).collect();
+            let numbers = telling(&points);
+            let chunks: Vec<&[usize]> = numbers.chunks(20).collect();
             in_parallel(&chunks, |chunk| {
                 let env = TestEnv::new();
                 filled(&env);
@@ -803,7 +803,7 @@ mod faults {
         }
         let (one, two) = (first.path("one"), first.path("two"));
         let points = points(&first, &["archive", "eco", "--to", &one, "--to", &two]);
-        let numbers: Vec<usize> = (1..=points.len()).collect();
+        let numbers = telling(&points);
         let chunks: Vec<&[usize]> = numbers.chunks(20).collect();
         in_parallel(&chunks, |chunk| {
             let env = TestEnv::new();
@@ -936,8 +936,7 @@ mod faults {
         let wanted: Vec<String> = data(&env.at("eco")).into_iter().map(|row| row.1).collect();
         let (package, back) = (env.path("eco.zip"), env.path("back"));
         let restore = ["package", "restore", &package, "--into", &back];
-        let count = points(&env, &restore).len();
-        for number in 1..=count {
+        for number in telling(&points(&env, &restore)) {
             for fault in ["kill", "enospc"] {
                 let _ = fs::remove_dir_all(&back);
                 let ran = disturbed(&env, &restore, &format!("{fault}:{number}"));

@@ -149,17 +149,40 @@ impl TestEnv {
         self.neutral(&out)
     }
 
+    /// The whole lines of the ledger, oldest first.
+    fn events(&self) -> Vec<Value> {
+        let dir = self.at(".octonas/ledger");
+        let segments = names(&dir).into_iter();
+        segments
+            .filter(|name| name.ends_with(".jsonl"))
+            .flat_map(|name| {
+                let text = fs::read_to_string(dir.join(name)).unwrap();
+                let whole = text.split_inclusive('\n').filter(|l| l.ends_with('\n'));
+                whole
+                    .map(|line| serde_json::from_str(line).unwrap())
+                    .collect::<Vec<_>>()
+            })
+            .collect()
+    }
+
     /// The newest line of the ledger: operation and outcome.
     pub fn last_event(&self) -> Option<(String, String)> {
-        let dir = self.at(".octonas/ledger");
-        let segments = names(&dir).into_iter().rev();
-        let mut segments = segments.filter(|name| name.ends_with(".jsonl"));
-        let text = fs::read_to_string(dir.join(segments.next()?)).unwrap();
-        let mut whole = text.split_inclusive('\n');
-        let last = whole.rfind(|line| line.ends_with('\n'))?;
-        let entry: Value = serde_json::from_str(last).unwrap();
-        let word = |key: &str| entry[key].as_str().unwrap().to_owned();
+        let last = self.events().pop()?;
+        let word = |key: &str| last[key].as_str().unwrap().to_owned();
         Some((word("operation"), word("outcome")))
+    }
+
+    /// The operation that was begun last and did not end, on whatever experiment.
+    pub fn open_event(&self) -> Option<String> {
+        let mut open: Vec<(Value, String)> = Vec::new();
+        for event in self.events() {
+            let operation = event["operation"].as_str().unwrap().to_owned();
+            open.retain(|known| *known != (event["experiment"].clone(), operation.clone()));
+            if event["outcome"] == "begun" {
+                open.push((event["experiment"].clone(), operation));
+            }
+        }
+        open.pop().map(|(_, operation)| operation)
     }
 
     /// What staging, the trash and scratch directories still hold: nothing, when all is done.
@@ -535,4 +558,19 @@ pub fn copy(from: &Path, to: &Path) {
         .status()
         .unwrap();
     assert!(status.success());
+}
+
+/// The numbers (from 1) of the points at which a run is disturbed: one that follows the same one as another did is tried once.
+/// `OCTONAS_EVERY_POINT=1` tries them all.
+pub fn telling(points: &[String]) -> Vec<usize> {
+    let all = std::env::var_os("OCTONAS_EVERY_POINT").is_some();
+    let (mut before, mut seen) = ("", std::collections::BTreeSet::new());
+    let mut chosen = Vec::new();
+    for (index, name) in points.iter().enumerate() {
+        if seen.insert((before, name.as_str())) || all {
+            chosen.push(index + 1);
+        }
+        before = name;
+    }
+    chosen
 }

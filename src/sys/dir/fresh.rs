@@ -214,6 +214,18 @@ impl Dir {
     }
 }
 
+impl Dir {
+    /// True where both lie on one file system (stat(2), `st_dev`).
+    pub fn is_beside(&self, other: &Self) -> Result<bool> {
+        let device = |dir: &Self| {
+            rustix::fs::fstat(dir)
+                .map(|found| found.st_dev)
+                .map_err(|e| failed("look at", dir.path(), errno(e)))
+        };
+        Ok(device(self)? == device(other)?)
+    }
+}
+
 impl Node {
     /// The last change of content that stat(2) shows from now on.
     pub fn set_modified(&self, when: Timestamp) -> Result<()> {
