@@ -177,7 +177,7 @@ fn an_index_that_was_lost_or_damaged_comes_back_from_the_evidence() {
     for (path, line) in now {
         let content = fs::read(env.at(&format!("eco/{path}")));
         assert!(
-            content.is_err() || line["sha256"] == sha256(&content.unwrap()),
+            content.is_err() || line["sha256"] == sha256(content.unwrap()),
             "{path}"
         );
     }
@@ -411,7 +411,7 @@ fn whatever_members_do_meanwhile_what_is_entered_was_once_there() {
         let file = env.at(&format!("eco/{path}"));
         let is_file = file.symlink_metadata().is_ok_and(|m| m.is_file());
         if is_file {
-            assert_eq!(line["sha256"], sha256(&fs::read(&file).unwrap()), "{path}");
+            assert_eq!(line["sha256"], sha256(fs::read(&file).unwrap()), "{path}");
         }
     }
     env.run(&["evidence", "verify", "eco"]).ok();
