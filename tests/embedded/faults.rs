@@ -222,7 +222,7 @@ const OPERATIONS: &[Operation] = &[
     Operation {
         name: "restore",
         prepare: |env| {
-            crate::packages::filled(env);
+            known(env);
             let package = env.root.path().join("eco.tar.zst");
             env.run(&["package", "create", "eco", "-o", package.to_str().unwrap()])
                 .ok();
