@@ -342,6 +342,13 @@ impl<'a> Stage<'a> {
         finish(command, (self.operation.input)().as_bytes())
     }
 
+    /// That documents cannot be written is a warning, and a restore is not given again for their sake.
+    fn write_documents(&self) {
+        if self.operation.name == "restore" {
+            self.env.run(&["document", "build", "eco"]).ok();
+        }
+    }
+
     /// The points that the operation passes, and what it leaves, when nothing happens to it.
     fn undisturbed(&self) -> (Vec<String>, String) {
         // A copy as well: inodes and change times differ from those that were there first.
@@ -350,6 +357,7 @@ impl<'a> Stage<'a> {
         self.run(&[("OCTONAS_FAULT_TRACE", trace.to_str().unwrap())])
             .ok();
         let points = fs::read_to_string(trace).unwrap();
+        self.write_documents();
         (
             points.lines().map(str::to_owned).collect(),
             self.env.end_state(),
@@ -441,6 +449,7 @@ fn settled(stage: &Stage<'_>, wanted: &str) -> Result<(), String> {
             return Err(format!("the evidence is not whole: {evidence:?}"));
         }
     }
+    stage.write_documents();
     let end = stage.env.end_state();
     if end == wanted {
         return Ok(());
