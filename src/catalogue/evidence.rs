@@ -175,12 +175,10 @@ pub fn export(base: &Dir, id: &ExperimentId, into: &Dir) -> Result<Exported> {
         ..Exported::default()
     };
     if let Some(baseline) = Baseline::existing(base, id)? {
-        let (dir, names) = baseline.segments()?;
-        copy(dir, &names, into, "baseline")?;
+        copy(baseline.dir(), &baseline.segments()?, into, "baseline")?;
     }
     if let Some(checks) = Checks::existing(base, id)? {
-        let (dir, names) = checks.segments()?;
-        copy(dir, &names, into, "checks")?;
+        copy(checks.dir(), &checks.segments()?, into, "checks")?;
     }
     let mut text = Vec::new();
     let mut result = Ok(());

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use clap::Subcommand;
 
 use super::Desk;
+use crate::catalogue::examine::Examined;
 use crate::content::Severity;
 use crate::error::{Exit, Result};
 use crate::experiment::{Code, Size};
@@ -226,24 +227,21 @@ fn scanned(one: &Scanned, dry_run: bool, always: bool) -> String {
         let _ = writeln!(out, "warning: {}", report::printable(text));
     }
     out.push_str(&findings(&did.findings));
-    for noted in one
-        .examined
-        .iter()
-        .flat_map(|examined| &examined.files)
-        .take(100)
-    {
-        for finding in noted
-            .findings
-            .iter()
-            .filter(|f| f.severity > Severity::Note)
-        {
-            let _ = writeln!(
-                out,
-                "warning: {}: {} [{}]",
-                report::pathname(&noted.path),
-                report::printable(&finding.message),
-                report::printable(&finding.code)
-            );
+    out.push_str(&examined(one.examined.as_ref()));
+    out
+}
+
+/// What the probe warned of in the content of files, a line each, of at most 100 files.
+pub fn examined(examined: Option<&Examined>) -> String {
+    let mut out = String::new();
+    for noted in examined.iter().flat_map(|e| &e.files).take(100) {
+        for finding in &noted.findings {
+            if finding.severity > Severity::Note {
+                let path = report::pathname(&noted.path);
+                let (text, code) = (&finding.message, &finding.code);
+                let (text, code) = (report::printable(text), report::printable(code));
+                let _ = writeln!(out, "warning: {path}: {text} [{code}]");
+            }
         }
     }
     out

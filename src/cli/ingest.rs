@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 
 use super::Desk;
 use crate::catalogue::landing::{Pending, Warning};
-use crate::content::Severity;
 use crate::error::{Exit, Result};
 use crate::experiment::Code;
 use crate::provision::ingest::{self, Ingested, Landings, Options};
@@ -100,21 +99,7 @@ fn ingested(one: &Ingested, dry_run: bool, always: bool) -> String {
     }
     missing(&did.missing, &mut out);
     warnings(&did.warnings, &mut out);
-    for noted in did.examined.iter().flat_map(|examined| &examined.files) {
-        for finding in noted
-            .findings
-            .iter()
-            .filter(|f| f.severity > Severity::Note)
-        {
-            let _ = writeln!(
-                out,
-                "warning: {}: {} [{}]",
-                report::printable(&noted.path),
-                report::printable(&finding.message),
-                report::printable(&finding.code)
-            );
-        }
-    }
+    out.push_str(&super::catalogue::examined(did.examined.as_ref()));
     out
 }
 

@@ -11,14 +11,13 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use super::chain::{Chain, Linked, Verified};
-use super::{EVIDENCE, evidence, private_dir};
+use super::chain::{Chain, Linked, OfExperiment};
+use super::evidence;
 use crate::error::Result;
 use crate::experiment::ExperimentId;
 use crate::sys::clock;
 use crate::sys::dir::{Dir, Permissions};
 
-const DIRECTORY: &str = "baseline";
 /// The largest segment that goes into a package, in bytes.
 const SEGMENT_MAX: u64 = 4 << 30;
 
@@ -80,31 +79,17 @@ impl Linked for Entry {
     }
 }
 
-/// The baseline of one experiment.
-#[derive(Debug)]
-pub struct Baseline {
-    chain: Chain<Entry>,
+impl OfExperiment for Entry {
+    const DIRECTORY: &'static str = "baseline";
 }
 
-impl Baseline {
-    /// The baseline of an experiment of a claimed base, made where it does not exist.
-    pub fn open(base: &Dir, id: &ExperimentId) -> Result<Self> {
-        let all = private_dir(&evidence(base)?, DIRECTORY)?;
-        let chain = Chain::new(private_dir(&all, &id.to_string())?);
-        Ok(Self { chain })
-    }
+/// The baseline of one experiment.
+pub type Baseline = Chain<Entry>;
 
-    /// The baseline as it is, for reading. `None` where nothing ever came in.
-    pub fn existing(base: &Dir, id: &ExperimentId) -> Result<Option<Self>> {
-        let dir = base.open(format!("{EVIDENCE}/{DIRECTORY}/{id}"))?;
-        Ok(dir.map(|dir| Self {
-            chain: Chain::new(dir),
-        }))
-    }
-
+impl Chain<Entry> {
     /// Whose baselines a claimed base holds, also those of experiments that were removed.
     pub fn all(base: &Dir) -> Result<Vec<ExperimentId>> {
-        let Some(all) = evidence(base)?.child(DIRECTORY)? else {
+        let Some(all) = evidence(base)?.child(Entry::DIRECTORY)? else {
             return Ok(Vec::new());
         };
         let entries = all.entries()?.into_iter();
@@ -121,12 +106,11 @@ impl Baseline {
 
     fn append_at(&self, marks: &[Mark], now: Timestamp) -> Result<u64> {
         let year = now.to_zoned(TimeZone::UTC).strftime("%Y.jsonl");
-        self.chain
-            .extend(year.to_string(), marks, |seq, mark, prev| Entry {
-                seq,
-                mark: mark.clone(),
-                prev,
-            })
+        self.extend(year.to_string(), marks, |seq, mark, prev| Entry {
+            seq,
+            mark: mark.clone(),
+            prev,
+        })
     }
 
     /// The number of the last line; 0 where there is none.
@@ -134,36 +118,11 @@ impl Baseline {
         self.head().map(|(last, _)| last)
     }
 
-    /// Number and checksum of the last line: who knows them can prove that nothing was taken from the end.
-    pub fn head(&self) -> Result<(u64, String)> {
-        self.chain.head()
-    }
-
-    /// The checksum of line `seq`; `None` where there are fewer.
-    pub fn sum_of(&self, seq: u64) -> Result<Option<String>> {
-        self.chain.sum_of(seq)
-    }
-
-    /// The files that hold it, oldest first, for copies.
-    pub fn segments(&self) -> Result<(&Dir, Vec<String>)> {
-        Ok((self.chain.dir(), self.chain.segments()?))
-    }
-
-    /// Calls `each` for every entry after the first `known` lines.
-    pub fn read_after(&self, known: u64, each: impl FnMut(Entry) -> bool) -> Result<()> {
-        self.chain.read_after(known, each)
-    }
-
-    /// Calls `each` for every entry, oldest first, until it gives false. Lines that cannot be read are passed over.
-    pub fn read(&self, each: impl FnMut(Entry) -> bool) -> Result<()> {
-        self.chain.read(each)
-    }
-
     /// Its segments as they are, oldest first: file name and text. For packages.
     pub fn contents(&self) -> Result<Vec<(String, Vec<u8>)>> {
         let mut all = Vec::new();
-        for name in self.chain.segments()? {
-            if let Some(bytes) = self.chain.dir().read(&name, SEGMENT_MAX)? {
+        for name in self.segments()? {
+            if let Some(bytes) = self.dir().read(&name, SEGMENT_MAX)? {
                 all.push((name, bytes));
             }
         }
@@ -173,20 +132,16 @@ impl Baseline {
     /// Puts segments of a package into a baseline that has none yet, or has these already after a killed run.
     pub fn receive(&self, segments: &[(String, Vec<u8>)]) -> Result<()> {
         for (name, bytes) in segments {
-            self.chain.dir().write(name, bytes, &Permissions::PRIVATE)?;
+            self.dir().write(name, bytes, &Permissions::PRIVATE)?;
         }
         Ok(())
-    }
-
-    /// Checks every line against the one before. What is wrong is data.
-    pub fn verify(&self) -> Result<Verified> {
-        self.chain.verify()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::EVIDENCE;
     use crate::store::sha256;
     use crate::store::tests::{directory, points_of, with_fault};
 
@@ -238,25 +193,16 @@ mod tests {
         baseline
             .append_at(&[mark("d")], at("2026-01-01T00:00:00Z"))
             .unwrap();
-        assert_eq!(
-            baseline.chain.segments().unwrap(),
-            ["2026.jsonl", "2027.jsonl"]
-        );
+        assert_eq!(baseline.segments().unwrap(), ["2026.jsonl", "2027.jsonl"]);
         assert_eq!(paths(&baseline), ["a", "b", "c", "d"]);
         assert_eq!(baseline.last().unwrap(), 4);
         let verified = baseline.verify().unwrap();
         assert_eq!((verified.entries, verified.findings.len()), (4, 0));
-        let bytes = baseline
-            .chain
-            .dir()
-            .read("2026.jsonl", 1 << 20)
-            .unwrap()
-            .unwrap();
+        let bytes = baseline.dir().read("2026.jsonl", 1 << 20).unwrap().unwrap();
         let changed = String::from_utf8(bytes)
             .unwrap()
             .replace("\"size\":3", "\"size\":4");
         baseline
-            .chain
             .dir()
             .write(
                 "2026.jsonl",
@@ -279,7 +225,7 @@ mod tests {
                 assert_eq!(paths(&baseline), before);
             }
         }
-        let (name, dir) = (&baseline.chain.segments().unwrap()[0], baseline.chain.dir());
+        let (name, dir) = (&baseline.segments().unwrap()[0], baseline.dir());
         dir.append(name, b"{\"seq\":4,\"to").unwrap();
         baseline.append(&[mark("d")]).unwrap();
         assert_eq!(paths(&baseline), ["a", "b", "c", "d"]);

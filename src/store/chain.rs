@@ -1,5 +1,5 @@
 //! A chain: segments of JSON lines in one directory, only ever added to, each line bound to the one before by its
-//! SHA-256, across the segments. The ledger and the baseline are chains.
+//! SHA-256, across the segments. The ledger, the baseline and the checks are chains.
 
 use std::io::{self, BufRead as _, BufReader};
 use std::marker::PhantomData;
@@ -8,8 +8,9 @@ use std::path::Path;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::sha256;
+use super::{EVIDENCE, evidence, private_dir, sha256};
 use crate::error::{Error, Result};
+use crate::experiment::ExperimentId;
 use crate::sys::dir::{Dir, FileKind, Tail};
 
 /// What the first line follows.
@@ -18,7 +19,7 @@ pub(super) const FIRST: &str = "000000000000000000000000000000000000000000000000
 const TAIL: u64 = 128 << 10;
 
 /// A line of a chain.
-pub(super) trait Linked: DeserializeOwned {
+pub trait Linked: DeserializeOwned {
     /// Counts from 1 without a gap.
     fn seq(&self) -> u64;
     /// SHA-256 of the line before (without its line feed); the first has [`FIRST`].
@@ -42,6 +43,12 @@ pub(super) trait Linked: DeserializeOwned {
             .hint("check the disk and the system log")
             .source(source)
     }
+}
+
+/// A line of a chain of which every experiment has one.
+pub trait OfExperiment: Linked {
+    /// Where those of all experiments are, in the evidence of a base.
+    const DIRECTORY: &'static str;
 }
 
 /// Something that is wrong with a chain: data, not an error.
@@ -73,7 +80,7 @@ pub struct Verified {
 }
 
 /// Where the next line goes.
-pub(super) struct End {
+pub struct End {
     /// The file.
     pub segment: String,
     /// Number of the last line; 0 where there is none.
@@ -88,9 +95,24 @@ pub(super) struct End {
 
 /// A chain of lines `L`.
 #[derive(Debug)]
-pub(super) struct Chain<L> {
+pub struct Chain<L> {
     dir: Dir,
     lines: PhantomData<L>,
+}
+
+impl<L: OfExperiment> Chain<L> {
+    /// That of an experiment of a claimed base, made where it does not exist.
+    pub fn open(base: &Dir, id: &ExperimentId) -> Result<Self> {
+        let all = private_dir(&evidence(base)?, L::DIRECTORY)?;
+        Ok(Self::new(private_dir(&all, &id.to_string())?))
+    }
+
+    /// The same as it is, for reading. `None` where nothing was ever written.
+    pub fn existing(base: &Dir, id: &ExperimentId) -> Result<Option<Self>> {
+        let directory = L::DIRECTORY;
+        let dir = base.open(format!("{EVIDENCE}/{directory}/{id}"))?;
+        Ok(dir.map(Self::new))
+    }
 }
 
 impl<L: Linked> Chain<L> {
@@ -129,13 +151,13 @@ impl<L: Linked> Chain<L> {
             text.push('\n');
         }
         if !text.is_empty() {
-            self.append(&end, &text)?;
+            self.put(&end, &text)?;
         }
         Ok(end.seq + 1)
     }
 
     /// Adds text that follows `end`: whole lines, on the disk when this returns.
-    pub fn append(&self, end: &End, text: &str) -> Result<()> {
+    pub fn put(&self, end: &End, text: &str) -> Result<()> {
         self.dir
             .append_after(&end.segment, end.good, end.seen, text.as_bytes())
     }

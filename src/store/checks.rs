@@ -9,14 +9,10 @@ use std::collections::BTreeMap;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use super::chain::{Chain, Linked, Verified};
-use super::{EVIDENCE, evidence, private_dir};
+use super::chain::{Chain, Linked, OfExperiment};
 use crate::error::Result;
-use crate::experiment::ExperimentId;
 use crate::sys::clock;
-use crate::sys::dir::Dir;
 
-const DIRECTORY: &str = "checks";
 /// The most ranges of a line: every line stays far below what a chain reads of an end.
 const RANGES: usize = 1000;
 
@@ -116,72 +112,31 @@ impl Linked for Entry {
     }
 }
 
-/// The checks of one experiment.
-#[derive(Debug)]
-pub struct Checks {
-    chain: Chain<Entry>,
+impl OfExperiment for Entry {
+    const DIRECTORY: &'static str = "checks";
 }
 
-impl Checks {
-    /// Those of an experiment of a claimed base, made where they do not exist.
-    pub fn open(base: &Dir, id: &ExperimentId) -> Result<Self> {
-        let all = private_dir(&evidence(base)?, DIRECTORY)?;
-        let chain = Chain::new(private_dir(&all, &id.to_string())?);
-        Ok(Self { chain })
-    }
+/// The checks of one experiment.
+pub type Checks = Chain<Entry>;
 
-    /// As they are, for reading. `None` where nothing was ever checked.
-    pub fn existing(base: &Dir, id: &ExperimentId) -> Result<Option<Self>> {
-        let dir = base.open(format!("{EVIDENCE}/{DIRECTORY}/{id}"))?;
-        Ok(dir.map(|dir| Self {
-            chain: Chain::new(dir),
-        }))
-    }
-
+impl Chain<Entry> {
     /// Adds records, all on the disk when this returns. Gives the number of the last line. Only under the lock of the
     /// experiment.
     pub fn append(&self, records: &[Record]) -> Result<u64> {
         let year = clock::now().to_zoned(TimeZone::UTC).strftime("%Y.jsonl");
-        let first = self
-            .chain
-            .extend(year.to_string(), records, |seq, record, prev| Entry {
-                seq,
-                record: record.clone(),
-                prev,
-            })?;
+        let first = self.extend(year.to_string(), records, |seq, record, prev| Entry {
+            seq,
+            record: record.clone(),
+            prev,
+        })?;
         Ok(first + records.len() as u64 - 1)
-    }
-
-    /// Number and checksum of the last line.
-    pub fn head(&self) -> Result<(u64, String)> {
-        self.chain.head()
-    }
-
-    /// The checksum of line `seq`; `None` where there are fewer.
-    pub fn sum_of(&self, seq: u64) -> Result<Option<String>> {
-        self.chain.sum_of(seq)
-    }
-
-    /// The files that hold them, oldest first, for copies.
-    pub fn segments(&self) -> Result<(&Dir, Vec<String>)> {
-        Ok((self.chain.dir(), self.chain.segments()?))
-    }
-
-    /// Calls `each` for every entry after the first `known` lines, until it gives false. Lines that cannot be read are
-    /// passed over.
-    pub fn read_after(&self, known: u64, each: impl FnMut(Entry) -> bool) -> Result<()> {
-        self.chain.read_after(known, each)
-    }
-
-    /// Checks every line against the one before. What is wrong is data.
-    pub fn verify(&self) -> Result<Verified> {
-        self.chain.verify()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::EVIDENCE;
     use crate::store::tests::directory;
 
     #[test]

@@ -153,7 +153,7 @@ impl Ledger {
             .hint("say less in its detail"));
         }
         text.push('\n');
-        self.chain.append(&end, &text)?;
+        self.chain.put(&end, &text)?;
         Ok(entry)
     }
 
