@@ -236,10 +236,10 @@ const STAGES: &[Stage] = &[
 fn some(points: &[String], from: usize) -> Vec<usize> {
     let mut all = telling(points, 1);
     all.retain(|point| *point > from);
-    if std::env::var_os("OCTONAS_EVERY_POINT").is_some() || all.len() <= 8 {
+    if std::env::var_os("OCTONAS_EVERY_POINT").is_some() || all.len() <= 5 {
         return all;
     }
-    (0..8).map(|n| all[n * (all.len() - 1) / 7]).collect()
+    (0..5).map(|n| all[n * (all.len() - 1) / 4]).collect()
 }
 
 fn at_some_points(meanwhile: fn(&Disk), after: fn(&Disk), opened: bool) {
