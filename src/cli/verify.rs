@@ -224,7 +224,10 @@ pub fn accept(desk: &Desk<'_>, arguments: &AcceptArguments) -> Result<Exit> {
 
 fn accepted(code: &Code, done: &Accepted, dry_run: bool) -> String {
     let verb = if dry_run { "would be" } else { "are" };
-    let mut out = format!("{code}: {} files {verb} accepted as they are", done.files.len());
+    let mut out = format!(
+        "{code}: {} files {verb} accepted as they are",
+        done.files.len()
+    );
     if !done.good.is_empty() {
         let _ = write!(out, ", {} hold again what they should", done.good.len());
     }

@@ -79,7 +79,10 @@ impl Bag<'_> {
         let mut pace = Pace::new(progress, Work::Packing, bytes);
         let info = self.info_text();
         let first = [
-            ("bagit.txt", Content::from(tags::DECLARATION.as_bytes().to_vec())),
+            (
+                "bagit.txt",
+                Content::from(tags::DECLARATION.as_bytes().to_vec()),
+            ),
             ("bag-info.txt", info.into_bytes().into()),
         ];
         let mut tag_sums = Sums::new(self.algorithms);
@@ -155,13 +158,7 @@ impl Bag<'_> {
     }
 
     /// The same, of a text that is in memory and stays there.
-    fn put_text(
-        &self,
-        sink: &mut dyn Sink,
-        path: &str,
-        text: &str,
-        sums: &mut Sums,
-    ) -> Result<()> {
+    fn put_text(&self, sink: &mut dyn Sink, path: &str, text: &str, sums: &mut Sums) -> Result<()> {
         let entry = Entry {
             path,
             size: text.len() as u64,
@@ -258,7 +255,12 @@ struct Sums(Vec<(Algorithm, String)>);
 
 impl Sums {
     fn new(algorithms: &[Algorithm]) -> Self {
-        Self(algorithms.iter().map(|each| (*each, String::new())).collect())
+        Self(
+            algorithms
+                .iter()
+                .map(|each| (*each, String::new()))
+                .collect(),
+        )
     }
 
     fn add(&mut self, path: &str, digests: &Digests) {

@@ -82,9 +82,12 @@ impl<'c> Content<'c> {
             }
             How::File(file) => {
                 let failed = |e: std::io::Error| {
-                    Error::new("file.failed", "evidence that goes into the package cannot be read")
-                        .hint("see the system log for the disk")
-                        .source(e)
+                    Error::new(
+                        "file.failed",
+                        "evidence that goes into the package cannot be read",
+                    )
+                    .hint("see the system log for the disk")
+                    .source(e)
                 };
                 let mut file = file;
                 file.seek(SeekFrom::Start(0)).map_err(failed)?;
@@ -130,10 +133,8 @@ mod tests {
     #[test]
     fn a_content_is_as_long_as_it_says_and_the_same_each_time() {
         let line = "x".repeat(1000);
-        let written = Content::written(|out| {
-            (0..1000).try_for_each(|_| out(line.as_bytes()))
-        })
-        .unwrap();
+        let written =
+            Content::written(|out| (0..1000).try_for_each(|_| out(line.as_bytes()))).unwrap();
         assert_eq!(all(&written), line.repeat(1000).as_bytes());
         assert_eq!(all(&written), all(&written));
         let bytes = Content::from(vec![7; 300_000]);

@@ -138,7 +138,10 @@ pub fn twins<'p>(paths: impl Iterator<Item = &'p str>) -> Vec<(&'p str, &'p str)
         .collect();
     all.sort_unstable();
     let mut found = Vec::new();
-    for same in all.chunk_by(|a, b| a.0 == b.0).filter(|same| same.len() > 1) {
+    for same in all
+        .chunk_by(|a, b| a.0 == b.0)
+        .filter(|same| same.len() > 1)
+    {
         let mut firsts: BTreeMap<String, &str> = BTreeMap::new();
         for (_, place, path) in same {
             let first = firsts.entry(fold(path)).or_insert(path);
@@ -190,8 +193,14 @@ mod tests {
         let long = [b"raw/".as_slice(), &[0xe9; 255], b"/caf\xe9"].concat();
         let path = told(&long);
         let names: Vec<&str> = path.split('/').collect();
-        assert_eq!((names[0], names[1].len(), names[2]), ("raw", 255, "caf_xE9_"));
-        assert_ne!(told(&[0xe9; 255]), told(&[&[0xe9; 254][..], &[0xe8]].concat()));
+        assert_eq!(
+            (names[0], names[1].len(), names[2]),
+            ("raw", 255, "caf_xE9_")
+        );
+        assert_ne!(
+            told(&[0xe9; 255]),
+            told(&[&[0xe9; 254][..], &[0xe8]].concat())
+        );
         assert!(told(&[&[0xff; 60][..], "é".repeat(97).as_bytes()].concat()).len() <= NAME_MAX);
     }
 

@@ -107,7 +107,6 @@ impl Place {
             place: self,
         })
     }
-
 }
 
 /// A place that was found.

@@ -39,17 +39,14 @@ pub struct Remote {
 
 impl Remote {
     /// A configured one, or what is wrong with it.
-    pub fn configured(
-        given: &settings::Place,
-        target: &str,
-    ) -> std::result::Result<Self, String> {
-        let mut remote = Self::named(target)
-            .ok_or("has a `remote` that is not account@machine:/directory")?;
+    pub fn configured(given: &settings::Place, target: &str) -> std::result::Result<Self, String> {
+        let mut remote =
+            Self::named(target).ok_or("has a `remote` that is not account@machine:/directory")?;
         let blank = |key: &PathBuf| {
             !key.is_absolute()
-                || key
-                    .to_str()
-                    .is_none_or(|key| key.contains(|c: char| c.is_whitespace() || "'\"%$".contains(c)))
+                || key.to_str().is_none_or(|key| {
+                    key.contains(|c: char| c.is_whitespace() || "'\"%$".contains(c))
+                })
         };
         if given.ssh_key.as_ref().is_some_and(blank) {
             return Err("has an `ssh-key` that is no absolute path without blanks".into());
@@ -136,7 +133,13 @@ impl Remote {
         let mut pauses = PAUSES.iter();
         loop {
             let rsync = Command::new(Program::Rsync)
-                .args(["--times", "--secluded-args", "--timeout=600", "--fsync", "-e"])
+                .args([
+                    "--times",
+                    "--secluded-args",
+                    "--timeout=600",
+                    "--fsync",
+                    "-e",
+                ])
                 .arg(self.shell(known.as_ref()))
                 .within(PATIENCE)
                 .interruptible();
@@ -256,7 +259,12 @@ fn told(place: &str, output: &Output) -> Error {
     let first = said
         .lines()
         .map(str::trim)
-        .find(|line| CAUSES.iter().flat_map(|cause| cause.0).any(|word| line.contains(word)))
+        .find(|line| {
+            CAUSES
+                .iter()
+                .flat_map(|cause| cause.0)
+                .any(|word| line.contains(word))
+        })
         .map(str::to_owned)
         .or_else(|| output.last_error_line())
         .unwrap_or_default();
@@ -278,7 +286,10 @@ type Cause = (
 /// What it says, and what that means: the first that fits.
 const CAUSES: &[Cause] = &[
     (
-        &["Host key verification failed", "REMOTE HOST IDENTIFICATION HAS CHANGED"],
+        &[
+            "Host key verification failed",
+            "REMOTE HOST IDENTIFICATION HAS CHANGED",
+        ],
         "archive.host-key",
         "is another machine than its host key says, or nobody said which it is",
         "ask its administrator for the key (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub there); `host-keys` in /etc/octonas/octonas.yaml names it",
@@ -308,7 +319,11 @@ const CAUSES: &[Cause] = &[
         "another copy may be good: `octonas archive verify`",
     ),
     (
-        &["No such file or directory", "Permission denied", "Read-only file system"],
+        &[
+            "No such file or directory",
+            "Permission denied",
+            "Read-only file system",
+        ],
         "archive.unreachable",
         "cannot be read or written there",
         "see whether its directory is there, its disk mounted, and the account may write; the directory itself is never made",

@@ -248,13 +248,20 @@ impl Graph<'_, '_> {
 
     /// An entity with what belongs to it, which may be much: written one by one.
     fn add_with_parts(&mut self, entity: &Value, parts: Option<impl Iterator<Item = String>>) {
-        let comma = if std::mem::take(&mut self.is_first) { "" } else { "," };
+        let comma = if std::mem::take(&mut self.is_first) {
+            ""
+        } else {
+            ","
+        };
         let text = entity.to_string();
         let Some(parts) = parts else {
             self.say(&format!("{comma}\n{text}"));
             return;
         };
-        self.say(&format!("{comma}\n{},\"hasPart\":[", text.strip_suffix('}').unwrap_or(&text)));
+        self.say(&format!(
+            "{comma}\n{},\"hasPart\":[",
+            text.strip_suffix('}').unwrap_or(&text)
+        ));
         for (number, id) in parts.enumerate() {
             let comma = if number == 0 { "" } else { "," };
             self.say(&format!("{comma}{}", json!({"@id": id})));

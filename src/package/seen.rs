@@ -235,7 +235,9 @@ fn unlisted(
         };
         let lists = |manifest: &&Manifest| {
             manifest.sums.contains_key(path)
-                || composed.iter().any(|form| manifest.sums.contains_key(form.as_str()))
+                || composed
+                    .iter()
+                    .any(|form| manifest.sums.contains_key(form.as_str()))
         };
         let count = payload.iter().filter(lists).count();
         if count == 0 {

@@ -112,7 +112,10 @@ pub fn accept(
         let mut detail = vec![
             ("reason", reason.clone()),
             ("files", paths.len().to_string()),
-            ("paths", paths.into_iter().take(20).collect::<Vec<_>>().join("\n")),
+            (
+                "paths",
+                paths.into_iter().take(20).collect::<Vec<_>>().join("\n"),
+            ),
         ];
         detail.extend(heads());
         detail
@@ -199,7 +202,9 @@ fn read(
     };
     let seen = *reading.metadata();
     if !is_as_known(&seen, known) {
-        return Ok(Err("its size or time is another now: the next scan takes it as changed".into()));
+        return Ok(Err(
+            "its size or time is another now: the next scan takes it as changed".into(),
+        ));
     }
     let (sum, bytes) = match digest::digest(&mut reading, buffer, &Pace::new(None)) {
         Err(error) if error.code() == "interrupted" => return Err(error),
@@ -232,7 +237,9 @@ fn still(
             _ => None,
         };
         let is_same = now.is_some_and(|now| {
-            now.same_object(&one.seen) && now.changed == one.seen.changed && is_as_known(&now, &one.known)
+            now.same_object(&one.seen)
+                && now.changed == one.seen.changed
+                && is_as_known(&now, &one.known)
         });
         let is_known = index
             .known(&one.path)?
@@ -240,7 +247,8 @@ fn still(
         if is_same && is_known {
             all.push(one);
         } else {
-            done.left.push(format!("{}: it was changed meanwhile", one.path));
+            done.left
+                .push(format!("{}: it was changed meanwhile", one.path));
         }
     }
     Ok(all)

@@ -422,10 +422,7 @@ fn tags(
         }
         true
     })?;
-    all.push((
-        format!("{OURS}/history.jsonl"),
-        history.into_bytes().into(),
-    ));
+    all.push((format!("{OURS}/history.jsonl"), history.into_bytes().into()));
     if options.only.is_empty() {
         if let Some(baseline) = Baseline::existing(&opened.base.dir, &opened.identity()?)? {
             let segments = baseline.contents()?.into_iter();

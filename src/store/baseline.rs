@@ -132,9 +132,11 @@ fn fill(from: &mut impl Read, buffer: &mut [u8]) -> Result<usize> {
             Ok(read) => full += read,
             Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
             Err(e) => {
-                return Err(Error::new("baseline.unreadable", "a baseline cannot be read")
-                    .hint("see the system log for the disk")
-                    .source(e));
+                return Err(
+                    Error::new("baseline.unreadable", "a baseline cannot be read")
+                        .hint("see the system log for the disk")
+                        .source(e),
+                );
             }
         }
     }

@@ -42,7 +42,10 @@ impl Disk {
             .unwrap()
             .set_len(160 << 20)
             .unwrap();
-        let made = run("/usr/sbin/mkfs.ext4", &["-q".as_ref(), disk.image.as_os_str()]);
+        let made = run(
+            "/usr/sbin/mkfs.ext4",
+            &["-q".as_ref(), disk.image.as_os_str()],
+        );
         if !made || !alone() || !disk.try_mount() {
             eprintln!("SKIPPED: only root, with mkfs.ext4 and loop devices, can take a disk away");
             return None;
@@ -60,7 +63,11 @@ impl Disk {
     }
 
     pub fn mount(&self) {
-        assert!(names(&self.at).is_empty(), "under the mount point: {:?}", names(&self.at));
+        assert!(
+            names(&self.at).is_empty(),
+            "under the mount point: {:?}",
+            names(&self.at)
+        );
         assert!(self.try_mount());
     }
 
@@ -72,7 +79,10 @@ impl Disk {
 
     /// Out of sight at once; whoever has something of it open goes on working on it.
     pub fn hide(&self) {
-        assert!(run("/usr/bin/umount", &["-l".as_ref(), self.at.as_os_str()]));
+        assert!(run(
+            "/usr/bin/umount",
+            &["-l".as_ref(), self.at.as_os_str()]
+        ));
     }
 
     /// Until the loop device has let go of the image.

@@ -199,7 +199,8 @@ fn a_seal_that_was_broken_is_damage_until_an_administrator_takes_it_off() {
 }
 
 #[test]
-fn a_silent_change_is_accepted_by_an_administrator_who_says_why_and_what_was_stays_in_the_evidence() {
+fn a_silent_change_is_accepted_by_an_administrator_who_says_why_and_what_was_stays_in_the_evidence()
+{
     let env = known();
     rot(&env.at("eco/raw/a"), "AAAA");
     rot(&env.at("eco/raw/d/b"), "BBBB");
@@ -248,8 +249,18 @@ fn a_silent_change_is_accepted_by_an_administrator_who_says_why_and_what_was_sta
     assert_eq!(after.len(), before.len() + 1);
     let line = after.last().unwrap();
     assert_eq!(
-        (&line["path"], &line["sha256"], &line["was"], &line["accepted"]),
-        (&json!("raw/a"), &json!(sum("AAAA")), &json!(sum("aaaa")), &json!(why[1]))
+        (
+            &line["path"],
+            &line["sha256"],
+            &line["was"],
+            &line["accepted"]
+        ),
+        (
+            &json!("raw/a"),
+            &json!(sum("AAAA")),
+            &json!(sum("aaaa")),
+            &json!(why[1])
+        )
     );
     let ledger = fs::read_dir(env.at(".octonas/ledger")).unwrap();
     let ledger: String = ledger
@@ -261,7 +272,11 @@ fn a_silent_change_is_accepted_by_an_administrator_who_says_why_and_what_was_sta
         .unwrap();
     let act: Value = serde_json::from_str(act).unwrap();
     assert_eq!(
-        (&act["outcome"], &act["detail"]["reason"], &act["detail"]["paths"]),
+        (
+            &act["outcome"],
+            &act["detail"]["reason"],
+            &act["detail"]["paths"]
+        ),
         (&json!("done"), &json!(why[1]), &json!("raw/a"))
     );
     settle();
@@ -271,8 +286,14 @@ fn a_silent_change_is_accepted_by_an_administrator_who_says_why_and_what_was_sta
     env.run(&["evidence", "verify", "eco"]).ok();
     env.run(&["evidence", "rebuild", "eco"]).ok();
     assert_eq!(verify(&env, &[]).0, Some(0));
-    env.run(&["package", "create", "eco", "-o", env.root.path().join("p").to_str().unwrap()])
-        .ok();
+    env.run(&[
+        "package",
+        "create",
+        "eco",
+        "-o",
+        env.root.path().join("p").to_str().unwrap(),
+    ])
+    .ok();
     // What changes silently after it was accepted is found as ever.
     rot(&env.at("eco/raw/a"), "aaaa");
     assert_eq!(

@@ -58,7 +58,11 @@ impl Field {
             place[key] = value.clone();
         }
         let settings = self.env.root.path().join("octonas.yaml");
-        fs::write(&settings, json!({"archive": {"places": [place]}}).to_string()).unwrap();
+        fs::write(
+            &settings,
+            json!({"archive": {"places": [place]}}).to_string(),
+        )
+        .unwrap();
         let mut all = vec!["--config", settings.to_str().unwrap()];
         all.extend(arguments);
         self.env.command(&all)
@@ -84,9 +88,15 @@ fn an_archive_on_another_machine_is_read_again_there_and_comes_back() {
     let list = field.env.json(&["archive", "list"]);
     let package = list[0]["package"].as_str().unwrap().to_owned();
     assert_eq!(list[0]["places"], json!(["far"]));
-    assert_eq!(names(&field.there()), [package.clone(), format!("{package}.sha256")]);
+    assert_eq!(
+        names(&field.there()),
+        [package.clone(), format!("{package}.sha256")]
+    );
     let copy = field.there().join(&package);
-    assert_eq!(fs::metadata(&copy).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(
+        fs::metadata(&copy).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
     let checked = Command::new("/usr/bin/sha256sum")
         .args(["--check", "--quiet", &format!("{package}.sha256")])
         .current_dir(field.there())
@@ -94,7 +104,13 @@ fn an_archive_on_another_machine_is_read_again_there_and_comes_back() {
     assert!(checked.unwrap().success());
     field.run(&["archive", "verify", "eco"]).ok();
     let back = field.env.root.path().join("back");
-    let restore = ["archive", "restore", "eco", "--into", back.to_str().unwrap()];
+    let restore = [
+        "archive",
+        "restore",
+        "eco",
+        "--into",
+        back.to_str().unwrap(),
+    ];
     field.run(&restore).ok();
     let noise = |top: &Path| fs::read(top.join("raw/noise")).unwrap();
     assert_eq!(noise(&back), noise(&field.env.at("eco")));
@@ -124,17 +140,29 @@ fn an_archive_on_another_machine_is_read_again_there_and_comes_back() {
 fn only_the_machine_that_is_meant_gets_anything() {
     let Some(field) = Field::new() else { return };
     let cases = [
-        (json!({"host-keys": [field.sshd.public("other-host")]}), "archive.host-key"),
+        (
+            json!({"host-keys": [field.sshd.public("other-host")]}),
+            "archive.host-key",
+        ),
         // Nobody said which machine it is: nothing is learned from whoever answers.
         (json!({"host-keys": []}), "archive.host-key"),
         (json!({"host-keys": ["ssh-ed25519 AAAA"]}), "archive.place"),
-        (json!({"host-keys": [field.sshd.public("host").replace("ssh-ed25519", "@cert-authority")]}), "archive.place"),
-        (json!({"ssh-key": field.sshd.key("stranger")}), "archive.refused"),
+        (
+            json!({"host-keys": [field.sshd.public("host").replace("ssh-ed25519", "@cert-authority")]}),
+            "archive.place",
+        ),
+        (
+            json!({"ssh-key": field.sshd.key("stranger")}),
+            "archive.refused",
+        ),
         (json!({"ssh-key": field.sshd.key("none")}), "archive.key"),
         (json!({"ssh-key": field.sshd.key("")}), "archive.key"),
         (json!({"ssh-key": "client"}), "archive.place"),
         (json!({"port": 1}), "archive.unreachable"),
-        (json!({"remote": format!("{}@127.0.0.1:{}/none", field.sshd.account, field.there().display())}), "archive.unreachable"),
+        (
+            json!({"remote": format!("{}@127.0.0.1:{}/none", field.sshd.account, field.there().display())}),
+            "archive.unreachable",
+        ),
     ];
     for (differs, code) in cases {
         field.with(&differs, &["archive", "eco"]).failed(1, code);
@@ -146,7 +174,10 @@ fn only_the_machine_that_is_meant_gets_anything() {
     fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
     std::os::unix::fs::symlink(&key, field.sshd.key("link")).unwrap();
     field
-        .with(&json!({"ssh-key": field.sshd.key("link")}), &["archive", "eco"])
+        .with(
+            &json!({"ssh-key": field.sshd.key("link")}),
+            &["archive", "eco"],
+        )
         .failed(1, "archive.key");
     field.nothing_happened(&[]);
     // One of several keys is enough: so it is changed without a gap.
@@ -186,7 +217,10 @@ fn a_line_that_breaks_again_and_again_is_given_up_and_leaves_no_half_archive() {
 fn who_waits_for_a_machine_that_fell_silent_can_stop_it() {
     let Some(field) = Field::new() else { return };
     field.line.next(&[Reach::Whole, Reach::Hangs(300_000)]);
-    let child = field.command(&json!({}), &["archive", "eco"]).spawn().unwrap();
+    let child = field
+        .command(&json!({}), &["archive", "eco"])
+        .spawn()
+        .unwrap();
     let begun = Instant::now();
     while field.line.troubles.load(Ordering::Relaxed) == 0 {
         assert!(begun.elapsed() < Duration::from_mins(1));
@@ -218,12 +252,20 @@ fn a_machine_that_is_full_gets_no_archive_and_says_so() {
     let left = names(&there);
     // The other end may still be tidying up.
     let begun = Instant::now();
-    let unmount = || Command::new("/usr/bin/umount").arg(&there).output().unwrap();
+    let unmount = || {
+        Command::new("/usr/bin/umount")
+            .arg(&there)
+            .output()
+            .unwrap()
+    };
     while !unmount().status.success() {
         assert!(begun.elapsed() < Duration::from_secs(20));
         std::thread::sleep(Duration::from_millis(100));
     }
     ran.failed(1, "archive.full");
-    assert!(left.iter().all(|name| name == ".octonas-partial"), "{left:?}");
+    assert!(
+        left.iter().all(|name| name == ".octonas-partial"),
+        "{left:?}"
+    );
     field.nothing_happened(&[]);
 }

@@ -21,7 +21,12 @@ pub struct Sshd {
 impl Sshd {
     /// Starts one whose files lie in `dir`; `None`, aloud, where this machine has none.
     pub fn start(dir: &Path) -> Option<Self> {
-        for program in ["/usr/sbin/sshd", "/usr/bin/ssh", "/usr/bin/ssh-keygen", "/usr/bin/rsync"] {
+        for program in [
+            "/usr/sbin/sshd",
+            "/usr/bin/ssh",
+            "/usr/bin/ssh-keygen",
+            "/usr/bin/rsync",
+        ] {
             if !Path::new(program).exists() {
                 eprintln!("SKIPPED: no {program}");
                 return None;
@@ -139,7 +144,13 @@ impl Line {
                 let (troubles, sent) = (Arc::clone(&troubles), Arc::clone(&sent));
                 std::thread::spawn(move || carry(near, far, reach, &troubles, &sent));
                 std::thread::spawn(move || {
-                    carry(from, back, Reach::Whole, &AtomicUsize::new(0), &AtomicUsize::new(0));
+                    carry(
+                        from,
+                        back,
+                        Reach::Whole,
+                        &AtomicUsize::new(0),
+                        &AtomicUsize::new(0),
+                    );
                 });
             }
         });
@@ -152,7 +163,13 @@ impl Line {
     }
 }
 
-fn carry(mut from: TcpStream, mut to: TcpStream, reach: Reach, troubles: &AtomicUsize, sent: &AtomicUsize) {
+fn carry(
+    mut from: TcpStream,
+    mut to: TcpStream,
+    reach: Reach,
+    troubles: &AtomicUsize,
+    sent: &AtomicUsize,
+) {
     let limit = match reach {
         Reach::Whole => usize::MAX,
         Reach::Breaks(limit) | Reach::Hangs(limit) => limit,
