@@ -331,9 +331,10 @@ fn at_some_points(meanwhile: fn(&Disk), after: fn(&Disk), opened: bool) {
         }
         // Whoever names a directory before anything was mounted there means that one.
         let is_open = |point: &String| point == "write.piece";
-        let from = match stage.nas || !opened {
-            true => 0,
-            false => points.iter().position(is_open).unwrap(),
+        let from = if stage.nas || !opened {
+            0
+        } else {
+            points.iter().position(is_open).unwrap()
         };
         let chosen = some(&points, from);
         let mut failed = 0;
