@@ -140,7 +140,7 @@ mod tests {
         let bytes = Content::from(vec![7; 300_000]);
         assert_eq!(all(&bytes), vec![7; 300_000]);
         let mut file = tempfile::tempfile().unwrap();
-        file.write_all(&[1; 700_000]).unwrap();
+        file.write_all(&vec![1; 700_000]).unwrap();
         // What was added since is not part of it.
         let content = Content::file(file.try_clone().unwrap(), 600_000);
         assert_eq!(all(&content), vec![1; 600_000]);
