@@ -13,7 +13,7 @@ use crate::package::restore::{self, Unpacked};
 use crate::package::seen::Said;
 use crate::package::verify;
 use crate::report::Progress;
-use crate::store::baseline::Baseline;
+use crate::store::baseline::{Baseline, Common};
 use crate::store::definition;
 use crate::store::evidence;
 use crate::store::ledger::Outcome;
@@ -278,33 +278,21 @@ fn readable(metadata: &Dir) -> Result<()> {
 /// The baseline comes along. Where this base has one of the same experiment, one has to be the beginning of the other; the longer
 /// one stays.
 fn receive(base: &OpenBase, id: &ExperimentId, bag: &Dir) -> Result<()> {
-    let mut segments = Vec::new();
-    if let Some(dir) = bag.open(BASELINE.trim_end_matches('/'))? {
-        for entry in dir.entries()? {
-            if let (Some(name), Some(bytes)) =
-                (entry.name.to_str(), dir.read(&entry.name, LIST_MAX)?)
-            {
-                segments.push((name.to_owned(), bytes));
-            }
+    let Some(given) = bag.open(BASELINE.trim_end_matches('/'))? else {
+        return Ok(());
+    };
+    let own = Baseline::open(&base.dir, id)?;
+    match own.compare(&given)? {
+        Common::Here => return Ok(()),
+        Common::Given => own.receive(&given)?,
+        Common::Neither => {
+            return Err(Error::new(
+                "package.evidence",
+                "this NAS knows another baseline of the same experiment",
+            )
+            .hint("restore --into a directory, and compare: one of the two was changed"));
         }
     }
-    if segments.is_empty() {
-        return Ok(());
-    }
-    let own = Baseline::open(&base.dir, id)?;
-    let here = text(&own.contents()?);
-    let given = text(&segments);
-    if here.starts_with(&given) {
-        return Ok(());
-    }
-    if !given.starts_with(&here) {
-        return Err(Error::new(
-            "package.evidence",
-            "this NAS knows another baseline of the same experiment",
-        )
-        .hint("restore --into a directory, and compare: one of the two was changed"));
-    }
-    own.receive(&segments)?;
     let wrong = own.verify()?.findings;
     match wrong.first() {
         None => Ok(()),
@@ -314,13 +302,6 @@ fn receive(base: &OpenBase, id: &ExperimentId, bag: &Dir) -> Result<()> {
         )
         .hint("restore --into a directory; the data itself is as the manifest says")),
     }
-}
-
-fn text(segments: &[(String, Vec<u8>)]) -> Vec<u8> {
-    segments
-        .iter()
-        .flat_map(|(_, bytes)| bytes.clone())
-        .collect()
 }
 
 /// It comes into service as one that another NAS served.
