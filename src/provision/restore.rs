@@ -7,12 +7,14 @@ use serde::Serialize;
 use super::adopt::{self, Adoption};
 use super::package::{BASELINE, FOLDERS, NAMES, PARTIAL};
 use super::site::{self, OpenBase, Site};
+use crate::catalogue::landing::LANDING;
 use crate::error::{Error, Result};
 use crate::experiment::{self, Code, Definition, ExperimentId, Strictness};
+use crate::package::gather;
 use crate::package::restore::{self, Unpacked};
 use crate::package::seen::Said;
 use crate::package::verify;
-use crate::report::Progress;
+use crate::report::{Progress, said};
 use crate::store::baseline::Baseline;
 use crate::store::definition;
 use crate::store::evidence;
@@ -214,6 +216,7 @@ fn place(
     let metadata = data.existing(definition::METADATA)?;
     // What described the package is not part of the experiment.
     data.remove_file(crate::package::ro_crate::FILE)?;
+    leave_out(site, &data, &metadata)?;
     readable(&metadata)?;
     metadata.write(MARK, id.to_string().as_bytes(), &Permissions::PRIVATE)?;
     receive(base, &id, &bag)?;
@@ -261,6 +264,36 @@ fn read_definition(bag: &Dir, code: &Code) -> Result<Definition> {
     Ok(definition)
 }
 
+/// Takes away what no package of ours holds: records of what a NAS made, keys of machines, what lies on its way in. Whoever made
+/// the package wrote them, and here they would be believed.
+fn leave_out(site: &Site, data: &Dir, metadata: &Dir) -> Result<()> {
+    let mut left: Vec<String> = Vec::new();
+    for entry in metadata.entries()? {
+        let is_ours = entry
+            .name
+            .to_str()
+            .is_some_and(|name| name == definition::FILE || gather::is_document(name));
+        if !is_ours && metadata.remove_tree(&entry.name)? {
+            left.push(format!(
+                "{}/{}",
+                definition::METADATA,
+                entry.name.to_string_lossy()
+            ));
+        }
+    }
+    if data.remove_tree(LANDING)? {
+        left.push(LANDING.to_owned());
+    }
+    if !left.is_empty() {
+        let left = left.join(", ");
+        site.progress.warn(&said!(
+            "not taken from the package, which OctoNAS did not make so: {left}",
+            "non repris du paquet, qu'OctoNAS n'a pas fait ainsi : {left}"
+        ));
+    }
+    Ok(())
+}
+
 /// Documents are read by members, once the experiment has its groups: what is 0600 would stay private.
 fn readable(metadata: &Dir) -> Result<()> {
     for found in Walk::new(metadata)? {
@@ -280,11 +313,17 @@ fn readable(metadata: &Dir) -> Result<()> {
 fn receive(base: &OpenBase, id: &ExperimentId, bag: &Dir) -> Result<()> {
     let mut segments = Vec::new();
     if let Some(dir) = bag.open(BASELINE.trim_end_matches('/'))? {
+        // Before anything of it lies among our evidence.
+        if let Some(first) = Baseline::new(dir.try_clone()?).verify()?.findings.first() {
+            return Err(broken(first));
+        }
         for entry in dir.entries()? {
-            if let (Some(name), Some(bytes)) =
-                (entry.name.to_str(), dir.read(&entry.name, LIST_MAX)?)
-            {
-                segments.push((name.to_owned(), bytes));
+            let name = entry.name.to_string_lossy().into_owned();
+            if !is_segment(&name) {
+                return Err(broken(&format!("{name} is no part of one")));
+            }
+            if let Some(bytes) = dir.read(&entry.name, LIST_MAX)? {
+                segments.push((name, bytes));
             }
         }
     }
@@ -292,12 +331,19 @@ fn receive(base: &OpenBase, id: &ExperimentId, bag: &Dir) -> Result<()> {
         return Ok(());
     }
     let own = Baseline::open(&base.dir, id)?;
-    let here = text(&own.contents()?);
+    let known = own.contents()?;
+    let here = text(&known);
     let given = text(&segments);
     if here.starts_with(&given) {
         return Ok(());
     }
-    if !given.starts_with(&here) {
+    // Cut into years in another way, it would be another chain where both lie together.
+    let goes_on = known.iter().all(|(name, bytes)| {
+        segments
+            .iter()
+            .any(|(other, more)| other == name && more.starts_with(bytes))
+    });
+    if !given.starts_with(&here) || !goes_on {
         return Err(Error::new(
             "package.evidence",
             "this NAS knows another baseline of the same experiment",
@@ -305,15 +351,24 @@ fn receive(base: &OpenBase, id: &ExperimentId, bag: &Dir) -> Result<()> {
         .hint("restore --into a directory, and compare: one of the two was changed"));
     }
     own.receive(&segments)?;
-    let wrong = own.verify()?.findings;
-    match wrong.first() {
+    match own.verify()?.findings.first() {
         None => Ok(()),
-        Some(first) => Err(Error::new(
-            "package.evidence",
-            format!("the baseline in the package is broken: {first}"),
-        )
-        .hint("restore --into a directory; the data itself is as the manifest says")),
+        Some(first) => Err(broken(first)),
     }
+}
+
+/// `2026.jsonl`.
+fn is_segment(name: &str) -> bool {
+    name.strip_suffix(".jsonl")
+        .is_some_and(|year| year.len() == 4 && year.bytes().all(|b| b.is_ascii_digit()))
+}
+
+fn broken(first: &dyn std::fmt::Display) -> Error {
+    Error::new(
+        "package.evidence",
+        format!("the baseline in the package is broken: {first}"),
+    )
+    .hint("restore --into a directory; the data itself is as the manifest says")
 }
 
 fn text(segments: &[(String, Vec<u8>)]) -> Vec<u8> {
