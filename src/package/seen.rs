@@ -11,6 +11,9 @@ use super::finding::{Findings, Severity};
 use super::manifest::{self, Kind, Manifest};
 use super::{path, tags};
 
+/// The most that is held in memory of tag files.
+const TAGS_MAX: u64 = 1 << 30;
+
 /// What lies in a bag, by its path below the bag.
 #[derive(Debug, Default)]
 pub struct Seen {
@@ -44,6 +47,18 @@ pub fn is_tag(path: &str) -> bool {
     matches!(path, "bagit.txt" | "bag-info.txt" | "fetch.txt") || manifest::kind(path).is_some()
 }
 
+/// Why the content of a tag file is not held in memory, in a bag of which all of them (so far) have `all` bytes.
+pub fn too_large(path: &str, size: u64, all: u64) -> Option<&'static str> {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    match name {
+        "bagit.txt" if size > 64 << 10 => Some("it is larger than 64 KiB"),
+        "bag-info.txt" if size > 1 << 20 => Some("it is larger than 1 MiB"),
+        "fetch.txt" if size > 64 << 20 => Some("it is larger than 64 MiB"),
+        _ if all > TAGS_MAX => Some("tag files are larger than 1 GiB"),
+        _ => None,
+    }
+}
+
 /// The manifests of a bag.
 pub fn manifests(seen: &Seen, findings: &mut Findings) -> (Vec<Manifest>, Vec<Manifest>) {
     let (mut payload, mut tag) = (Vec::new(), Vec::new());
@@ -54,7 +69,7 @@ pub fn manifests(seen: &Seen, findings: &mut Findings) -> (Vec<Manifest>, Vec<Ma
         let Some(text) = text(file, bytes, findings) else {
             continue;
         };
-        if let Some(read) = manifest::read(file, &text, findings) {
+        if let Some(read) = manifest::read(file, text, findings) {
             match kind {
                 Kind::Payload => payload.push(read),
                 Kind::Tags => tag.push(read),
@@ -64,12 +79,12 @@ pub fn manifests(seen: &Seen, findings: &mut Findings) -> (Vec<Manifest>, Vec<Ma
     (payload, tag)
 }
 
-fn text(file: &str, bytes: &[u8], findings: &mut Findings) -> Option<String> {
+fn text<'b>(file: &str, bytes: &'b [u8], findings: &mut Findings) -> Option<&'b str> {
     let Ok(text) = std::str::from_utf8(bytes) else {
         findings.error("tag.encoding", file, "it is not UTF-8");
         return None;
     };
-    Some(text.trim_start_matches('\u{feff}').to_owned())
+    Some(text.trim_start_matches('\u{feff}'))
 }
 
 /// The verdict. All checksums that the manifests ask for were made.
@@ -149,7 +164,7 @@ fn fetch(seen: &Seen, payload: &[Manifest], findings: &mut Findings) -> BTreeSet
     let Some(text) = text("fetch.txt", bytes, findings) else {
         return BTreeSet::new();
     };
-    let listed: BTreeSet<String> = tags::fetch(&text, findings).into_iter().collect();
+    let listed: BTreeSet<String> = tags::fetch(text, findings).into_iter().collect();
     for path in &listed {
         if payload
             .iter()
@@ -254,7 +269,7 @@ fn info(seen: &Seen, said: &mut Said, findings: &mut Findings) {
     let Some(text) = text(FILE, bytes, findings) else {
         return;
     };
-    said.info = tags::info(&text, findings);
+    said.info = tags::info(text, findings);
     let oxums = said
         .info
         .iter()
