@@ -178,7 +178,7 @@ impl Place {
 }
 
 /// True for a regular file of this name, size and checksum, read from the disk.
-fn same(dir: &Dir, name: &str, sum: &Digests) -> Result<bool> {
+pub fn same(dir: &Dir, name: &str, sum: &Digests) -> Result<bool> {
     let Some(node) = dir.node_at(name)? else {
         return Ok(false);
     };
