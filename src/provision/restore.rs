@@ -217,6 +217,9 @@ fn place(
     // What described the package is not part of the experiment.
     data.remove_file(crate::package::ro_crate::FILE)?;
     leave_out(site, &data, &metadata)?;
+    // Whoever made the package may have written accounts, hosts or places into it that no package of ours says.
+    let public = super::package::public(&definition).to_yaml()?;
+    definition::write(&metadata, &public, &Permissions::PRIVATE)?;
     readable(&metadata)?;
     metadata.write(MARK, id.to_string().as_bytes(), &Permissions::PRIVATE)?;
     receive(base, &id, &bag)?;

@@ -68,6 +68,11 @@ fn a_package_brings_no_access_no_record_and_no_key() {
     let definition = fs::read_to_string(own.join("experiment.yaml")).unwrap();
     assert!(definition.contains("account:"), "{definition}");
     fs::write(
+        metadata.join("experiment.yaml"),
+        definition.replace("nfs: []", "nfs: [ { host: 10.66.0.0/16, access: write } ]"),
+    )
+    .unwrap();
+    fs::write(
         metadata.join("before-adoption.yaml"),
         definition.replace("code: eco", "code: lake"),
     )
@@ -84,6 +89,7 @@ fn a_package_brings_no_access_no_record_and_no_key() {
     assert_eq!(shown["definition"]["code"], "eco");
     let text = fs::read_to_string(env.at("eco/metadata/experiment.yaml")).unwrap();
     assert!(!text.contains("account:"), "{text}");
+    assert!(!text.contains("10.66"), "{text}");
     let found = names(&env.at("eco/metadata"));
     for foreign in ["before-adoption.yaml", "source-keys.yaml"] {
         assert!(!found.contains(&foreign.to_owned()), "{found:?}");
@@ -240,4 +246,24 @@ fn a_broken_baseline_in_a_package_never_lies_among_the_evidence() {
         .run(&["package", "restore", &good, "--as", "eco"])
         .ok();
     other.run(&["evidence", "verify", "eco"]).ok();
+}
+
+#[test]
+fn a_page_that_somebody_else_wrote_does_not_act_in_the_panel() {
+    let env = TestEnv::with_experiment();
+    let page = env.at("eco/metadata/README.en.html");
+    let text = fs::read_to_string(&page).unwrap();
+    let wild = text.replace("</main>", "<img src=\"x\" onerror=\"alert(1)\"></main>");
+    assert_ne!(wild, text);
+    fs::write(&page, wild).unwrap();
+    let show = |name: &str| {
+        let params = serde_json::json!({"code": "eco", "name": name});
+        env.rpc("show-document", ("admin", "admin"), &params)
+    };
+    let ran = show("README.en.html");
+    assert!(ran.stdout.contains("document.untame"), "{ran:?}");
+    assert!(!ran.stdout.contains("onerror"), "{ran:?}");
+    for good in ["ACCESS.en.html", "DATA-DICTIONARY.en.html"] {
+        assert!(show(good).stdout.contains("<main>"), "{good}");
+    }
 }
