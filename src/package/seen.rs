@@ -18,7 +18,7 @@ const TAGS_MAX: u64 = 1 << 30;
 #[derive(Debug, Default)]
 pub struct Seen {
     /// Files with their checksums, as far as they were made.
-    pub files: BTreeMap<String, Digests>,
+    pub files: BTreeMap<Box<str>, Digests>,
     /// Directories.
     pub folders: BTreeSet<String>,
     /// The content of `bagit.txt`, `bag-info.txt`, `fetch.txt` and manifests.
@@ -153,7 +153,7 @@ fn payload_files(seen: &Seen) -> impl Iterator<Item = (&str, &Digests)> {
     seen.files
         .iter()
         .filter(|(path, _)| path.starts_with("data/"))
-        .map(|(path, digests)| (path.as_str(), digests))
+        .map(|(path, digests)| (&**path, digests))
 }
 
 /// What `fetch.txt` lists; each has to be in every payload manifest.
@@ -168,7 +168,7 @@ fn fetch(seen: &Seen, payload: &[Manifest], findings: &mut Findings) -> BTreeSet
     for path in &listed {
         if payload
             .iter()
-            .any(|manifest| !manifest.sums.contains_key(path))
+            .any(|manifest| !manifest.sums.contains_key(path.as_str()))
         {
             findings.error(
                 "fetch.unlisted",
@@ -185,7 +185,7 @@ fn find<'s>(seen: &'s Seen, path: &str) -> Option<(&'s str, &'s Digests)> {
     let is = |form: String| {
         seen.files
             .get_key_value(form.as_str())
-            .map(|(path, digests)| (path.as_str(), digests))
+            .map(|(path, digests)| (&**path, digests))
     };
     is(path.to_owned()).or_else(|| {
         if path.is_ascii() {
@@ -204,30 +204,30 @@ fn compare(seen: &Seen, manifest: &Manifest, fetch: &BTreeSet<String>, findings:
     };
     for (path, sum) in &manifest.sums {
         let Some((found, digests)) = find(seen, path) else {
-            if fetch.contains(path) {
+            if fetch.contains(&**path) {
                 let why =
                     "it is to be fetched from elsewhere, and was not: the bag is not complete";
-                findings.error("fetch.incomplete", path, why);
+                findings.error("fetch.incomplete", &**path, why);
             } else {
                 let why = format!("{} lists this {kind}, and it is not there", manifest.file);
-                findings.error(missing, path, why);
+                findings.error(missing, &**path, why);
             }
             continue;
         };
-        if found != path {
+        if *found != **path {
             let why = "the manifest writes its accents in another way";
-            findings.warn("name.normalisation", path, why);
+            findings.warn("name.normalisation", &**path, why);
         }
         // None was made where a container could not be read to its end: that was found already.
         let Some(made) = digests.get(manifest.algorithm) else {
             continue;
         };
-        if made != sum.as_slice() {
+        if *made != **sum {
             let why = format!(
                 "its {} is not the one in {}",
                 manifest.algorithm, manifest.file
             );
-            findings.error(damaged, path, why);
+            findings.error(damaged, &**path, why);
         }
     }
 }
@@ -250,7 +250,9 @@ fn unlisted(
         };
         let lists = |manifest: &&Manifest| {
             manifest.sums.contains_key(path)
-                || composed.iter().any(|form| manifest.sums.contains_key(form))
+                || composed
+                    .iter()
+                    .any(|form| manifest.sums.contains_key(form.as_str()))
         };
         let count = payload.iter().filter(lists).count();
         if count == 0 {

@@ -14,6 +14,7 @@ use super::algorithm::{Algorithm, Digests, Hasher};
 use super::bag::MANIFESTS;
 use super::finding::Findings;
 use super::frames::{Entry, Kind};
+use super::manifest;
 use super::pace::{Pace, Work};
 use super::path::escapes;
 use super::seen::{self, Said, Seen};
@@ -122,11 +123,9 @@ pub fn container(
 
 /// The checksums that manifests ask for.
 fn wanted(seen: &Seen) -> Vec<Algorithm> {
-    let (payload, tag) = seen::manifests(seen, &mut Findings::default());
-    let all: BTreeSet<Algorithm> = payload
-        .iter()
-        .chain(&tag)
-        .map(|manifest| manifest.algorithm)
+    let names = seen.tags.keys().filter_map(|file| manifest::kind(file));
+    let all: BTreeSet<Algorithm> = names
+        .filter_map(|(_, name)| Algorithm::named(name))
         .collect();
     all.into_iter().collect()
 }
@@ -195,7 +194,7 @@ pub fn directory(
     for (path, result) in hash_all(dir, &files, &algorithms, options.cold, &mut pace) {
         match result {
             Ok(digests) => {
-                seen.files.insert(path, digests);
+                seen.files.insert(path.into(), digests);
             }
             Err(error) if error.code() == "interrupted" => return Err(error),
             Err(error) => findings.error("file.unreadable", path, error.to_string()),
@@ -287,7 +286,7 @@ struct Reading<'r> {
     algorithms: Vec<Algorithm>,
     pace: Pace<'r>,
     /// Everything by its path in the container.
-    files: BTreeMap<String, Digests>,
+    files: BTreeMap<Box<str>, Digests>,
     folders: BTreeSet<String>,
     tags: BTreeMap<String, Vec<u8>>,
     tag_bytes: u64,
@@ -341,20 +340,25 @@ impl<'r> Reading<'r> {
                 return Ok(Seen::default());
             }
         };
-        let below = |path: &String| path.strip_prefix(&top).map(str::to_owned);
-        for path in self.files.keys().filter(|path| below(path).is_none()) {
-            findings.warn("container.outside", path, "it lies beside the bag");
+        let below = |path: &str| path.strip_prefix(&top).map(Box::from);
+        for path in self.files.keys().filter(|path| !path.starts_with(&top)) {
+            findings.warn("container.outside", &**path, "it lies beside the bag");
         }
-        let folders = self.folders.iter().filter_map(below).collect();
+        let folders = self
+            .folders
+            .iter()
+            .filter_map(|path| path.strip_prefix(&top).map(str::to_owned))
+            .collect();
+        // Each is moved, not copied: there may be millions.
         let files = self
             .files
-            .iter()
-            .filter_map(|(path, digests)| Some((below(path)?, digests.clone())))
+            .into_iter()
+            .filter_map(|(path, digests)| Some((below(&path)?, digests)))
             .collect();
         let tags = self
             .tags
             .into_iter()
-            .filter_map(|(path, bytes)| Some((below(&path)?, bytes)))
+            .filter_map(|(path, bytes)| Some((path.strip_prefix(&top)?.to_owned(), bytes)))
             .filter(|(path, _)| seen::is_tag(path))
             .collect();
         Ok(Seen {
@@ -408,7 +412,7 @@ impl Visitor for Reading<'_> {
             self.folders.insert(path);
             return Ok(());
         }
-        if self.files.contains_key(&path) {
+        if self.files.contains_key(path.as_str()) {
             self.findings
                 .push(("container.twice", path, "it is in the container twice"));
             return Ok(());
@@ -449,7 +453,7 @@ impl Visitor for Reading<'_> {
         if is_tag && path.ends_with("bag-info.txt") {
             self.announced(&path);
         }
-        self.files.insert(path, digests);
+        self.files.insert(path.into(), digests);
         Ok(())
     }
 }
@@ -471,7 +475,7 @@ impl Reading<'_> {
         if all != self.algorithms {
             // Of the few files before, all of them tags, the content is at hand.
             for (path, digests) in &mut self.files {
-                if let Some(bytes) = self.tags.get(path) {
+                if let Some(bytes) = self.tags.get(&**path) {
                     *digests = super::algorithm::digests(&all, bytes);
                 }
             }

@@ -15,7 +15,7 @@ use crate::package::restore::{self, Unpacked};
 use crate::package::seen::Said;
 use crate::package::verify;
 use crate::report::{Progress, said};
-use crate::store::baseline::Baseline;
+use crate::store::baseline::{Baseline, Common};
 use crate::store::definition;
 use crate::store::evidence;
 use crate::store::ledger::Outcome;
@@ -314,46 +314,33 @@ fn readable(metadata: &Dir) -> Result<()> {
 /// The baseline comes along. Where this base has one of the same experiment, one has to be the beginning of the other; the longer
 /// one stays.
 fn receive(base: &OpenBase, id: &ExperimentId, bag: &Dir) -> Result<()> {
-    let mut segments = Vec::new();
-    if let Some(dir) = bag.open(BASELINE.trim_end_matches('/'))? {
-        // Before anything of it lies among our evidence.
-        if let Some(first) = Baseline::new(dir.try_clone()?).verify()?.findings.first() {
-            return Err(broken(first));
-        }
-        for entry in dir.entries()? {
-            let name = entry.name.to_string_lossy().into_owned();
-            if !is_segment(&name) {
-                return Err(broken(&format!("{name} is no part of one")));
-            }
-            if let Some(bytes) = dir.read(&entry.name, LIST_MAX)? {
-                segments.push((name, bytes));
-            }
+    let Some(given) = bag.open(BASELINE.trim_end_matches('/'))? else {
+        return Ok(());
+    };
+    // Before anything of it lies among our evidence.
+    for entry in given.entries()? {
+        let name = entry.name.to_string_lossy();
+        if !is_segment(&name) {
+            return Err(broken(&format!("{name} is no part of one")));
         }
     }
-    if segments.is_empty() {
-        return Ok(());
+    let verified = Baseline::new(given.try_clone()?).verify()?;
+    if let Some(first) = verified.findings.first() {
+        return Err(broken(first));
     }
     let own = Baseline::open(&base.dir, id)?;
-    let known = own.contents()?;
-    let here = text(&known);
-    let given = text(&segments);
-    if here.starts_with(&given) {
-        return Ok(());
+    match own.compare(&given)? {
+        Common::Here => return Ok(()),
+        // Cut into years in another way, it would be another chain where both lie together.
+        Common::Given if has_all(&given, &own.segments()?)? => own.receive(&given)?,
+        Common::Given | Common::Neither => {
+            return Err(Error::new(
+                "package.evidence",
+                "this NAS knows another baseline of the same experiment",
+            )
+            .hint("restore --into a directory, and compare: one of the two was changed"));
+        }
     }
-    // Cut into years in another way, it would be another chain where both lie together.
-    let goes_on = known.iter().all(|(name, bytes)| {
-        segments
-            .iter()
-            .any(|(other, more)| other == name && more.starts_with(bytes))
-    });
-    if !given.starts_with(&here) || !goes_on {
-        return Err(Error::new(
-            "package.evidence",
-            "this NAS knows another baseline of the same experiment",
-        )
-        .hint("restore --into a directory, and compare: one of the two was changed"));
-    }
-    own.receive(&segments)?;
     match own.verify()?.findings.first() {
         None => Ok(()),
         Some(first) => Err(broken(first)),
@@ -366,19 +353,21 @@ fn is_segment(name: &str) -> bool {
         .is_some_and(|year| year.len() == 4 && year.bytes().all(|b| b.is_ascii_digit()))
 }
 
+fn has_all(dir: &Dir, names: &[String]) -> Result<bool> {
+    for name in names {
+        if dir.stat(name)?.is_none() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 fn broken(first: &dyn std::fmt::Display) -> Error {
     Error::new(
         "package.evidence",
         format!("the baseline in the package is broken: {first}"),
     )
     .hint("restore --into a directory; the data itself is as the manifest says")
-}
-
-fn text(segments: &[(String, Vec<u8>)]) -> Vec<u8> {
-    segments
-        .iter()
-        .flat_map(|(_, bytes)| bytes.clone())
-        .collect()
 }
 
 /// It comes into service as one that another NAS served.
