@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::io::{IsTerminal as _, Write as _};
 use std::sync::Mutex;
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use crate::experiment::Language;
 
@@ -21,8 +21,8 @@ impl Tell for String {
     }
 }
 
-/// The same in both languages; made by `said!`. Encoded, it is the English.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The same in both languages; made by `said!`. Encoded, it is an object: `{"en": …, "fr": …}`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Said {
     /// For the terminal, and for whoever speaks neither.
     pub en: String,
@@ -39,9 +39,13 @@ impl Tell for Said {
     }
 }
 
-impl Serialize for Said {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.en)
+impl Said {
+    /// It, and more of it.
+    #[must_use]
+    pub fn and(mut self, more: &Self) -> Self {
+        self.en.push_str(&more.en);
+        self.fr.push_str(&more.fr);
+        self
     }
 }
 
