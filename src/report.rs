@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::io::{IsTerminal as _, Write as _};
 use std::sync::Mutex;
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use crate::experiment::Language;
 
@@ -21,8 +21,8 @@ impl Tell for String {
     }
 }
 
-/// The same in both languages; made by `said!`. Encoded, it is the English.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The same in both languages; made by `said!`. Encoded, it is an object: `{"en": …, "fr": …}`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Said {
     /// For the terminal, and for whoever speaks neither.
     pub en: String,
@@ -39,9 +39,13 @@ impl Tell for Said {
     }
 }
 
-impl Serialize for Said {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.en)
+impl Said {
+    /// It, and more of it.
+    #[must_use]
+    pub fn and(mut self, more: &Self) -> Self {
+        self.en.push_str(&more.en);
+        self.fr.push_str(&more.fr);
+        self
     }
 }
 
@@ -298,7 +302,8 @@ mod tests {
         let said = said!("{files} files in {}", "{files} fichiers dans {}", "raw");
         assert_eq!(said.tell(Language::En), "3 files in raw");
         assert_eq!(said.tell(Language::Fr), "3 fichiers dans raw");
-        assert_eq!(serde_json::to_value(&said).unwrap(), "3 files in raw");
+        let both = serde_json::json!({"en": "3 files in raw", "fr": "3 fichiers dans raw"});
+        assert_eq!(serde_json::to_value(&said).unwrap(), both);
         assert_eq!("no such file".to_owned().tell(Language::Fr), "no such file");
     }
 
