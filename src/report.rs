@@ -302,7 +302,8 @@ mod tests {
         let said = said!("{files} files in {}", "{files} fichiers dans {}", "raw");
         assert_eq!(said.tell(Language::En), "3 files in raw");
         assert_eq!(said.tell(Language::Fr), "3 fichiers dans raw");
-        assert_eq!(serde_json::to_value(&said).unwrap(), "3 files in raw");
+        let both = serde_json::json!({"en": "3 files in raw", "fr": "3 fichiers dans raw"});
+        assert_eq!(serde_json::to_value(&said).unwrap(), both);
         assert_eq!("no such file".to_owned().tell(Language::Fr), "no such file");
     }
 

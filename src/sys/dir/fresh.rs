@@ -251,7 +251,8 @@ impl Node {
 /// Where others write too, one of them may have made it before: what is put together there would be in their hands.
 fn ours_alone(tree: &Dir) -> Result<()> {
     let metadata = tree.metadata()?;
-    if metadata.uid == nix::unistd::geteuid().as_raw() && metadata.mode & 0o077 == 0 {
+    let others = metadata.mode & 0o077;
+    if metadata.uid == nix::unistd::geteuid().as_raw() && others == 0 {
         return Ok(());
     }
     Err(Error::new(
