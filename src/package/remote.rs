@@ -5,6 +5,7 @@
 //! The account there needs no more than rsync. What is sent goes on where it stopped when the line breaks; what came of an earlier
 //! attempt that was given up is taken away there.
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -23,6 +24,8 @@ const PAUSES: [Duration; 3] = [
     Duration::from_secs(5),
     Duration::from_secs(15),
 ];
+/// The most that is repeated of what ssh or rsync said, in characters.
+const SAID_MAX: usize = 300;
 /// At the place, what is on its way there.
 const PARTIAL: &str = ".octonas-partial";
 
@@ -196,11 +199,10 @@ impl Remote {
         if self.host_keys.is_empty() {
             return Ok(None);
         }
-        let lines: String = self
-            .host_keys
-            .iter()
-            .map(|key| format!("{ALIAS} {}\n", key.body()))
-            .collect();
+        let lines = self.host_keys.iter().fold(String::new(), |mut lines, key| {
+            let _ = writeln!(lines, "{ALIAS} {}", key.body());
+            lines
+        });
         Memory::new(lines.as_bytes()).map(Some)
     }
 
@@ -278,7 +280,11 @@ fn told(place: &str, output: &Output) -> Error {
         .iter()
         .find(|cause| has(cause.0))
         .map_or(OTHERWISE, |(_, code, what, hint)| (*code, *what, *hint));
-    let first = crate::experiment::text::quote(&first);
+    let first: String = first
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(SAID_MAX)
+        .collect();
     Error::new(code, format!("the place {place} {what}: {first}")).hint(hint)
 }
 

@@ -15,6 +15,16 @@ pub struct Disk {
     pub at: PathBuf,
 }
 
+/// Mounts of this thread and its children are nobody else's: nobody keeps a copy of one.
+fn alone() -> bool {
+    use nix::mount::{MsFlags, mount};
+    let none = None::<&str>;
+    let private = || mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none);
+    nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS)
+        .and_then(|()| private())
+        .is_ok()
+}
+
 fn run(program: &str, arguments: &[&std::ffi::OsStr]) -> bool {
     let done = Command::new(program).args(arguments).output();
     done.is_ok_and(|output| output.status.success())
@@ -30,13 +40,13 @@ impl Disk {
         fs::create_dir(&disk.at).unwrap();
         fs::File::create(&disk.image)
             .unwrap()
-            .set_len(48 << 20)
+            .set_len(160 << 20)
             .unwrap();
         let made = run(
             "/usr/sbin/mkfs.ext4",
             &["-q".as_ref(), disk.image.as_os_str()],
         );
-        if !nix::unistd::geteuid().is_root() || !made || !disk.try_mount() {
+        if !made || !alone() || !disk.try_mount() {
             eprintln!("SKIPPED: only root, with mkfs.ext4 and loop devices, can take a disk away");
             return None;
         }

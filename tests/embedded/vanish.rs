@@ -49,8 +49,12 @@ impl Field {
         let child = command.spawn().unwrap();
         let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
         let flags = WaitPidFlag::WSTOPPED | WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT;
-        if let WaitStatus::Stopped(..) = waitid(Id::Pid(pid), flags).unwrap() {
-            meanwhile(&self.disk);
+        let is_stopped = matches!(
+            waitid(Id::Pid(pid), flags).unwrap(),
+            WaitStatus::Stopped(..)
+        );
+        meanwhile(&self.disk);
+        if is_stopped {
             kill(pid, Signal::SIGCONT).unwrap();
         }
         let output = child.wait_with_output().unwrap();
@@ -136,6 +140,13 @@ fn packed(field: &Field, place: &str, what: &str) {
     assert_eq!(ran.exit, Some(0), "{what}: {ran:?}");
 }
 
+/// Names, without what the next run of ours will clear away.
+fn shown(dir: &Path) -> Vec<String> {
+    let mut all = names(dir);
+    all.retain(|name| !name.starts_with(".octonas-"));
+    all
+}
+
 const STAGES: &[Stage] = &[
     Stage {
         name: "scan",
@@ -199,7 +210,7 @@ const STAGES: &[Stage] = &[
         check: |field, what| {
             sound(field, what);
             packed(field, "disk/out", what);
-            assert_eq!(names(&field.disk.at), ["out"], "{what}");
+            assert_eq!(shown(&field.disk.at), ["out"], "{what}");
         },
     },
     Stage {
@@ -245,7 +256,7 @@ const STAGES: &[Stage] = &[
             let sums: Vec<String> = found.into_iter().map(|row| row.1).collect();
             let wanted = fs::read_to_string(field.path("wanted")).unwrap();
             assert_eq!(format!("{sums:?}"), wanted, "{what}");
-            assert_eq!(names(&field.disk.at), ["back"], "{what}");
+            assert_eq!(shown(&field.disk.at), ["back"], "{what}");
         },
     },
     Stage {
@@ -281,10 +292,10 @@ const STAGES: &[Stage] = &[
 fn some(points: &[String], from: usize) -> Vec<usize> {
     let mut all = telling(points, 1);
     all.retain(|point| *point > from);
-    if std::env::var_os("OCTONAS_EVERY_POINT").is_some() || all.len() <= 8 {
+    if std::env::var_os("OCTONAS_EVERY_POINT").is_some() || all.len() <= 5 {
         return all;
     }
-    (0..8).map(|n| all[n * (all.len() - 1) / 7]).collect()
+    (0..5).map(|n| all[n * (all.len() - 1) / 4]).collect()
 }
 
 fn at_some_points(meanwhile: fn(&Disk), after: fn(&Disk), opened: bool) {
@@ -310,14 +321,20 @@ fn at_some_points(meanwhile: fn(&Disk), after: fn(&Disk), opened: bool) {
         field.disk.keep();
         let command = (stage.command)(&field);
         let command: Vec<&str> = command.iter().map(String::as_str).collect();
-        field.disk.renew();
-        let points = field.points(&command);
-        field.disk.unmount();
+        let mut points = Vec::new();
+        // Where the NAS stays, the second run finds documents that the first one wrote.
+        for _ in 0..2 {
+            field.tidy();
+            field.disk.renew();
+            points = field.points(&command);
+            field.disk.unmount();
+        }
         // Whoever names a directory before anything was mounted there means that one.
         let is_open = |point: &String| point == "write.piece";
-        let from = match stage.nas || !opened {
-            true => 0,
-            false => points.iter().position(is_open).unwrap(),
+        let from = if stage.nas || !opened {
+            0
+        } else {
+            points.iter().position(is_open).unwrap()
         };
         let chosen = some(&points, from);
         let mut failed = 0;
