@@ -99,13 +99,11 @@ impl<R> Measured<R> {
 impl<R: Read> Read for Measured<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(buffer)?;
-        match self.left.checked_sub(read as u64) {
-            Some(left) => self.left = left,
-            None => {
-                IS_BOMB.store(true, Ordering::Relaxed);
-                return Err(io::Error::other("it becomes too much"));
-            }
-        }
+        let Some(left) = self.left.checked_sub(read as u64) else {
+            IS_BOMB.store(true, Ordering::Relaxed);
+            return Err(io::Error::other("it becomes too much"));
+        };
+        self.left = left;
         Ok(read)
     }
 }
