@@ -116,17 +116,33 @@ pub fn gather(experiment: &Dir, only: &[Pattern]) -> Result<Gathered> {
         for below in Walk::new(&metadata)? {
             let below = below.map_err(unreadable)?;
             let name = below.path.to_string_lossy().into_owned();
-            let is_public = DOCUMENTS
-                .iter()
-                .any(|each| name.starts_with(each) || format!("{name}/") == *each);
-            if is_public && !hidden(&below.path) {
+            if is_document(&name) && !hidden(&below.path) {
                 let path = Path::new("metadata").join(&below.path);
                 found.add(&path, below.metadata, &|_| true);
             }
         }
     }
+    for item in &found.items {
+        if !experiment.can_hold(item.size)? {
+            let text = format!(
+                "{} claims more bytes than its disk holds",
+                item.below().display()
+            );
+            return Err(unreadable(
+                Error::new("file.too-large", text)
+                    .hint("it is made of holes: see who made it, and remove it"),
+            ));
+        }
+    }
     found.settle(!only.is_empty())?;
     Ok(found)
+}
+
+/// True for what has this name in `metadata/` and goes into packages.
+pub fn is_document(name: &str) -> bool {
+    DOCUMENTS
+        .iter()
+        .any(|each| name.starts_with(each) || format!("{name}/") == *each)
 }
 
 /// Work of ours in between.

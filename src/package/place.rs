@@ -144,7 +144,7 @@ impl Reached {
         if let Some(here) = &self.here {
             return same(here, name, sum);
         }
-        match self.fetch(name, staging) {
+        match self.fetch(name, sum, staging) {
             Err(error) if error.code() == "archive.missing" => return Ok(false),
             fetched => fetched?,
         }
@@ -153,17 +153,17 @@ impl Reached {
         is_same
     }
 
-    /// Brings a copy into `staging`.
-    pub fn fetch(&self, name: &str, staging: &Dir) -> Result<()> {
+    /// Brings a copy into `staging`; not believed before [`same`]. Nothing comes that is larger than it should be.
+    pub fn fetch(&self, name: &str, sum: &Digests, staging: &Dir) -> Result<()> {
         match &self.place.how {
-            How::Remote(remote) => remote.fetch(&self.place.name, name, staging),
+            How::Remote(remote) => remote.fetch(&self.place.name, name, sum.size, staging),
             How::Directory(_) => Ok(()),
         }
     }
 }
 
 /// True for a regular file of this name, size and checksum, read from the disk.
-fn same(dir: &Dir, name: &str, sum: &Digests) -> Result<bool> {
+pub fn same(dir: &Dir, name: &str, sum: &Digests) -> Result<bool> {
     let Some(node) = dir.node_at(name)? else {
         return Ok(false);
     };

@@ -80,7 +80,7 @@ impl Remote {
         self.forget(place, dir, name)?;
         // The directory has to be there: rsync would make one on whatever disk there is.
         let to = format!("{}/.", self.target);
-        self.run(place, |command| {
+        self.run(place, &Command::new(Program::Rsync), |command| {
             command
                 .arg("--chmod=F600")
                 .arg(format!("--partial-dir={PARTIAL}"))
@@ -90,9 +90,14 @@ impl Remote {
         })
     }
 
-    /// Brings a copy into `staging`.
-    pub fn fetch(&self, place: &str, name: &str, staging: &Dir) -> Result<()> {
-        let done = self.run(place, |command| {
+    /// Brings a copy into `staging`, which is nothing where it is larger than `most` bytes. Whoever keeps it says how large it
+    /// is, and may say something else than they send: more than that is not written (`RLIMIT_FSIZE`, setrlimit(2)).
+    pub fn fetch(&self, place: &str, name: &str, most: u64, staging: &Dir) -> Result<()> {
+        let limited = Command::new(Program::Prlimit)
+            .arg(format!("--fsize={}", most.saturating_add(1)))
+            .arg(Program::Rsync.path())
+            .arg(format!("--max-size={most}b"));
+        let done = self.run(place, &limited, |command| {
             command
                 .arg("--chmod=F600")
                 .arg(format!("--partial-dir={PARTIAL}"))
@@ -112,7 +117,7 @@ impl Remote {
         let Some((code, _)) = name.split_once('_') else {
             return Ok(());
         };
-        let done = self.run(place, |command| {
+        let done = self.run(place, &Command::new(Program::Rsync), |command| {
             command
                 .args(["--recursive", "--existing", "--ignore-existing", "--delete"])
                 .arg(format!("--exclude=/{PARTIAL}/{name}"))
@@ -130,12 +135,13 @@ impl Remote {
     }
 
     /// Runs rsync until it is done, as long as the only trouble is a line that breaks.
-    fn run(&self, place: &str, with: impl Fn(Command) -> Command) -> Result<()> {
+    fn run(&self, place: &str, rsync: &Command, with: impl Fn(Command) -> Command) -> Result<()> {
         self.check_key(place)?;
         let known = self.known()?;
         let mut pauses = PAUSES.iter();
         loop {
-            let rsync = Command::new(Program::Rsync)
+            let rsync = rsync
+                .clone()
                 .args([
                     "--times",
                     "--secluded-args",

@@ -11,6 +11,9 @@ use super::finding::{Findings, Severity};
 use super::manifest::{self, Kind, Manifest};
 use super::{path, tags};
 
+/// The most that is held in memory of tag files.
+const TAGS_MAX: u64 = 1 << 30;
+
 /// What lies in a bag, by its path below the bag.
 #[derive(Debug, Default)]
 pub struct Seen {
@@ -42,6 +45,18 @@ pub struct Said {
 /// True for a file of the bag's top whose content counts.
 pub fn is_tag(path: &str) -> bool {
     matches!(path, "bagit.txt" | "bag-info.txt" | "fetch.txt") || manifest::kind(path).is_some()
+}
+
+/// Why the content of a tag file is not held in memory, in a bag of which all of them (so far) have `all` bytes.
+pub fn too_large(path: &str, size: u64, all: u64) -> Option<&'static str> {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    match name {
+        "bagit.txt" if size > 64 << 10 => Some("it is larger than 64 KiB"),
+        "bag-info.txt" if size > 1 << 20 => Some("it is larger than 1 MiB"),
+        "fetch.txt" if size > 64 << 20 => Some("it is larger than 64 MiB"),
+        _ if all > TAGS_MAX => Some("tag files are larger than 1 GiB"),
+        _ => None,
+    }
 }
 
 /// The manifests of a bag.

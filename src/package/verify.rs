@@ -28,8 +28,6 @@ use crate::sys::walk::Walk;
 
 /// Bytes that are read at once.
 const PIECE: usize = 512 << 10;
-/// The most that is held in memory of tag files.
-const TAGS_MAX: u64 = 1 << 30;
 
 /// How to verify.
 #[derive(Debug, Clone, Default)]
@@ -167,13 +165,22 @@ pub fn directory(
             FileKind::Special => findings.error("path.special", path, "it is no regular file"),
         }
     }
-    for (path, size) in &files {
-        if seen::is_tag(path) {
-            if *size > TAGS_MAX {
-                findings.error("tag.too-large", path, "it is larger than 1 GiB");
-            } else if let Some(bytes) = dir.read(path, TAGS_MAX)? {
-                seen.tags.insert(path.clone(), bytes);
+    let tags: Vec<_> = files
+        .iter()
+        .filter(|(path, _)| seen::is_tag(path))
+        .collect();
+    let all: u64 = tags.iter().map(|(_, size)| size).sum();
+    for (path, size) in tags {
+        if let Some(why) = seen::too_large(path, *size, all) {
+            findings.error("tag.too-large", path, why);
+            continue;
+        }
+        match dir.read(path, *size) {
+            Ok(bytes) => seen.tags.extend(bytes.map(|bytes| (path.clone(), bytes))),
+            Err(error) if error.code() == "file.too-large" => {
+                findings.error("tag.too-large", path, "it grows while it is read");
             }
+            Err(error) => return Err(error),
         }
     }
     let mut algorithms = wanted(&seen);
@@ -415,12 +422,8 @@ impl Visitor for Reading<'_> {
         let mut is_tag = seen::is_tag(&path) || seen::is_tag(below);
         if is_tag {
             self.tag_bytes = self.tag_bytes.saturating_add(entry.size);
-            if self.tag_bytes > TAGS_MAX {
-                self.findings.push((
-                    "tag.too-large",
-                    path.clone(),
-                    "tag files are larger than 1 GiB",
-                ));
+            if let Some(why) = seen::too_large(&path, entry.size, self.tag_bytes) {
+                self.findings.push(("tag.too-large", path.clone(), why));
                 is_tag = false;
             }
         }

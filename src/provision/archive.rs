@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::experiment::Code;
 use crate::package::algorithm::{Algorithm, Digests};
 use crate::package::container::Format;
-use crate::package::place::{Place, Reached};
+use crate::package::place::{self, Place, Reached};
 use crate::report::said;
 use crate::store::evidence;
 use crate::store::ledger::{Entry, Ledger, Outcome};
@@ -495,7 +495,12 @@ pub fn bring(site: &Site, code: &Code, package: Option<&str>) -> Result<(PathBuf
                 let good = place.check(&archived.package, &sum, &staging)?;
                 return Ok(good.then(|| (dir.path_of(&archived.package), None)));
             }
-            place.fetch(&archived.package, &staging)?;
+            place.fetch(&archived.package, &sum, &staging)?;
+            // Whoever keeps it could give back another good package: the receipt says which one it was.
+            if !place::same(&staging, &archived.package, &sum)? {
+                staging.remove_file(&archived.package)?;
+                return Ok(None);
+            }
             Ok(Some((
                 staging.path_of(&archived.package),
                 Some(staging.try_clone()?),

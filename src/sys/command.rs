@@ -76,6 +76,8 @@ pub enum Program {
     Age,
     /// Brings packages to another machine and back.
     Rsync,
+    /// Runs another program, which may have only so much.
+    Prlimit,
     /// For tests of this room.
     #[cfg(test)]
     Test(&'static str),
@@ -100,6 +102,7 @@ impl Program {
             Self::Unpack => beside("unpack"),
             Self::Age => "/usr/bin/age",
             Self::Rsync => "/usr/bin/rsync",
+            Self::Prlimit => "/usr/bin/prlimit",
             #[cfg(test)]
             Self::Test(path) => path,
         }
@@ -126,7 +129,7 @@ impl Program {
             Self::Probe => "command.probe",
             Self::Unpack => "command.unpack",
             Self::Age => "command.age",
-            Self::Rsync => "command.rsync",
+            Self::Rsync | Self::Prlimit => "command.rsync",
             #[cfg(test)]
             Self::Test(_) => "command.test",
         }

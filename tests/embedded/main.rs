@@ -29,6 +29,7 @@ mod errors;
 #[cfg(feature = "faults")]
 mod faults;
 mod flows;
+mod foreign;
 mod hostile;
 mod import;
 mod integrity;

@@ -384,7 +384,7 @@ fn a_flipped_bit_anywhere_is_found_or_changes_nothing() {
 }
 
 /// One block of a tar: its header.
-fn header(name: &str, size: u64, kind: u8, link: &str) -> Vec<u8> {
+pub fn header(name: &str, size: u64, kind: u8, link: &str) -> Vec<u8> {
     let mut block = vec![0_u8; 512];
     let mut put =
         |at: usize, text: &str| block[at..at + text.len()].copy_from_slice(text.as_bytes());
@@ -416,7 +416,7 @@ fn tar(entries: &[(&str, u8, &str, &[u8])]) -> Vec<u8> {
 }
 
 /// A good bag with one file, and what else there is.
-fn bag_with(more: &[(&str, u8, &str, &[u8])]) -> Vec<u8> {
+pub fn bag_with(more: &[(&str, u8, &str, &[u8])]) -> Vec<u8> {
     let manifest = format!("{}  data/a\n", sha256(b"abc"));
     let mut all: Vec<(&str, u8, &str, &[u8])> = vec![
         (

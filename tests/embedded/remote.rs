@@ -269,3 +269,36 @@ fn a_machine_that_is_full_gets_no_archive_and_says_so() {
     );
     field.nothing_happened(&[]);
 }
+
+#[test]
+fn another_package_or_more_than_was_brought_there_does_not_come_back_as_the_archive() {
+    let Some(field) = Field::new() else { return };
+    field.run(&["archive", "eco"]).ok();
+    let list = field.env.json(&["archive", "list"]);
+    let copy = field.there().join(list[0]["package"].as_str().unwrap());
+    let back = field.env.root.path().join("back");
+    let restore = [
+        "archive",
+        "restore",
+        "eco",
+        "--into",
+        back.to_str().unwrap(),
+    ];
+    // A valid package of the same experiment, in which somebody changed a number.
+    fs::write(field.env.at("eco/raw/noise"), "forged").unwrap();
+    let forged = field.env.root.path().join("forged");
+    let out = forged.to_str().unwrap();
+    field.env.run(&["package", "create", "eco", "-o", out]).ok();
+    field.env.run(&["package", "verify", out]).ok();
+    fs::rename(&forged, &copy).unwrap();
+    field.run(&restore).failed(1, "archive.damaged");
+    assert!(!back.exists());
+    // One that would fill the disk.
+    let much = fs::File::create(&copy).unwrap();
+    much.set_len(4 << 30).unwrap();
+    let begun = Instant::now();
+    field.run(&restore).failed(1, "archive.damaged");
+    assert!(begun.elapsed() < Duration::from_secs(30));
+    assert!(names(&field.env.at(".octonas/archiving")).is_empty());
+    assert!(!back.exists());
+}
