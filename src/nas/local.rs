@@ -80,6 +80,9 @@ struct State {
     seen: u64,
 }
 
+/// Why a base that was there a moment ago cannot be used.
+const GONE: &str = "another directory is there now than when this command began";
+
 /// A directory that is a NAS for one user.
 pub struct Local {
     identity: Identity,
@@ -126,6 +129,17 @@ impl Local {
             state: RefCell::default(),
             calls: RefCell::default(),
         })
+    }
+
+    /// False where the disk was taken from under us: what is in its place is somebody else's directory.
+    fn is_here(&self) -> Result<bool> {
+        let Ok(base) = Dir::open_absolute(&self.base) else {
+            return Ok(false);
+        };
+        let house = self.house.metadata()?;
+        Ok(base
+            .stat(HOUSE)?
+            .is_some_and(|found| found.same_object(&house)))
     }
 
     /// The NAS's own directory.
@@ -268,17 +282,26 @@ impl Nas for Local {
     }
 
     fn bases(&self) -> Result<Vec<Base>> {
+        let available = self.is_here()?;
         Ok(vec![Base {
             path: self.base.clone(),
-            available: true,
-            reason: None,
+            available,
+            reason: (!available).then(|| GONE.to_owned()),
             common_share: self.with_state(|state| state.common_share.clone())?,
         }])
     }
 
     fn may_hold(&self, path: &Path) -> Result<()> {
         if path == self.base {
-            return Ok(());
+            return if self.is_here()? {
+                Ok(())
+            } else {
+                Err(Error::new(
+                    "base.unavailable",
+                    format!("{} cannot be used: {GONE}", path.display()),
+                )
+                .hint("mount its disk, then try again; nothing was changed"))
+            };
         }
         Err(Error::new(
             "base.fixed",

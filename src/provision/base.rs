@@ -54,7 +54,10 @@ pub fn claim_embedded(site: &Site, path: &Path) -> Result<()> {
 
 /// True where [`claim_embedded`] has something to do.
 pub fn is_unclaimed_embedded(site: &Site, path: &Path) -> Result<bool> {
-    let known = site.bases()?.iter().any(|base| base.path == path);
+    let known = site
+        .bases()?
+        .iter()
+        .any(|base| base.path == path && base.available);
     Ok(!site.nas.identity().enforces_rights
         && known
         && Claim::read(&Dir::open_absolute(path)?)?.is_none())
