@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io::{IsTerminal as _, Write as _};
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 
 use serde::{Serialize, Serializer};
 
@@ -21,7 +21,7 @@ impl Tell for String {
     }
 }
 
-/// The same in both languages; made by `said!`. Encoded, it is the English.
+/// The same in both languages; made by `said!`. Encoded, it is the English, unless `answer_in` said otherwise.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Said {
     /// For the terminal, and for whoever speaks neither.
@@ -41,8 +41,16 @@ impl Tell for Said {
 
 impl Serialize for Said {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.en)
+        serializer.serialize_str(self.tell(*ANSWERS.get().unwrap_or(&Language::En)))
     }
+}
+
+/// The language of answers to the web UI.
+static ANSWERS: OnceLock<Language> = OnceLock::new();
+
+/// From now on, what is encoded is in this language. Once in the life of a process: it answers one person.
+pub fn answer_in(language: Language) {
+    let _ = ANSWERS.set(language);
 }
 
 /// `said!("{n} files", "{n} fichiers")`: one text in both languages. Positional arguments follow, for both.

@@ -410,7 +410,7 @@ class Pages(unittest.TestCase):
 class Service(unittest.TestCase):
     """The service behind the pages."""
 
-    SOURCE = (OMV / "engined/rpc/octonas.inc").read_text()
+    SOURCE = manifests.service(OMV)
 
     def bodies(self):
         """Public methods: name → body."""
@@ -418,7 +418,7 @@ class Service(unittest.TestCase):
         return {parts[i + 1]: parts[i + 2] for i in range(1, len(parts), 3) if parts[i] == "public"}
 
     def test_what_is_registered_is_there_and_asks_for_a_role_first(self):
-        registered = manifests.methods(OMV / "engined/rpc/octonas.inc")
+        registered = manifests.methods(OMV)
         bodies = self.bodies()
         self.assertEqual(set(bodies) - {"getName", "initialize"}, registered)
         for name in registered:
