@@ -16,7 +16,7 @@ pub use run::{Became, Done, Run, run};
 use super::apply::{self, Outcome};
 use super::create::{self, Options};
 use super::plan::Step;
-use super::site::{self, OpenBase, Site};
+use super::site::{OpenBase, Site};
 use super::{edit, lifecycle};
 use crate::error::{Error, Result};
 use crate::experiment::Code;
