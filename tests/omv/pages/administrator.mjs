@@ -116,6 +116,13 @@ async function papers(site, admin) {
   check(made.data.some((row) => row.key === 'reuse' && row.answer === 'no'), 'the choice is made', JSON.stringify(made.data.filter((row) => row.key === 'reuse')));
   await admin.open(`${PAGES}/plan/${site.code}`);
   check(await admin.reads('<b>chaque semaine</b>'), 'the answer is in the plan', await admin.text());
+  const told = {};
+  for (const language of ['EN', 'FR']) {
+    await admin.page.locator('.octonas a', { hasText: new RegExp(`^${language}$`) }).click();
+    await admin.arrive('plan');
+    told[language] = await admin.page.locator('.octonas .omv-markdown').innerText();
+  }
+  check(told.EN.length > 500 && told.FR.length > 500 && told.EN !== told.FR, 'the plan is shown in the language that is chosen', told.FR.slice(0, 300));
   for (const [name, ending] of [['Markdown', 'md'], ['RDA maDMP', 'madmp.json'], ['DMP OPIDoR', 'opidor.json'], ['HTML', 'html']]) {
     const plan = await admin.download(() => admin.page.locator('.octonas a', { hasText: new RegExp(`^${name}$`) }).click());
     const sound = ending.endsWith('json') ? JSON.parse(plan.bytes) : plan.bytes.length > 500;

@@ -156,7 +156,7 @@ export class Visitor {
 
   /** Waits for a page that follows another one, and for what it shows. */
   async arrive(page) {
-    await this.page.waitForURL(new RegExp(`/services/experiments/${page}\\b`), { timeout: 30000, waitUntil: 'commit' });
+    await this.page.waitForURL(new RegExp(`/services/experiments/${page}`), { timeout: 30000, waitUntil: 'commit' });
     await this.page.waitForTimeout(700);
     await this.settle();
   }

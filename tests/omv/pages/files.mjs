@@ -135,7 +135,7 @@ async function integrity(site, admin, { root, raw }) {
 
 async function packages(site, admin, { root, path }) {
   const { check } = site;
-  const out = `${path}/../otest-packages`.replace(/[^/]+\/\.\.\//, '');
+  const out = path.replace(/[^/]+$/, 'otest-packages');
   await root(`rm -rf ${out}; mkdir -p ${out}`);
   check((await admin.open(`${PAGES}/packages/${site.code}`)).length === 0, 'the packages and archives open', admin.failures);
   await admin.action('package-variant-plus').click();
