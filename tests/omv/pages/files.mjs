@@ -103,6 +103,7 @@ async function found(site, admin) {
   await admin.page.locator('.octonas a', { hasText: '219.txt' }).click();
   await admin.settle();
   check((await admin.reads('raw/many/219.txt')) && /[0-9a-f]{64}/.test(await admin.text()), 'a file shows its whole checksum', await admin.text());
+  await admin.open(`${PAGES}/files/${site.code}`);
   await admin.open(`${PAGES}/file/${site.code}?path=${encodeURIComponent(encodeURIComponent('raw/one.csv'))}`);
   check((await admin.reads('CO2')) && (await admin.reads('temperature')), 'and the columns in it', await admin.text());
   await admin.picture('file');
