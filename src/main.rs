@@ -44,7 +44,6 @@ fn run(cli: &Cli, cwd: &Path) -> Result<Exit> {
     if let Command::Rpc(Deferred(arguments)) = &cli.command {
         let result = rpc::read(std::io::stdin()).and_then(|request| {
             let caller = &request.caller;
-            report::answer_in(caller.language);
             let show = open::Show::json(arguments.progress, caller.language);
             let asked = cli.nas.as_deref();
             let cache = open::cache(&settings, asked, cwd)?;

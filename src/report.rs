@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 use std::io::{IsTerminal as _, Write as _};
-use std::sync::{Mutex, OnceLock};
+use std::sync::Mutex;
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use crate::experiment::Language;
 
@@ -21,8 +21,8 @@ impl Tell for String {
     }
 }
 
-/// The same in both languages; made by `said!`. Encoded, it is the English, unless `answer_in` said otherwise.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The same in both languages; made by `said!`. Encoded, it is an object: `{"en": …, "fr": …}`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Said {
     /// For the terminal, and for whoever speaks neither.
     pub en: String,
@@ -39,18 +39,14 @@ impl Tell for Said {
     }
 }
 
-impl Serialize for Said {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.tell(*ANSWERS.get().unwrap_or(&Language::En)))
+impl Said {
+    /// It, and more of it.
+    #[must_use]
+    pub fn and(mut self, more: &Self) -> Self {
+        self.en.push_str(&more.en);
+        self.fr.push_str(&more.fr);
+        self
     }
-}
-
-/// The language of answers to the web UI.
-static ANSWERS: OnceLock<Language> = OnceLock::new();
-
-/// From now on, what is encoded is in this language. Once in the life of a process: it answers one person.
-pub fn answer_in(language: Language) {
-    let _ = ANSWERS.set(language);
 }
 
 /// `said!("{n} files", "{n} fichiers")`: one text in both languages. Positional arguments follow, for both.
@@ -275,7 +271,8 @@ mod tests {
         let said = said!("{files} files in {}", "{files} fichiers dans {}", "raw");
         assert_eq!(said.tell(Language::En), "3 files in raw");
         assert_eq!(said.tell(Language::Fr), "3 fichiers dans raw");
-        assert_eq!(serde_json::to_value(&said).unwrap(), "3 files in raw");
+        let both = serde_json::json!({"en": "3 files in raw", "fr": "3 fichiers dans raw"});
+        assert_eq!(serde_json::to_value(&said).unwrap(), both);
         assert_eq!("no such file".to_owned().tell(Language::Fr), "no such file");
     }
 

@@ -142,7 +142,7 @@ fn text(base: &BaseReport) -> String {
                 .unwrap_or_default(),
             drift.applied.as_deref().unwrap_or("(none)"),
             drift.observed.as_deref().unwrap_or("(none)"),
-            drift.effect
+            drift.effect.en
         ));
     }
     for step in &base.share_plan.steps {

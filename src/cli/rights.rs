@@ -57,7 +57,7 @@ fn text(rights: &Rights) -> String {
             .filter(|cell| {
                 !cell.allowed && !matches!(cell.operation, Operation::Frame | Operation::Metadata)
             })
-            .map(|cell| cell.reason.as_str())
+            .map(|cell| cell.reason.en.as_str())
             .collect();
         reasons.dedup();
         row.push(reasons.join("; "));
@@ -73,7 +73,7 @@ fn text(rights: &Rights) -> String {
             out,
             "NFS host {}: {}",
             report::printable(&host.client),
-            host.reason
+            host.reason.en
         );
     }
     if !rights.enforced {

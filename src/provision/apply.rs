@@ -265,7 +265,7 @@ pub fn memory(opened: &Opened) -> Memory {
 /// Refuses a plan that would need what is not ours.
 pub fn admissible(look: &Look) -> Result<()> {
     if let Some(conflict) = look.plan.conflicts.first() {
-        return Err(Error::new("object.foreign", conflict.reason.clone())
+        return Err(Error::new("object.foreign", conflict.reason.en.clone())
             .hint("rename or remove it, or choose another code; OctoNAS never takes over what it did not make"));
     }
     Ok(())

@@ -17,6 +17,7 @@ use crate::error::Result;
 use crate::experiment::{Code, Size};
 use crate::layout::DirectoryKind;
 use crate::nas::Observation;
+use crate::report::Said;
 use crate::store::registry::Seen;
 use crate::sys::clock;
 
@@ -37,7 +38,7 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// The operation that was begun last and did not end.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub unended: Option<String>,
+    pub unended: Option<Said>,
     /// Why it could not be looked at.
     pub error: Option<String>,
 }
@@ -90,7 +91,7 @@ pub fn check(site: &Site, code: Option<&Code>) -> Result<Vec<Report>> {
 struct Looker<'a> {
     site: &'a Site,
     observation: Observation,
-    unended: BTreeMap<String, String>,
+    unended: BTreeMap<String, Said>,
 }
 
 impl Looker<'_> {

@@ -156,7 +156,7 @@ fn unended(site: &Site) -> Vec<Finding> {
     let mut killed = Vec::new();
     for base in open_bases(site) {
         match operation::unended(site, &base) {
-            Ok(found) => killed.extend(found.into_values()),
+            Ok(found) => killed.extend(found.into_values().map(|text| text.en)),
             Err(error) => killed.push(error.to_string()),
         }
     }

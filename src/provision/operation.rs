@@ -6,14 +6,14 @@ use std::collections::BTreeMap;
 
 use super::site::{OpenBase, Opened, Site};
 use crate::error::{Error, Exit, Result};
-use crate::report::said;
+use crate::report::{Said, said};
 use crate::store::ledger::{self, Event, Ledger, Outcome};
 use crate::sys::lock;
 
 /// The operations of a base that were begun and did not end, by experiment, in words. One that is under way is not among
 /// them.
-pub fn unended(site: &Site, base: &OpenBase) -> Result<BTreeMap<String, String>> {
-    let mut all = BTreeMap::new();
+pub fn unended(site: &Site, base: &OpenBase) -> Result<BTreeMap<String, Said>> {
+    let mut all: BTreeMap<String, Said> = BTreeMap::new();
     for entry in Ledger::open(&base.dir)?.unended()? {
         let event = entry.event;
         let lock = match event.operation.as_str() {
@@ -27,15 +27,19 @@ pub fn unended(site: &Site, base: &OpenBase) -> Result<BTreeMap<String, String>>
             continue;
         }
         let of = event.detail.values().next().cloned().unwrap_or_default();
-        let text = format!(
-            "{} of {of} by {}, begun {}, did not end: give the same command again",
-            event.operation, event.by, entry.time
+        let text = said!(
+            "{0} of {1} by {2}, begun {3}, did not end: give the same command again",
+            "{0} de {1} par {2}, commencé le {3}, ne s'est pas terminé : donnez de nouveau la même commande",
+            event.operation,
+            of,
+            event.by,
+            entry.time
         );
-        let known: &mut String = all.entry(event.experiment).or_default();
-        if !known.is_empty() {
-            known.push_str("; ");
-        }
-        known.push_str(&text);
+        let known = match all.remove(&event.experiment) {
+            Some(known) => known.and(&said!("; ", " ; ")).and(&text),
+            None => text,
+        };
+        all.insert(event.experiment, known);
     }
     Ok(all)
 }

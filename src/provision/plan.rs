@@ -19,6 +19,7 @@ use serde::Serialize;
 use super::desired::MARK;
 use super::effect;
 use crate::object::{Attributes, Found, Kind, ObjectId, Objects};
+use crate::report::Said;
 
 /// What we remember of an experiment: what we made, and what we were about to make.
 #[derive(Debug, Clone, Default)]
@@ -84,7 +85,7 @@ pub struct Drift {
     /// What is there.
     pub observed: Option<String>,
     /// What it means for people's access.
-    pub effect: String,
+    pub effect: Said,
 }
 
 /// An object that bears a name that we need, and is not ours.
@@ -93,7 +94,7 @@ pub struct Conflict {
     /// Which object.
     pub object: ObjectId,
     /// Why it cannot be used.
-    pub reason: String,
+    pub reason: Said,
 }
 
 /// What has to be done, what drifted, and what stands in the way.
@@ -319,7 +320,13 @@ fn foreign(plan: &mut Plan, id: &ObjectId, applied: Option<&Found>) {
     } else {
         plan.conflicts.push(Conflict {
             object: id.clone(),
-            reason: format!("{id} exists already and was not made by OctoNAS for this experiment"),
+            reason: Said {
+                en: format!("{id} exists already and was not made by OctoNAS for this experiment"),
+                fr: format!(
+                    "{} : existe déjà, et OctoNAS ne l'a pas fait pour cette expérience",
+                    id.french()
+                ),
+            },
         });
     }
 }

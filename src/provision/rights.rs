@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::experiment::Definition;
 use crate::nas::Account;
 use crate::object::{Attributes, Found, Kind, ObjectId};
+use crate::report::{Said, said};
 
 use file_system::FileSystem;
 
@@ -105,7 +106,7 @@ pub struct Cell {
     /// Whether it works.
     pub allowed: bool,
     /// Why, or why not.
-    pub reason: String,
+    pub reason: Said,
 }
 
 /// Everybody's rights in one experiment.
@@ -218,8 +219,8 @@ fn everybody(basis: &Basis<'_>) -> BTreeSet<String> {
 
 /// A door, for one person: shut with a reason, or open so far.
 enum Way {
-    Shut(String),
-    Read(String),
+    Shut(Said),
+    Read(Said),
     Write,
 }
 
@@ -232,7 +233,11 @@ fn way(basis: &Basis<'_>, account: &str, door: Door) -> Way {
             .map(|found| &found.attributes)
     };
     if basis.enforced && !basis.accounts.contains_key(account) {
-        return Way::Shut(format!("there is no account {account}"));
+        return Way::Shut(said!(
+            "there is no account {0}",
+            "il n'y a pas de compte {0}",
+            account
+        ));
     }
     match door {
         Door::Smb => {
@@ -275,10 +280,16 @@ fn ftp(basis: &Basis<'_>, account: &str) -> Way {
     };
     let privileges = object(Kind::Privileges);
     if object(Kind::FtpShare).is_some_and(is_off) {
-        return Way::Shut("FTP is switched off on the NAS (Services | FTP)".into());
+        return Way::Shut(said!(
+            "FTP is switched off on the NAS (Services | FTP)",
+            "FTP est désactivé sur le NAS (Services | FTP)"
+        ));
     }
     if privileges.is_none_or(BTreeMap::is_empty) && object(Kind::FtpShare).is_some() {
-        return Way::Shut("the shared folder has no privileges".into());
+        return Way::Shut(said!(
+            "the shared folder has no privileges",
+            "le dossier partagé n'a pas de privilèges"
+        ));
     }
     shared(basis, account, "FTP", object(Kind::FtpShare), privileges)
 }
@@ -286,20 +297,35 @@ fn ftp(basis: &Basis<'_>, account: &str) -> Way {
 /// The daemon lets in those who have a password there, to read.
 fn rsyncd(module: Option<&Attributes>, account: &str) -> Way {
     let Some(module) = module else {
-        return Way::Shut("there is no rsync module".into());
+        return Way::Shut(said!(
+            "there is no rsync module",
+            "il n'y a pas de module rsync"
+        ));
     };
     let is = |name: &str, value: &str| module.get(name).map(String::as_str) == Some(value);
     if is_off(module) {
-        return Way::Shut("the rsync daemon is switched off on the NAS (Services | Rsync)".into());
+        return Way::Shut(said!(
+            "the rsync daemon is switched off on the NAS (Services | Rsync)",
+            "le démon rsync est désactivé sur le NAS (Services | Rsync)"
+        ));
     }
     if !is("enable", "true") {
-        return Way::Shut("the rsync module is switched off".into());
+        return Way::Shut(said!(
+            "the rsync module is switched off",
+            "le module rsync est désactivé"
+        ));
     }
     if is("authusers", "true") && !is(&format!("user:{account}"), "yes") {
-        return Way::Shut("no password for the rsync daemon".into());
+        return Way::Shut(said!(
+            "no password for the rsync daemon",
+            "pas de mot de passe pour le démon rsync"
+        ));
     }
     if is("readonly", "true") {
-        Way::Read("the rsync module is read-only".into())
+        Way::Read(said!(
+            "the rsync module is read-only",
+            "le module rsync est en lecture seule"
+        ))
     } else {
         Way::Write
     }
@@ -314,10 +340,18 @@ fn shared(
     privileges: Option<&Attributes>,
 ) -> Way {
     let Some(share) = share else {
-        return Way::Shut(format!("there is no {door} share"));
+        return Way::Shut(said!(
+            "there is no {0} share",
+            "il n'y a pas de partage {0}",
+            door
+        ));
     };
     if share.get("enable").map(String::as_str) != Some("true") {
-        return Way::Shut(format!("the {door} share is switched off"));
+        return Way::Shut(said!(
+            "the {0} share is switched off",
+            "le partage {0} est désactivé",
+            door
+        ));
     }
     let empty = Attributes::new();
     let privileges = privileges.unwrap_or(&empty);
@@ -331,18 +365,31 @@ fn shared(
         .map(|(_, perms)| perms.as_str())
         .collect::<Vec<_>>();
     if best.contains(&"none") {
-        return Way::Shut("the shared folder's privileges deny it".into());
+        return Way::Shut(said!(
+            "the shared folder's privileges deny it",
+            "les privilèges du dossier partagé l'interdisent"
+        ));
     }
     if !privileges.is_empty() && best.is_empty() {
-        return Way::Shut("not among the shared folder's privileges".into());
+        return Way::Shut(said!(
+            "not among the shared folder's privileges",
+            "absent des privilèges du dossier partagé"
+        ));
     }
     if share.get("readonly").map(String::as_str) == Some("true") {
-        return Way::Read(format!("the {door} share is read-only"));
+        return Way::Read(said!(
+            "the {0} share is read-only",
+            "le partage {0} est en lecture seule",
+            door
+        ));
     }
     if best.contains(&"write") || privileges.is_empty() {
         Way::Write
     } else {
-        Way::Read("the shared folder's privileges give read only".into())
+        Way::Read(said!(
+            "the shared folder's privileges give read only",
+            "les privilèges du dossier partagé ne donnent que la lecture"
+        ))
     }
 }
 
@@ -357,12 +404,16 @@ fn ssh(
     let is_open = |entry: &Attributes| entry.get(name).map(String::as_str) == Some("true");
     if !basis.enforced {
         let Some(entry) = entry.filter(|entry| is_open(entry)) else {
-            return Way::Shut(format!("{name} is not open for this experiment"));
+            return Way::Shut(said!(
+                "{0} is not open for this experiment",
+                "{0} n'est pas ouvert pour cette expérience",
+                name
+            ));
         };
         return match entry.get(&format!("person:{account}")).map(String::as_str) {
             Some("write") => Way::Write,
-            Some(_) => Way::Read("declared as a reader".into()),
-            None => Way::Shut("not a member".into()),
+            Some(_) => Way::Read(said!("declared as a reader", "déclaré comme lecteur")),
+            None => Way::Shut(said!("not a member", "n'est pas membre")),
         };
     }
     if groups_of(basis, account).contains("_ssh") {
@@ -371,7 +422,10 @@ fn ssh(
     }
     let jail = mounts.and_then(|mounts| mounts.get(&format!("jail:{account}")));
     let Some(jail) = jail else {
-        return Way::Shut("the experiment is not in this person's jail".into());
+        return Way::Shut(said!(
+            "the experiment is not in this person's jail",
+            "l'expérience n'est pas dans l'enclos de cette personne"
+        ));
     };
     // A jail has its doors once, for all experiments in it.
     let person = format!("person:{account}");
@@ -381,12 +435,19 @@ fn ssh(
         .filter(|(id, found)| id.kind == Kind::Entry && found.attributes.contains_key(&person))
         .any(|(_, found)| is_open(&found.attributes));
     if !anywhere {
-        return Way::Shut(format!("{name} is not open for this experiment"));
+        return Way::Shut(said!(
+            "{0} is not open for this experiment",
+            "{0} n'est pas ouvert pour cette expérience",
+            name
+        ));
     }
     if jail == "rw" {
         Way::Write
     } else {
-        Way::Read("read-only in this person's jail".into())
+        Way::Read(said!(
+            "read-only in this person's jail",
+            "en lecture seule dans l'enclos de cette personne"
+        ))
     }
 }
 
@@ -411,17 +472,23 @@ fn groups_of(basis: &Basis<'_>, account: &str) -> BTreeSet<String> {
     groups
 }
 
-fn cell(way: &Way, reach: &FileSystem, operation: Operation) -> (bool, String) {
+fn cell(way: &Way, reach: &FileSystem, operation: Operation) -> (bool, Said) {
     if let Way::Shut(reason) = way {
         return (false, reason.clone());
     }
     if !reach.enter {
         let reason = if reach.stranger {
-            "in neither group of the experiment"
+            said!(
+                "in neither group of the experiment",
+                "dans aucun groupe de l'expérience"
+            )
         } else {
-            "the file system does not let the experiment's groups in"
+            said!(
+                "the file system does not let the experiment's groups in",
+                "le système de fichiers ne laisse pas entrer les groupes de l'expérience"
+            )
         };
-        return (false, reason.into());
+        return (false, reason);
     }
     let writes = !matches!(operation, Operation::List | Operation::Read);
     let granted = match operation {
@@ -433,12 +500,12 @@ fn cell(way: &Way, reach: &FileSystem, operation: Operation) -> (bool, String) {
     };
     if !granted {
         let reason = match operation {
-            Operation::Frame => "the frame belongs to root",
-            Operation::Metadata => "metadata belongs to root",
-            _ if writes => "a reader",
-            _ => "the file system refuses",
+            Operation::Frame => said!("the frame belongs to root", "l'ossature appartient à root"),
+            Operation::Metadata => said!("metadata belongs to root", "metadata appartient à root"),
+            _ if writes => said!("a reader", "en lecture seule"),
+            _ => said!("the file system refuses", "le système de fichiers refuse"),
         };
-        return (false, reason.into());
+        return (false, reason);
     }
     if writes {
         if let Some(reason) = &reach.read_only {
@@ -448,9 +515,17 @@ fn cell(way: &Way, reach: &FileSystem, operation: Operation) -> (bool, String) {
             return (false, reason.clone());
         }
     }
-    let mut reason = if writes { "a writer" } else { "a member" }.to_owned();
-    if reach.some_only {
-        reason.push_str(", in some leaves only");
+    let reason = if writes {
+        said!("a writer", "peut écrire")
+    } else {
+        said!("a member", "membre")
+    };
+    if !reach.some_only {
+        return (true, reason);
     }
-    (true, reason)
+    let some = said!(
+        ", in some leaves only",
+        ", dans certaines feuilles seulement"
+    );
+    (true, reason.and(&some))
 }

@@ -16,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::experiment::Definition;
 use crate::nas::{Interruption, Observation};
 use crate::object::{Attributes, Found, Kind, ObjectId, Objects};
+use crate::report::{Said, said};
 use crate::store;
 use crate::store::applied::Applied;
 use crate::sys::acl::Which;
@@ -111,31 +112,52 @@ pub fn plan(site: &Site, base: &OpenBase, observation: &Observation, mend: bool)
 }
 
 /// What a difference means for everybody in this base.
-fn effect(drift: &Drift, base: &OpenBase) -> String {
-    let all = format!("every experiment of {}", base.path.display());
+fn effect(drift: &Drift, base: &OpenBase) -> Said {
+    let base = base.path.display();
     let observed = drift.observed.as_deref();
     match (drift.object.kind, drift.attribute.as_deref()) {
-        (Kind::SharedFolder | Kind::SmbShare, None) => format!("nobody reaches {all} over SMB"),
-        (Kind::SharedFolder, Some("path")) => {
-            format!("people find another folder where they look for {all}")
-        }
-        (Kind::Privileges, None) => format!(
-            "OpenMediaVault's own list lets every account try; the file system still decides in {all}"
+        (Kind::SharedFolder | Kind::SmbShare, None) => said!(
+            "nobody reaches any experiment of {0} over SMB",
+            "personne n'atteint plus par SMB les expériences de {0}",
+            base
         ),
-        (Kind::SmbShare, Some("enable")) if observed == Some("false") => {
-            format!("SMB is shut for {all}")
-        }
-        (Kind::SmbShare, Some("readonly")) if observed == Some("true") => {
-            format!("nobody writes over SMB in {all}")
-        }
-        (Kind::SmbShare, Some("extraoptions")) => format!(
-            "people may see the names of experiments that are not theirs, or make files that other members cannot use, \
-             in {all}; the file system still refuses strangers"
+        (Kind::SharedFolder, Some("path")) => said!(
+            "people find another folder where they look for the experiments of {0}",
+            "on trouve un autre dossier là où l'on cherche les expériences de {0}",
+            base
         ),
-        (Kind::Directory, _) => format!(
-            "over SMB people do not see the folder of {all}, or others than people see its name"
+        (Kind::Privileges, None) => said!(
+            "OpenMediaVault's own list lets every account try; the file system still decides in every experiment of {0}",
+            "la liste d'OpenMediaVault laisse chaque compte essayer ; le système de fichiers décide toujours dans chaque expérience de {0}",
+            base
         ),
-        _ => format!("{} (in {all})", drift.effect),
+        (Kind::SmbShare, Some("enable")) if observed == Some("false") => said!(
+            "SMB is shut for every experiment of {0}",
+            "SMB est fermé pour toutes les expériences de {0}",
+            base
+        ),
+        (Kind::SmbShare, Some("readonly")) if observed == Some("true") => said!(
+            "nobody writes over SMB in any experiment of {0}",
+            "personne n'écrit par SMB dans les expériences de {0}",
+            base
+        ),
+        (Kind::SmbShare, Some("extraoptions")) => said!(
+            "people may see the names of experiments of {0} that are not theirs, or make files in theirs that other members \
+             cannot use; the file system still refuses strangers",
+            "on peut voir les noms d'expériences de {0} dont on n'est pas membre, ou créer dans les siennes des fichiers que les autres \
+             membres ne peuvent pas utiliser ; le système de fichiers refuse toujours les autres",
+            base
+        ),
+        (Kind::Directory, _) => said!(
+            "over SMB people do not see the folder that holds the experiments of {0}, or others see its name",
+            "par SMB on ne voit pas le dossier qui contient les expériences de {0}, ou d'autres en voient le nom",
+            base
+        ),
+        _ => drift.effect.clone().and(&said!(
+            " (in every experiment of {0})",
+            " (dans toutes les expériences de {0})",
+            base
+        )),
     }
 }
 
@@ -204,7 +226,7 @@ pub fn settle(
 }
 
 fn foreign(conflict: &Conflict) -> Error {
-    Error::new("object.foreign", conflict.reason.clone()).hint(
+    Error::new("object.foreign", conflict.reason.en.clone()).hint(
         "rename or remove it, or choose another name for the common share; OctoNAS never takes over what it did not make",
     )
 }

@@ -14,7 +14,7 @@ use crate::experiment::{Date, Definition};
 use crate::layout::DirectoryKind;
 use crate::nas::Observation;
 use crate::object::{Attributes, Kind, ObjectId};
-use crate::report::said;
+use crate::report::{Said, said};
 use crate::sys::acl::{Acl, Perms, Which};
 use crate::sys::dir::{Dir, FileKind, Node};
 use crate::sys::process;
@@ -31,7 +31,7 @@ pub struct Finding {
     /// Path below the experiment.
     pub path: String,
     /// What is wrong, for people.
-    pub text: String,
+    pub text: Said,
 }
 
 /// What a repairing sweep did.
@@ -235,12 +235,12 @@ pub fn find(
                 Ok(Some((path, code, text))) => findings.push(Finding {
                     code,
                     path: format!("{leaf}/{path}"),
-                    text: text.to_owned(),
+                    text,
                 }),
                 Err(error) => findings.push(Finding {
                     code: "tree.unreadable",
                     path: leaf.to_owned(),
-                    text: error.to_string(),
+                    text: said!("{0}", "{0}", error),
                 }),
             }
         }
@@ -248,7 +248,7 @@ pub fn find(
     Ok(findings)
 }
 
-type Verdict = Option<(String, &'static str, &'static str)>;
+type Verdict = Option<(String, &'static str, Said)>;
 
 fn examine(found: &walk::Found, wall: Option<Wall>, leaf: DirectoryKind) -> Result<Verdict> {
     process::check_interrupted()?;
@@ -258,7 +258,10 @@ fn examine(found: &walk::Found, wall: Option<Wall>, leaf: DirectoryKind) -> Resu
         return Ok(Some((
             path,
             "leaf.directory",
-            "the layout has no directories here",
+            said!(
+                "the layout has no directories here",
+                "la structure n'a pas de répertoires ici"
+            ),
         )));
     }
     if !matches!(kind, FileKind::Directory | FileKind::File) {
@@ -280,13 +283,19 @@ fn examine(found: &walk::Found, wall: Option<Wall>, leaf: DirectoryKind) -> Resu
         return Ok(Some((
             path,
             "rights.linked",
-            "its rights were changed, and it has other names: it is left alone",
+            said!(
+                "its rights were changed, and it has other names: it is left alone",
+                "ses droits ont été changés, et il a d'autres noms : il est laissé tel quel"
+            ),
         )));
     }
     Ok(Some((
         path,
         "rights.narrowed",
-        "its rights differ from the experiment's: some members may not use it",
+        said!(
+            "its rights differ from the experiment's: some members may not use it",
+            "ses droits diffèrent de ceux de l'expérience : des membres ne peuvent peut-être pas s'en servir"
+        ),
     )))
 }
 
@@ -360,7 +369,10 @@ fn strangers_in_frame(
                 {
                     continue;
                 }
-                let text = "the layout knows nothing of it, and no member can have made it";
+                let text = said!(
+                    "the layout knows nothing of it, and no member can have made it",
+                    "la structure n'en sait rien, et aucun membre ne peut l'avoir fait"
+                );
                 ("frame.unexpected", text)
             } else {
                 let (FileKind::File, Some(wall)) = (entry.kind, wall) else {
@@ -370,14 +382,13 @@ fn strangers_in_frame(
                     Some(node) if !wall.in_frame().is_right(&node, FileKind::File)? => {}
                     _ => continue,
                 }
-                let text = "its rights differ from the experiment's: members may only read it";
+                let text = said!(
+                    "its rights differ from the experiment's: members may only read it",
+                    "ses droits diffèrent de ceux de l'expérience : les membres doivent seulement le lire"
+                );
                 ("rights.narrowed", text)
             };
-            findings.push(Finding {
-                code,
-                path,
-                text: text.to_owned(),
-            });
+            findings.push(Finding { code, path, text });
         }
     }
     Ok(())

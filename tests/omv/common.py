@@ -194,7 +194,7 @@ def by_hand(site, findings):
 
     def drifted(what, word):
         exit, report = site.check(ECO)
-        told = [drift["effect"] for drift in report.get("drift", [])]
+        told = [drift["effect"]["en"] for drift in report.get("drift", [])]
         findings.check(exit == 3 and any(word in effect and site.base in effect for effect in told),
                        f"{what}: check names it, with its effect on every experiment", told or report)
         done = nas.octonas("base", "check", site.base)

@@ -146,7 +146,7 @@ fn drifts(drifts: &[Drift]) -> String {
             report::printable(what),
             report::printable(drift.applied.as_deref().unwrap_or("(none)")),
             report::printable(drift.observed.as_deref().unwrap_or("(none)")),
-            report::printable(&drift.effect)
+            report::printable(&drift.effect.en)
         );
     }
     out
@@ -215,7 +215,11 @@ pub(super) fn plan(desk: &Desk<'_>, code: &Code, mend: bool) -> Result<Exit> {
     }
     out.push_str(&drifts(&plan.drift));
     for conflict in &plan.conflicts {
-        let _ = writeln!(out, "in the way: {}", report::printable(&conflict.reason));
+        let _ = writeln!(
+            out,
+            "in the way: {}",
+            report::printable(&conflict.reason.en)
+        );
     }
     report::stdout(&out)?;
     Ok(Exit::Done)
@@ -250,7 +254,7 @@ pub(super) fn check(desk: &Desk<'_>, code: Option<&str>) -> Result<Exit> {
             let _ = writeln!(out, "  {}", report::printable_lines(error));
         }
         if let Some(unended) = &each.unended {
-            let _ = writeln!(out, "  {}", report::printable(unended));
+            let _ = writeln!(out, "  {}", report::printable(&unended.en));
         }
         for step in &each.pending {
             let _ = writeln!(
@@ -263,14 +267,18 @@ pub(super) fn check(desk: &Desk<'_>, code: Option<&str>) -> Result<Exit> {
             let _ = writeln!(out, "  {line}");
         }
         for conflict in &each.conflicts {
-            let _ = writeln!(out, "  in the way: {}", report::printable(&conflict.reason));
+            let _ = writeln!(
+                out,
+                "  in the way: {}",
+                report::printable(&conflict.reason.en)
+            );
         }
         for finding in each.findings.iter().take(20) {
             let _ = writeln!(
                 out,
                 "  {}: {}",
                 report::printable(&finding.path),
-                finding.text
+                finding.text.en
             );
         }
         if each.findings.len() > 20 {

@@ -12,6 +12,7 @@ use crate::object::ObjectId;
 use crate::provision::check::{self, Report};
 use crate::provision::site::{Opened, Site};
 use crate::provision::{desired, list, operation, source, tonight};
+use crate::report::Tell as _;
 use crate::store::ledger::{Entry, INGEST, Ledger, Outcome, TONIGHT};
 use crate::store::sha256;
 use crate::store::tonight::State;
@@ -188,19 +189,25 @@ fn differences(report: &Report, language: Language) -> Option<Finding> {
             let attribute = drift.attribute.as_deref().unwrap_or("*");
             let show = |value: Option<&String>| value.cloned().unwrap_or_else(|| "∅".into());
             format!(
-                "{} — {attribute}: {} → {}",
+                "{} — {attribute}: {} → {} ({})",
                 object(&drift.object),
                 show(drift.applied.as_ref()),
-                show(drift.observed.as_ref())
+                show(drift.observed.as_ref()),
+                drift.effect.tell(language)
             )
         })
         .collect();
-    lines.extend(report.conflicts.iter().map(|each| object(&each.object)));
+    lines.extend(
+        report
+            .conflicts
+            .iter()
+            .map(|each| each.reason.tell(language).to_owned()),
+    );
     lines.extend(
         report
             .findings
             .iter()
-            .map(|each| format!("{}: {}", each.path, each.code)),
+            .map(|each| format!("{}: {}", each.path, each.text.tell(language))),
     );
     if lines.is_empty() {
         return None;

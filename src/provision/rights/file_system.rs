@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Basis, groups_of};
 use crate::object::{Attributes, Kind, ObjectId};
+use crate::report::{Said, said};
 
 /// What the file system lets one person do.
 #[allow(clippy::struct_excessive_bools)] // Each operation is its own answer.
@@ -15,7 +16,7 @@ pub(super) struct FileSystem {
     pub some_only: bool,
     pub frame: bool,
     pub metadata: bool,
-    pub read_only: Option<String>,
+    pub read_only: Option<Said>,
     pub stranger: bool,
 }
 
@@ -29,10 +30,10 @@ impl FileSystem {
             .observed
             .get(&ObjectId::new(Kind::Mounts, code.to_string()))
             .and_then(|found| found.attributes.get("self"));
-        let read_only = (self_mount.map(String::as_str) == Some("ro"))
-            .then(|| "the experiment is closed".to_owned());
+        let closed = || said!("the experiment is closed", "l'expérience est close");
+        let read_only = (self_mount.map(String::as_str) == Some("ro")).then(closed);
         if !basis.enforced {
-            let closed = crate::provision::desired::is_read_only(basis.definition.status);
+            let declared = crate::provision::desired::is_read_only(basis.definition.status);
             return Self {
                 enter: writer || reader,
                 list: writer || reader,
@@ -41,7 +42,7 @@ impl FileSystem {
                 some_only: false,
                 frame: false,
                 metadata: false,
-                read_only: closed.then(|| "the experiment is closed".to_owned()),
+                read_only: declared.then(closed),
                 stranger: !(writer || reader),
             };
         }

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::{Basis, is_off};
 use crate::object::{Attributes, Kind, ObjectId};
+use crate::report::{Said, said};
 
 /// A host that NFS is declared for. NFS knows hosts, not people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -15,7 +16,7 @@ pub struct HostRow {
     /// Whether it works.
     pub allowed: bool,
     /// Why, or why not.
-    pub reason: String,
+    pub reason: Said,
 }
 
 /// Those that are declared, and those that are exported to.
@@ -48,18 +49,27 @@ fn exports<'b>(basis: &'b Basis<'_>) -> impl Iterator<Item = (&'b str, &'b Attri
 
 /// What one machine may do over NFS.
 fn host(basis: &Basis<'_>, client: String) -> HostRow {
-    let shut = |client: String, reason: String| HostRow {
+    let shut = |client: String, reason: Said| HostRow {
         client,
         allowed: false,
         reason,
     };
     let Some((_, row)) = exports(basis).find(|(known, _)| *known == client) else {
-        return shut(client, "declared, but not exported to it".into());
+        return shut(
+            client,
+            said!(
+                "declared, but not exported to it",
+                "déclarée, mais rien ne lui est exporté"
+            ),
+        );
     };
     if is_off(row) {
         return shut(
             client,
-            "NFS is switched off on the NAS (Services | NFS)".into(),
+            said!(
+                "NFS is switched off on the NAS (Services | NFS)",
+                "NFS est désactivé sur le NAS (Services | NFS)"
+            ),
         );
     }
     let options = row.get("extraoptions").map_or("", String::as_str);
@@ -68,9 +78,20 @@ fn host(basis: &Basis<'_>, client: String) -> HostRow {
         .find_map(|option| option.strip_prefix("anongid="))
         .filter(|_| options.split(',').any(|option| option == "all_squash"));
     let mut reason = match (row.get("options").map(String::as_str), group) {
-        (Some("rw"), Some(group)) => format!("everybody on it writes as the group {group}"),
-        (_, Some(group)) => format!("everybody on it reads as the group {group}"),
-        (_, None) => "people on it keep the numbers that they say they have".to_owned(),
+        (Some("rw"), Some(group)) => said!(
+            "everybody on it writes as the group {0}",
+            "tous y écrivent au nom du groupe {0}",
+            group
+        ),
+        (_, Some(group)) => said!(
+            "everybody on it reads as the group {0}",
+            "tous y lisent au nom du groupe {0}",
+            group
+        ),
+        (_, None) => said!(
+            "people on it keep the numbers that they say they have",
+            "chacun y garde les numéros qu'il prétend avoir"
+        ),
     };
     let frozen = ObjectId::new(Kind::Mounts, basis.definition.code.to_string());
     let self_mount = basis
@@ -78,7 +99,10 @@ fn host(basis: &Basis<'_>, client: String) -> HostRow {
         .get(&frozen)
         .and_then(|found| found.attributes.get("self"));
     if self_mount.map(String::as_str) == Some("ro") {
-        reason.push_str("; the experiment is closed: nobody writes");
+        reason = reason.and(&said!(
+            "; the experiment is closed: nobody writes",
+            " ; l'expérience est close : personne n'écrit"
+        ));
     }
     HostRow {
         client,
