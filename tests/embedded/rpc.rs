@@ -67,7 +67,6 @@ fn every_method_answers_as_it_always_did() {
             ("list-experiments", json!({})),
             ("show-experiment", eco.clone()),
             ("plan-experiment", eco.clone()),
-            ("apply-experiment", json!({"code": "eco", "dry-run": true})),
             ("apply-experiment", eco.clone()),
             ("check-experiments", json!({})),
             ("rights", json!({"code": "eco", "user": "cy"})),
