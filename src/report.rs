@@ -176,7 +176,26 @@ pub fn json(value: &impl Serialize) -> crate::error::Result<()> {
     let text = serde_json::to_string_pretty(value).map_err(|e| {
         crate::error::Error::new("output.failed", "cannot encode the answer as JSON").source(e)
     })?;
-    stdout(&format!("{text}\n"))
+    stdout(&format!("{}\n", escaped(&text)))
+}
+
+/// JSON in which nothing commands a terminal or deceives a reader: outside of its texts there is none of it, and in them it stands
+/// as `\uXXXX`, which is the same (RFC 8259, section 7).
+fn escaped(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        if deceives(c) || (c.is_control() && c != '\n') {
+            let _ = write!(out, "\\u{:04x}", u32::from(c));
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+/// Characters that show nothing, or turn the text around.
+fn deceives(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 /// True where a person looks at standard output.
@@ -189,8 +208,7 @@ pub fn stdout_is_terminal() -> bool {
 pub fn printable(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        let deceives = matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
-        if (c.is_control() && c != '\t') || deceives {
+        if (c.is_control() && c != '\t') || deceives(c) {
             let _ = write!(out, "\\u{{{:x}}}", u32::from(c));
         } else {
             out.push(c);
@@ -258,6 +276,19 @@ mod tests {
             printable("a\x1b[2Jb\u{202e}é\tz"),
             "a\\u{1b}[2Jb\\u{202e}é\tz"
         );
+    }
+
+    #[test]
+    fn json_is_the_same_and_commands_no_terminal() {
+        let given = serde_json::json!({"name": "a\u{9b}2J\u{7f}\u{202e}\u{1b}é\n"});
+        let text = escaped(&serde_json::to_string_pretty(&given).unwrap());
+        assert!(
+            !text
+                .chars()
+                .any(|c| deceives(c) || (c.is_control() && c != '\n'))
+        );
+        let read: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(read, given);
     }
 
     #[test]

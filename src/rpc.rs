@@ -40,6 +40,7 @@ const SIZE_LIMIT: u64 = 4 << 20;
 
 /// The methods, as the web UI calls them.
 pub const METHODS: &[&str] = &[
+    "accept-files",
     "add-base",
     "adopt-experiment",
     "answer-dmp",

@@ -78,6 +78,9 @@ pub struct Place {
     /// The private key for `remote`, readable by root alone.
     #[serde(default)]
     pub ssh_key: Option<PathBuf>,
+    /// Public host keys of `remote`, `ssh-ed25519 AAAA…`: no other machine is believed to be it.
+    #[serde(default)]
+    pub host_keys: Vec<String>,
     /// The port of `remote`.
     #[serde(default)]
     pub port: Option<u16>,

@@ -355,6 +355,6 @@ fn names(sources: &[SourceId]) -> Vec<String> {
 }
 
 /// A time from nanoseconds since 1970.
-pub(super) fn time(nanoseconds: i64) -> Timestamp {
+pub fn time(nanoseconds: i64) -> Timestamp {
     Timestamp::from_nanosecond(i128::from(nanoseconds)).unwrap_or_default()
 }

@@ -216,6 +216,12 @@ impl Landing {
         if metadata.links != 1 {
             return wait("linked", "it has other names: deliver a copy");
         }
+        if !self.data.can_hold(metadata.size)? {
+            return wait(
+                "unreadable",
+                "it claims more bytes than its disk holds: it is made of holes",
+            );
+        }
         if self.is_refused(path, metadata, terms)? {
             let place = self.destination.as_ref().map(|d| d.below(path));
             return wait("name-taken", &name_taken(&place.unwrap_or_default()));

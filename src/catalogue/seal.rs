@@ -63,7 +63,9 @@ pub fn dress(node: &Node, dir: &Dir, sealed: bool) -> Result<()> {
 /// The same where the directory's own rights and its default list are known.
 pub fn dress_as(node: &Node, owner: &Metadata, default: Option<&Acl>, sealed: bool) -> Result<()> {
     if process::is_root() {
-        node.set_owner(Some(owner.uid), Some(owner.gid))?;
+        // Who owns a file may always change its rights: one that is sealed is never that of whoever made its directory.
+        let uid = if sealed { 0 } else { owner.uid };
+        node.set_owner(Some(uid), Some(owner.gid))?;
     }
     let read_write = Perms::from_bits(6);
     let bits = if sealed { 0o444 } else { 0o666 };
@@ -160,6 +162,25 @@ mod tests {
         unseal(&node, &dir).unwrap();
         assert_eq!(node.acl(Which::Access).unwrap(), before);
         std::fs::remove_file(temp.path().join("file")).unwrap();
+    }
+
+    #[test]
+    fn a_sealed_file_is_never_that_of_whoever_made_its_directory() {
+        let (_temp, dir) = leaf();
+        if !process::is_root() {
+            println!("SKIPPED: root alone gives files away");
+            return;
+        }
+        dir.create_dir("mine", 0o770).unwrap();
+        let mine = dir.existing("mine").unwrap();
+        mine.set_owner(Some(4242), Some(4243)).unwrap();
+        for (name, sealed, uid) in [("a", true, 0), ("b", false, 4242)] {
+            mine.write(name, b"x", &Permissions::PRIVATE).unwrap();
+            let node = mine.node_at(name).unwrap().unwrap();
+            dress(&node, &mine, sealed).unwrap();
+            assert_eq!(node.metadata().unwrap().uid, uid, "{name}");
+            assert_eq!(is_sealed(&node).unwrap(), sealed, "{name}");
+        }
     }
 
     #[test]

@@ -137,6 +137,8 @@ pub enum Command {
     Seal(Deferred<verify::SealArguments>),
     /// Let members change sealed files again.
     Unseal(Deferred<verify::SealArguments>),
+    /// Say of a silent change that the file is right as it is now.
+    Accept(Deferred<verify::AcceptArguments>),
     /// The checksums, checks and seals that outlast the index: checked, copied out, read back.
     #[command(subcommand)]
     Evidence(Deferred<evidence::Command>),
@@ -214,6 +216,7 @@ pub fn run(desk: &Desk<'_>, command: &Command) -> Result<Exit> {
         Command::Verify(Deferred(arguments)) => verify::run(desk, arguments),
         Command::Seal(Deferred(arguments)) => verify::seal(desk, arguments, true),
         Command::Unseal(Deferred(arguments)) => verify::seal(desk, arguments, false),
+        Command::Accept(Deferred(arguments)) => verify::accept(desk, arguments),
         Command::Evidence(Deferred(command)) => evidence::run(desk, command),
         Command::Doctor => doctor::run(desk),
         Command::Rpc(_)

@@ -1,4 +1,4 @@
-//! `octonas verify …`, `octonas seal …`, `octonas unseal …`
+//! `octonas verify …`, `octonas seal …`, `octonas unseal …`, `octonas accept …`
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -8,6 +8,7 @@ use super::Desk;
 use super::catalogue::{findings, rate};
 use crate::error::{Error, Exit, Result};
 use crate::experiment::Code;
+use crate::provision::accept::{self, Accepted};
 use crate::provision::seal::{self, Sealed};
 use crate::provision::verify::{self, Options, Outcome};
 use crate::{report, settings};
@@ -47,6 +48,22 @@ pub struct SealArguments {
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<String>,
     /// Only count.
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// Arguments of `octonas accept`.
+#[derive(Debug, clap::Args)]
+pub struct AcceptArguments {
+    /// The experiment's code.
+    pub code: String,
+    /// Files below the experiment, or directories: then all silent changes in them.
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<String>,
+    /// Why they are right as they are, in a line; it stands in the evidence for ever.
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+    /// Only read them and say what would be accepted.
     #[arg(long)]
     pub dry_run: bool,
 }
@@ -177,6 +194,53 @@ fn told(code: &Code, done: &Sealed, sealed: bool, dry_run: bool) -> String {
         let _ = write!(out, "; {} have the immutable attribute", done.immutable);
     }
     out.push('\n');
+    for left in done.left.iter().take(100) {
+        let _ = writeln!(out, "warning: {}", report::printable(left));
+    }
+    out
+}
+
+/// Accepts silent changes.
+pub fn accept(desk: &Desk<'_>, arguments: &AcceptArguments) -> Result<Exit> {
+    let code = Code::parse(&arguments.code)?;
+    let done = accept::accept(
+        desk.site,
+        &code,
+        &arguments.paths,
+        &arguments.reason,
+        arguments.dry_run,
+    )?;
+    if desk.json {
+        report::json(&done)?;
+    } else {
+        report::stdout(&accepted(&code, &done, arguments.dry_run))?;
+    }
+    Ok(if done.left.is_empty() {
+        Exit::Done
+    } else {
+        Exit::Failed
+    })
+}
+
+fn accepted(code: &Code, done: &Accepted, dry_run: bool) -> String {
+    let verb = if dry_run { "would be" } else { "are" };
+    let mut out = format!(
+        "{code}: {} files {verb} accepted as they are",
+        done.files.len()
+    );
+    if !done.good.is_empty() {
+        let _ = write!(out, ", {} hold again what they should", done.good.len());
+    }
+    out.push('\n');
+    for file in done.files.iter().take(100) {
+        let _ = writeln!(
+            out,
+            "{}: {} was {}",
+            report::printable(&file.path),
+            file.sha256,
+            file.was
+        );
+    }
     for left in done.left.iter().take(100) {
         let _ = writeln!(out, "warning: {}", report::printable(left));
     }

@@ -71,7 +71,7 @@ fn destination(address: CowStr<'_>) -> CowStr<'_> {
     }
 }
 
-fn leads_on(address: &str) -> bool {
+pub(super) fn leads_on(address: &str) -> bool {
     ["https://", "http://", "mailto:", "#"]
         .iter()
         .any(|start| address.starts_with(start))

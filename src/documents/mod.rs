@@ -1,5 +1,5 @@
 //! Generated texts: what they may say (`facts`), how they are written (`render`, `html`), how they are kept (`file`),
-//! which there are (`sheets`). Called by `provision`; a text never knows an account, a machine or a secret.
+//! which there are (`sheets`), which may be shown (`tame`). Called by `provision`; a text never knows an account, a machine or a secret.
 
 pub mod dictionary;
 pub mod dmp;
@@ -16,5 +16,6 @@ pub mod reading;
 pub mod render;
 pub mod sheets;
 pub mod synckit;
+pub mod tame;
 pub mod units;
 pub mod words;

@@ -1,24 +1,26 @@
 //! Writing a bag (RFC 8493): every file is read once, checked against its baseline and hashed while it is written; then
 //! manifests, then tag manifests.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 
 use jiff::Timestamp;
 
 use super::algorithm::{Algorithm, Digests, Hasher, digests};
+use super::content::Content;
 use super::gather::{Gathered, Item};
+use super::marks::Marks;
 use super::pace::{Pace, Work};
 use super::sink::{Entry, Sink, wrong_size};
 use super::{manifest, tags};
 use crate::error::{Error, Result};
 use crate::report::Progress;
-use crate::store::hexadecimal;
-use crate::sys::dir::{Dir, FileKind, spoiled};
+use crate::store::pathname;
+use crate::sys::dir::{Dir, spoiled};
 use crate::sys::{fault, process};
 
 /// Bytes that are read at once.
@@ -31,17 +33,17 @@ pub struct Bag<'b> {
     /// The experiment's directory.
     pub experiment: &'b Dir,
     /// What of it goes into the bag.
-    pub gathered: &'b Gathered,
+    pub gathered: Rc<Gathered>,
     /// Payload files that are made for it: path below the bag, content.
-    pub made: Vec<(String, Vec<u8>)>,
+    pub made: Vec<(String, Content<'b>)>,
     /// Further tag files: path below the bag, content.
-    pub tags: Vec<(String, Vec<u8>)>,
+    pub tags: Vec<(String, Content<'b>)>,
     /// Labels and values of `bag-info.txt`, without sizes.
     pub info: Vec<(&'static str, String)>,
     /// The checksums of its manifests.
     pub algorithms: &'b [Algorithm],
-    /// What files were when they came in: SHA-256 by path below the experiment; several where one came in again.
-    pub baseline: &'b BTreeMap<String, Vec<String>>,
+    /// What files were when they came in.
+    pub baseline: Marks,
     /// Take files that differ from their baseline.
     pub allow_changed: bool,
     /// The time that made files bear.
@@ -66,7 +68,7 @@ pub struct Written {
 impl Bag<'_> {
     /// Files and bytes of the payload, the made files included.
     pub fn extent(&self) -> (u64, u64) {
-        let made: u64 = self.made.iter().map(|(_, bytes)| bytes.len() as u64).sum();
+        let made: u64 = self.made.iter().map(|(_, content)| content.size()).sum();
         let files = self.gathered.items.len() + self.made.len();
         (files as u64, self.gathered.bytes + made)
     }
@@ -77,42 +79,43 @@ impl Bag<'_> {
         let mut pace = Pace::new(progress, Work::Packing, bytes);
         let info = self.info_text();
         let first = [
-            ("bagit.txt".to_owned(), tags::DECLARATION.into()),
-            ("bag-info.txt".to_owned(), info.into_bytes()),
+            (
+                "bagit.txt",
+                Content::from(tags::DECLARATION.as_bytes().to_vec()),
+            ),
+            ("bag-info.txt", info.into_bytes().into()),
         ];
-        let mut tag_sums = Sums::default();
-        for (path, bytes) in &first {
-            self.put(sink, path, bytes, &mut tag_sums)?;
+        let mut tag_sums = Sums::new(self.algorithms);
+        for (path, content) in &first {
+            self.put(sink, path, content, &mut tag_sums)?;
         }
-        let mut sums = Sums::default();
+        let mut sums = Sums::new(self.algorithms);
         let mut written = Written {
             files,
             bytes,
             ..Written::default()
         };
         self.payload(sink, &mut sums, &mut pace, &mut written.changed)?;
-        for (path, bytes) in &self.made {
-            self.put(sink, path, bytes, &mut sums)?;
+        for (path, content) in &self.made {
+            self.put(sink, path, content, &mut sums)?;
         }
         fault::point("package.payload")?;
-        for (path, bytes) in &self.tags {
-            self.put(sink, path, bytes, &mut tag_sums)?;
+        for (path, content) in &self.tags {
+            self.put(sink, path, content, &mut tag_sums)?;
         }
-        for algorithm in self.algorithms {
-            let text = sums.manifest(*algorithm);
+        for (algorithm, text) in sums.0 {
             let file = format!("manifest-{algorithm}.txt");
-            self.put(sink, &file, text.as_bytes(), &mut tag_sums)?;
-            if *algorithm == Algorithm::Sha256 {
+            self.put_text(sink, &file, &text, &mut tag_sums)?;
+            if algorithm == Algorithm::Sha256 {
                 let sum = digests(&[Algorithm::Sha256], text.as_bytes());
                 written.manifest = sum.hex(Algorithm::Sha256).unwrap_or_default();
                 written.listing = text;
             }
         }
-        let mut end = Sums::default();
-        for algorithm in self.algorithms {
-            let text = tag_sums.manifest(*algorithm);
+        let mut end = Sums::new(&[]);
+        for (algorithm, text) in tag_sums.0 {
             let file = format!("tagmanifest-{algorithm}.txt");
-            self.put(sink, &file, text.as_bytes(), &mut end)?;
+            self.put_text(sink, &file, &text, &mut end)?;
         }
         fault::point("package.tags")?;
         Ok(written)
@@ -129,21 +132,45 @@ impl Bag<'_> {
         tags::write_info(&rows)
     }
 
-    /// A file that is in memory.
-    fn put(&self, sink: &mut dyn Sink, path: &str, bytes: &[u8], sums: &mut Sums) -> Result<()> {
+    /// A file that is none of the experiment.
+    fn put(
+        &self,
+        sink: &mut dyn Sink,
+        path: &str,
+        content: &Content<'_>,
+        sums: &mut Sums,
+    ) -> Result<()> {
         let entry = Entry {
             path,
-            size: bytes.len() as u64,
+            size: content.size(),
             modified: self.when,
             executable: false,
         };
         sink.begin(&entry, None)?;
-        for piece in bytes.chunks(PIECE) {
+        let mut hasher = Hasher::new(self.algorithms);
+        content.pour(&mut |piece| {
+            hasher.update(piece);
+            sink.piece(piece)
+        })?;
+        sink.end()?;
+        sums.add(path, &hasher.take());
+        Ok(())
+    }
+
+    /// The same, of a text that is in memory and stays there.
+    fn put_text(&self, sink: &mut dyn Sink, path: &str, text: &str, sums: &mut Sums) -> Result<()> {
+        let entry = Entry {
+            path,
+            size: text.len() as u64,
+            modified: self.when,
+            executable: false,
+        };
+        sink.begin(&entry, None)?;
+        for piece in text.as_bytes().chunks(PIECE) {
             sink.piece(piece)?;
         }
         sink.end()?;
-        sums.0
-            .push((path.to_owned(), digests(self.algorithms, bytes)));
+        sums.add(path, &digests(self.algorithms, text.as_bytes()));
         Ok(())
     }
 
@@ -175,16 +202,16 @@ impl Bag<'_> {
                 };
                 known += 1;
                 self.compare(item, &digests, changed)?;
-                sums.0.push((item.path.clone(), digests));
+                sums.add(&item.path, &digests);
                 Ok(())
             };
             for item in &self.gathered.items {
-                while let Some(folder) = folders.next_if(|folder| folder.path < item.path) {
+                while let Some(folder) = folders.next_if(|folder| *folder.path < *item.path) {
                     sink.directory(&folder.path, folder.modified)?;
                 }
                 process::check_interrupted()?;
                 reader.pack(item, sink)?;
-                pace.add(item.metadata.size);
+                pace.add(item.size);
                 while let Ok(digests) = results.try_recv() {
                     check(digests, changed)?;
                 }
@@ -202,17 +229,12 @@ impl Bag<'_> {
 
     /// A file is still what it was when it came in.
     fn compare(&self, item: &Item, digests: &Digests, changed: &mut Vec<String>) -> Result<()> {
-        let Some(marks) = item.below.to_str().and_then(|path| self.baseline.get(path)) else {
-            return Ok(());
-        };
-        let sum = digests
-            .get(Algorithm::Sha256)
-            .map(hexadecimal)
-            .unwrap_or_default();
-        if marks.contains(&sum) {
+        let sum = digests.get(Algorithm::Sha256).unwrap_or_default();
+        let path = pathname::text(item.below());
+        if self.baseline.has(&path, sum) != Some(false) {
             return Ok(());
         }
-        let path = item.below.display().to_string();
+        let path = item.below().display().to_string();
         if self.allow_changed {
             changed.push(path);
             return Ok(());
@@ -228,19 +250,25 @@ impl Bag<'_> {
 /// The label under which `bag-info.txt` tells of which algorithms there are manifests.
 pub const MANIFESTS: &str = "OctoNAS-Manifests";
 
-/// Checksums of files, in the order in which they were written.
-#[derive(Default)]
-struct Sums(Vec<(String, Digests)>);
+/// Manifests, as they grow with what is written.
+struct Sums(Vec<(Algorithm, String)>);
 
 impl Sums {
-    fn manifest(&self, algorithm: Algorithm) -> String {
-        let mut out = String::new();
-        for (path, digests) in &self.0 {
-            if let Some(sum) = digests.get(algorithm) {
-                manifest::line(&mut out, sum, path);
+    fn new(algorithms: &[Algorithm]) -> Self {
+        Self(
+            algorithms
+                .iter()
+                .map(|each| (*each, String::new()))
+                .collect(),
+        )
+    }
+
+    fn add(&mut self, path: &str, digests: &Digests) {
+        for (algorithm, text) in &mut self.0 {
+            if let Some(sum) = digests.get(*algorithm) {
+                manifest::line(text, sum, path);
             }
         }
-        out
     }
 }
 
@@ -282,13 +310,14 @@ struct Reader<'r> {
 
 impl Reader<'_> {
     fn pack(&mut self, item: &Item, sink: &mut dyn Sink) -> Result<()> {
-        let changed = || wrong_size(&item.below.display().to_string());
-        let parent = item.below.parent().unwrap_or(Path::new(""));
+        let below = item.below();
+        let changed = || wrong_size(&below.display().to_string());
+        let parent = below.parent().unwrap_or(Path::new(""));
         if self.last.as_ref().is_none_or(|(known, _)| known != parent) {
             let dir = self.experiment.open(parent).map_err(|_| changed())?;
             self.last = Some((parent.to_owned(), dir.ok_or_else(changed)?));
         }
-        let (Some((_, dir)), Some(name)) = (&self.last, item.below.file_name()) else {
+        let (Some((_, dir)), Some(name)) = (&self.last, below.file_name()) else {
             return Err(changed());
         };
         let node = match dir.node_at(name) {
@@ -298,25 +327,21 @@ impl Reader<'_> {
             Err(e) => return Err(e),
         };
         let before = node.metadata()?;
-        let seen = &item.metadata;
-        let is_same = before.kind == FileKind::File
-            && before.same_object(seen)
-            && (before.size, before.modified) == (seen.size, seen.modified);
-        if !is_same {
+        if !item.is(&before) {
             return Err(changed());
         }
         fault::point("package.file")?;
         let entry = Entry {
             path: &item.path,
-            size: seen.size,
-            modified: seen.modified,
-            executable: seen.mode & 0o111 != 0,
+            size: item.size,
+            modified: item.modified,
+            executable: item.executable,
         };
         let cloned = sink.begin(&entry, Some(node.file()))?;
         let from = cloned.as_ref().unwrap_or(node.file());
         let copied = self.copy(from, node.path(), cloned.is_none().then_some(sink))?;
         let after = node.metadata()?;
-        let is_same = copied == seen.size
+        let is_same = copied == item.size
             && (after.size, after.modified, after.changed)
                 == (before.size, before.modified, before.changed);
         if !is_same {

@@ -95,7 +95,7 @@ pub struct Made {
 /// Writes a bag to `name` in `place`; nothing has the name before all of it was read again. `permissions` are those of a
 /// container.
 pub fn make(
-    bag: &Bag<'_>,
+    bag: Bag<'_>,
     style: &Style,
     place: &Dir,
     name: &OsStr,
@@ -129,8 +129,10 @@ pub fn make(
             let mut zip = Zipped::new(output, &style.top);
             (bag.write(&mut zip, progress)?, zip.finish()?)
         }
-        _ => compressed(bag, style, output, progress)?,
+        _ => compressed(&bag, style, output, progress)?,
     };
+    // What was packed is not needed any more; what lies there is judged by itself.
+    drop(bag);
     let (fresh, sum) = output.finish()?;
     let writing = start.elapsed().as_secs_f64();
     fault::point("package.written")?;
@@ -209,7 +211,7 @@ fn sound(said: &super::seen::Said, written: &Written, findings: &Findings) -> Re
     ))
 }
 
-fn tree(bag: &Bag<'_>, place: &Dir, name: &OsStr, progress: &dyn Progress) -> Result<Made> {
+fn tree(bag: Bag<'_>, place: &Dir, name: &OsStr, progress: &dyn Progress) -> Result<Made> {
     let own = place.own_tree(name)?;
     let made = grow(bag, own.dir(), progress);
     match made {
@@ -225,11 +227,12 @@ fn tree(bag: &Bag<'_>, place: &Dir, name: &OsStr, progress: &dyn Progress) -> Re
     }
 }
 
-fn grow(bag: &Bag<'_>, dir: &Dir, progress: &dyn Progress) -> Result<Made> {
+fn grow(bag: Bag<'_>, dir: &Dir, progress: &dyn Progress) -> Result<Made> {
     let start = Instant::now();
     let mut tree = Tree::new(dir);
     let written = bag.write(&mut tree as &mut dyn Sink, progress)?;
     tree.finish()?;
+    drop(bag);
     let writing = start.elapsed().as_secs_f64();
     fault::point("package.written")?;
     let start = Instant::now();

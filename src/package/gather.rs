@@ -27,15 +27,38 @@ const DOCUMENTS: [&str; 7] = [
     "dmp/",
 ];
 
-/// A file that goes into a package.
+/// A file that goes into a package. There may be millions: nothing is in it that is not needed.
 #[derive(Debug, Clone)]
 pub struct Item {
-    /// Where it lies below the experiment.
-    pub below: PathBuf,
     /// Where it lies in the bag: `data/raw/…`.
-    pub path: String,
-    /// What it was when it was found.
-    pub metadata: Metadata,
+    pub path: Box<str>,
+    /// Where it lies below the experiment, where that is not the path without `data/`.
+    other: Option<Box<Path>>,
+    /// Device and number of the inode.
+    pub object: (u64, u64),
+    /// Bytes.
+    pub size: u64,
+    /// Last change of content.
+    pub modified: Timestamp,
+    /// A program.
+    pub executable: bool,
+}
+
+impl Item {
+    /// Where it lies below the experiment.
+    pub fn below(&self) -> &Path {
+        match &self.other {
+            Some(other) => other,
+            None => Path::new(self.path.strip_prefix("data/").unwrap_or(&self.path)),
+        }
+    }
+
+    /// It is what was found, of the same size and age.
+    pub fn is(&self, now: &Metadata) -> bool {
+        now.kind == FileKind::File
+            && (now.dev, now.ino, now.size, now.modified)
+                == (self.object.0, self.object.1, self.size, self.modified)
+    }
 }
 
 /// A directory that goes into a package.
@@ -93,17 +116,33 @@ pub fn gather(experiment: &Dir, only: &[Pattern]) -> Result<Gathered> {
         for below in Walk::new(&metadata)? {
             let below = below.map_err(unreadable)?;
             let name = below.path.to_string_lossy().into_owned();
-            let is_public = DOCUMENTS
-                .iter()
-                .any(|each| name.starts_with(each) || format!("{name}/") == *each);
-            if is_public && !hidden(&below.path) {
+            if is_document(&name) && !hidden(&below.path) {
                 let path = Path::new("metadata").join(&below.path);
                 found.add(&path, below.metadata, &|_| true);
             }
         }
     }
+    for item in &found.items {
+        if !experiment.can_hold(item.size)? {
+            let text = format!(
+                "{} claims more bytes than its disk holds",
+                item.below().display()
+            );
+            return Err(unreadable(
+                Error::new("file.too-large", text)
+                    .hint("it is made of holes: see who made it, and remove it"),
+            ));
+        }
+    }
     found.settle(!only.is_empty())?;
     Ok(found)
+}
+
+/// True for what has this name in `metadata/` and goes into packages.
+pub fn is_document(name: &str) -> bool {
+    DOCUMENTS
+        .iter()
+        .any(|each| name.starts_with(each) || format!("{name}/") == *each)
 }
 
 /// Work of ours in between.
@@ -135,9 +174,12 @@ impl Gathered {
             FileKind::File => {
                 self.bytes = self.bytes.saturating_add(metadata.size);
                 self.items.push(Item {
-                    below: below.to_owned(),
-                    path: path.clone(),
-                    metadata,
+                    other: below.to_str().is_none().then(|| below.into()),
+                    path: path.clone().into(),
+                    object: (metadata.dev, metadata.ino),
+                    size: metadata.size,
+                    modified: metadata.modified,
+                    executable: metadata.mode & 0o111 != 0,
                 });
             }
             FileKind::Link => self.left_out.push((path, "symbolic link")),
@@ -154,18 +196,19 @@ impl Gathered {
 
     /// Sorts, finds what is empty, and refuses two that would have the same name.
     fn settle(&mut self, partial: bool) -> Result<()> {
-        self.items.sort_by(|a, b| a.path.cmp(&b.path));
+        self.items.shrink_to_fit();
+        self.items.sort_unstable_by(|a, b| a.path.cmp(&b.path));
         self.folders.sort_by(|a, b| a.path.cmp(&b.path));
         self.renamed.sort();
         self.left_out.sort();
         let pairs = self
             .items
             .windows(2)
-            .map(|pair| (&pair[0].path, &pair[1].path));
+            .map(|pair| (&*pair[0].path, &*pair[1].path));
         let folders = self
             .folders
             .windows(2)
-            .map(|pair| (&pair[0].path, &pair[1].path));
+            .map(|pair| (pair[0].path.as_str(), pair[1].path.as_str()));
         if let Some((path, _)) = pairs.chain(folders).find(|(a, b)| a == b) {
             return Err(Error::new(
                 "package.twins",
@@ -174,7 +217,7 @@ impl Gathered {
             .hint("one of them has a name that is no UTF-8: give it another one"));
         }
         let mut full: BTreeSet<&str> = BTreeSet::new();
-        let paths = self.items.iter().map(|item| item.path.as_str());
+        let paths = self.items.iter().map(|item| &*item.path);
         for path in paths.chain(self.folders.iter().map(|folder| folder.path.as_str())) {
             if let Some((parent, _)) = path.rsplit_once('/') {
                 full.insert(parent);
@@ -192,7 +235,7 @@ impl Gathered {
             // Directories of what was not asked for.
             let mut holds: BTreeSet<&str> = BTreeSet::new();
             for item in &self.items {
-                let mut path = item.path.as_str();
+                let mut path = &*item.path;
                 while let Some((parent, _)) = path.rsplit_once('/') {
                     holds.insert(parent);
                     path = parent;
@@ -247,7 +290,7 @@ mod tests {
     }
 
     fn paths(found: &Gathered) -> Vec<&str> {
-        found.items.iter().map(|item| item.path.as_str()).collect()
+        found.items.iter().map(|item| &*item.path).collect()
     }
 
     #[test]

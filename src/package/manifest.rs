@@ -16,7 +16,7 @@ pub struct Manifest {
     /// With what the checksums were made.
     pub algorithm: Algorithm,
     /// Checksum by path in the bag.
-    pub sums: BTreeMap<String, Vec<u8>>,
+    pub sums: BTreeMap<Box<str>, Box<[u8]>>,
 }
 
 /// What kind of manifest a file of the bag's top is, by its name.
@@ -55,7 +55,7 @@ pub fn read(file: &str, text: &str, findings: &mut Findings) -> Option<Manifest>
             format!("{name} shows accidents, not forgery: a newer bag has sha256 or sha512"),
         );
     }
-    let mut sums = BTreeMap::new();
+    let mut sums: BTreeMap<Box<str>, Box<[u8]>> = BTreeMap::new();
     for (number, line) in text.lines().enumerate() {
         if line.trim().is_empty() {
             continue;
@@ -91,11 +91,11 @@ pub fn read(file: &str, text: &str, findings: &mut Findings) -> Option<Manifest>
             findings.error("manifest.misplaced", file, told(what));
             continue;
         }
-        match sums.get(&path) {
+        match sums.get(path.as_str()) {
             None => {
-                sums.insert(path, sum);
+                sums.insert(path.into(), sum.into());
             }
-            Some(before) if *before == sum => {
+            Some(before) if **before == *sum => {
                 findings.warn("manifest.twice", file, told("the path is listed twice"));
             }
             Some(_) => findings.error(
@@ -158,7 +158,7 @@ mod tests {
             SUM.to_uppercase()
         );
         let manifest = read("manifest-sha256.txt", &text, &mut findings).unwrap();
-        let paths: Vec<&str> = manifest.sums.keys().map(String::as_str).collect();
+        let paths: Vec<&str> = manifest.sums.keys().map(|path| &**path).collect();
         assert_eq!(paths, ["data/a b ", "data/c", "data/x\ny%"]);
         assert!(findings.found.is_empty(), "{findings:?}");
         let mut out = String::new();

@@ -64,14 +64,29 @@ pub fn escapes(path: &str) -> Option<&'static str> {
     None
 }
 
-/// The name of a file in a package: its own where it is UTF-8; otherwise every byte that is not becomes `_xE9_`.
-pub fn told(name: &[u8]) -> String {
+/// The path of a file in a package: its own where it is UTF-8; otherwise every byte that is not becomes `_xE9_`. A name that would
+/// become longer than a file system has them ends in half its checksum instead.
+pub fn told(path: &[u8]) -> String {
+    if let Ok(path) = str::from_utf8(path) {
+        return path.to_owned();
+    }
+    let names: Vec<String> = path.split(|byte| *byte == b'/').map(told_name).collect();
+    names.join("/")
+}
+
+fn told_name(name: &[u8]) -> String {
     let mut out = String::with_capacity(name.len());
     for chunk in name.utf8_chunks() {
         out.push_str(chunk.valid());
         for byte in chunk.invalid() {
             let _ = write!(out, "_x{byte:02X}_");
         }
+    }
+    if out.len() > NAME_MAX {
+        let sum = crate::store::sha256(name);
+        let sum = sum.get(..32).unwrap_or_default();
+        out.truncate(out.floor_char_boundary(NAME_MAX - 1 - sum.len()));
+        let _ = write!(out, "_{sum}");
     }
     out
 }
@@ -111,19 +126,32 @@ pub fn peculiar(path: &str) -> Option<&'static str> {
 
 /// Paths that are the same where letters have no case, or where accents are composed: pairs, the first two of each.
 pub fn twins<'p>(paths: impl Iterator<Item = &'p str>) -> Vec<(&'p str, &'p str)> {
-    let mut seen: BTreeMap<String, &str> = BTreeMap::new();
+    let fold = |path: &str| -> String { path.nfc().flat_map(char::to_lowercase).collect() };
+    // Of millions only what may be the same is compared: by a number for each, with its place.
+    let mut all: Vec<(u64, u32, &str)> = paths
+        .zip(0..)
+        .map(|(path, place)| {
+            let mut hasher = std::hash::DefaultHasher::new();
+            std::hash::Hash::hash(&fold(path), &mut hasher);
+            (std::hash::Hasher::finish(&hasher), place, path)
+        })
+        .collect();
+    all.sort_unstable();
     let mut found = Vec::new();
-    for path in paths {
-        let folded: String = path.nfc().flat_map(char::to_lowercase).collect();
-        match seen.get(&folded) {
-            Some(first) if *first != path => found.push((*first, path)),
-            Some(_) => {}
-            None => {
-                seen.insert(folded, path);
+    for same in all
+        .chunk_by(|a, b| a.0 == b.0)
+        .filter(|same| same.len() > 1)
+    {
+        let mut firsts: BTreeMap<String, &str> = BTreeMap::new();
+        for (_, place, path) in same {
+            let first = firsts.entry(fold(path)).or_insert(path);
+            if first != path {
+                found.push((*place, (*first, *path)));
             }
         }
     }
-    found
+    found.sort_unstable();
+    found.into_iter().map(|(_, pair)| pair).collect()
 }
 
 #[cfg(test)]
@@ -162,6 +190,18 @@ mod tests {
     fn a_name_in_another_encoding_has_a_readable_one() {
         assert_eq!(told(b"caf\xe9.csv"), "caf_xE9_.csv");
         assert_eq!(told("café".as_bytes()), "café");
+        let long = [b"raw/".as_slice(), &[0xe9; 255], b"/caf\xe9"].concat();
+        let path = told(&long);
+        let names: Vec<&str> = path.split('/').collect();
+        assert_eq!(
+            (names[0], names[1].len(), names[2]),
+            ("raw", 255, "caf_xE9_")
+        );
+        assert_ne!(
+            told(&[0xe9; 255]),
+            told(&[&[0xe9; 254][..], &[0xe8]].concat())
+        );
+        assert!(told(&[&[0xff; 60][..], "é".repeat(97).as_bytes()].concat()).len() <= NAME_MAX);
     }
 
     #[test]

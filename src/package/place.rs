@@ -1,24 +1,19 @@
-//! Where archives are kept: a directory of this machine (another file system, a mounted disk), or another machine that is reached
-//! by rsync over SSH.
+//! Where archives are kept: a directory of this machine (another file system, a mounted disk), or another machine.
 
 use std::fs::File;
 use std::io::Read as _;
-use std::os::fd::AsRawFd as _;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::PathBuf;
 
 use super::algorithm::{Algorithm, Digests, Hasher};
 use super::output::reread;
+use super::remote::Remote;
 use crate::error::{Error, Result};
 use crate::settings;
-use crate::sys::command::{Command, Program};
 use crate::sys::dir::{Dir, FileKind, Permissions, spoiled};
 use crate::sys::{fault, process};
 
 /// Bytes that are read at once.
 const PIECE: usize = 1 << 20;
-/// How long a transfer may take.
-const PATIENCE: Duration = Duration::from_hours(14 * 24);
 
 /// A place for archives.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,12 +26,7 @@ pub struct Place {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum How {
     Directory(PathBuf),
-    Remote {
-        /// `account@machine:/directory`.
-        target: String,
-        /// What runs ssh.
-        shell: String,
-    },
+    Remote(Remote),
 }
 
 impl Place {
@@ -58,11 +48,9 @@ impl Place {
         }
         let how = match (&given.path, &given.remote) {
             (Some(path), None) if path.is_absolute() => How::Directory(path.clone()),
-            (None, Some(target)) if is_remote(target) => How::Remote {
-                target: target.trim_end_matches('/').to_owned(),
-                shell: shell(given.ssh_key.as_deref(), given.port)
-                    .ok_or_else(|| wrong("has a key whose path has blanks"))?,
-            },
+            (None, Some(target)) => {
+                How::Remote(Remote::configured(given, target).map_err(|why| wrong(&why))?)
+            }
             _ => return Err(wrong("needs either an absolute `path` or a `remote`")),
         };
         Ok(Self {
@@ -78,11 +66,8 @@ impl Place {
         }
         let how = if text.starts_with('/') {
             How::Directory(PathBuf::from(text))
-        } else if is_remote(text) {
-            How::Remote {
-                target: text.trim_end_matches('/').to_owned(),
-                shell: shell(None, None).unwrap_or_default(),
-            }
+        } else if let Some(remote) = Remote::named(text) {
+            How::Remote(remote)
         } else {
             return Err(Error::new(
                 "archive.place",
@@ -101,9 +86,9 @@ impl Place {
     }
 
     /// The directory, where it is one of this machine; one that is not there is the error `archive.unreachable`.
-    pub fn directory(&self) -> Result<Option<Dir>> {
+    fn directory(&self) -> Result<Option<Dir>> {
         match &self.how {
-            How::Remote { .. } => Ok(None),
+            How::Remote(_) => Ok(None),
             How::Directory(path) => Dir::open_absolute(path).map(Some).map_err(|error| {
                 Error::new(
                     "archive.unreachable",
@@ -115,22 +100,39 @@ impl Place {
         }
     }
 
+    /// Opens it, for as long as one operation lasts: what is unmounted meanwhile is not taken for the directory beneath.
+    pub fn reach(self) -> Result<Reached> {
+        Ok(Reached {
+            here: self.directory()?,
+            place: self,
+        })
+    }
+}
+
+/// A place that was found.
+pub struct Reached {
+    place: Place,
+    here: Option<Dir>,
+}
+
+impl Reached {
+    /// What it is called in receipts.
+    pub fn name(&self) -> &str {
+        &self.place.name
+    }
+
+    /// The directory, where it is one of this machine.
+    pub fn dir(&self) -> Option<&Dir> {
+        self.here.as_ref()
+    }
+
     /// Brings a file (`dir/name`) here, under the same name. One that is here already has to be the same. Not believed before
-    /// [`Place::check`].
+    /// [`Reached::check`].
     pub fn put(&self, dir: &Dir, name: &str, sum: &Digests) -> Result<()> {
         fault::point("archive.put")?;
-        match (&self.how, self.directory()?) {
-            (_, Some(here)) => put_beside(dir, &here, name, sum),
-            (How::Remote { target, shell }, None) => {
-                let from = dir.path_of(name);
-                rsync(shell)
-                    .arg("--partial-dir=.octonas-partial")
-                    .arg(from)
-                    .arg(format!("{target}/"))
-                    .run()
-                    .map_err(|error| self.unreachable(error))?;
-                Ok(())
-            }
+        match (&self.place.how, &self.here) {
+            (_, Some(here)) => put_beside(dir, here, name, sum),
+            (How::Remote(remote), None) => remote.put(&self.place.name, dir, name),
             (How::Directory(_), None) => Ok(()),
         }
     }
@@ -139,46 +141,29 @@ impl Place {
     /// not there.
     pub fn check(&self, name: &str, sum: &Digests, staging: &Dir) -> Result<bool> {
         fault::point("archive.check")?;
-        if let Some(here) = self.directory()? {
-            return same(&here, name, sum);
+        if let Some(here) = &self.here {
+            return same(here, name, sum);
         }
-        self.fetch(name, staging)?;
+        match self.fetch(name, sum, staging) {
+            Err(error) if error.code() == "archive.missing" => return Ok(false),
+            fetched => fetched?,
+        }
         let is_same = same(staging, name, sum);
         staging.remove_file(name)?;
         is_same
     }
 
-    /// Brings a copy into `staging`.
-    pub fn fetch(&self, name: &str, staging: &Dir) -> Result<()> {
-        let How::Remote { target, shell } = &self.how else {
-            return Ok(());
-        };
-        // Through the open directory: rsync follows no path of ours.
-        let into = format!(
-            "/proc/{}/fd/{}/",
-            std::process::id(),
-            staging.node().file().as_raw_fd()
-        );
-        rsync(shell)
-            .arg(format!("{target}/{name}"))
-            .arg(into)
-            .run()
-            .map_err(|error| self.unreachable(error))?;
-        Ok(())
-    }
-
-    fn unreachable(&self, error: Error) -> Error {
-        Error::new(
-            "archive.unreachable",
-            format!("the place {} did not answer as it should", self.name),
-        )
-        .hint("see whether it can be reached with the same key by hand (ssh), whether its host key is known, and whether it has room")
-        .source(error)
+    /// Brings a copy into `staging`; not believed before [`same`]. Nothing comes that is larger than it should be.
+    pub fn fetch(&self, name: &str, sum: &Digests, staging: &Dir) -> Result<()> {
+        match &self.place.how {
+            How::Remote(remote) => remote.fetch(&self.place.name, name, sum.size, staging),
+            How::Directory(_) => Ok(()),
+        }
     }
 }
 
 /// True for a regular file of this name, size and checksum, read from the disk.
-fn same(dir: &Dir, name: &str, sum: &Digests) -> Result<bool> {
+pub fn same(dir: &Dir, name: &str, sum: &Digests) -> Result<bool> {
     let Some(node) = dir.node_at(name)? else {
         return Ok(false);
     };
@@ -238,55 +223,6 @@ fn put_beside(from: &Dir, here: &Dir, name: &str, sum: &Digests) -> Result<()> {
     fresh.name(name, &Permissions::PRIVATE)
 }
 
-/// rsync to or from one machine, through one ssh that asks nobody anything.
-fn rsync(shell: &str) -> Command {
-    Command::new(Program::Rsync)
-        .args([
-            "--times",
-            "--secluded-args",
-            "--chmod=F600",
-            "--timeout=600",
-            "--fsync",
-            "-e",
-        ])
-        .arg(shell)
-        .arg("--")
-        .within(PATIENCE)
-}
-
-/// The words that rsync starts ssh with; it cuts them at blanks.
-fn shell(key: Option<&Path>, port: Option<u16>) -> Option<String> {
-    let mut words =
-        "ssh -o BatchMode=yes -o StrictHostKeyChecking=yes -o ConnectTimeout=20".to_owned();
-    if let Some(key) = key {
-        let key = key
-            .to_str()
-            .filter(|key| !key.contains(char::is_whitespace))?;
-        words.push_str(" -o IdentitiesOnly=yes -i ");
-        words.push_str(key);
-    }
-    if let Some(port) = port {
-        words.push_str(" -p ");
-        words.push_str(&port.to_string());
-    }
-    Some(words)
-}
-
-/// `account@machine:/directory`, of letters that mean nothing to anybody.
-fn is_remote(text: &str) -> bool {
-    let plain = |text: &str, more: &str| {
-        !text.is_empty()
-            && !text.starts_with('-')
-            && text
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || more.contains(c))
-    };
-    text.split_once(':').is_some_and(|(machine, path)| {
-        let (account, host) = machine.split_once('@').unwrap_or(("x", machine));
-        plain(account, "-_.") && plain(host, "-.") && path.starts_with('/') && plain(path, "/-_.")
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -297,6 +233,7 @@ mod tests {
             path: path.map(PathBuf::from),
             remote: remote.map(str::to_owned),
             ssh_key: None,
+            host_keys: Vec::new(),
             port: None,
         }
     }
@@ -332,6 +269,7 @@ mod tests {
         dir.write("p", b"abc", &Permissions::PRIVATE).unwrap();
         let sum = super::super::algorithm::digests(&[Algorithm::Sha256], b"abc");
         let place = Place::named(to.path().to_str().unwrap(), &[]).unwrap();
+        let place = place.reach().unwrap();
         assert!(!place.check("p", &sum, &dir).unwrap());
         place.put(&dir, "p", &sum).unwrap();
         place.put(&dir, "p", &sum).unwrap();
@@ -343,7 +281,7 @@ mod tests {
             "path.exists"
         );
         let gone = Place::named("/nonexistent/cellar", &[]).unwrap();
-        let error = gone.put(&dir, "p", &sum).unwrap_err();
+        let error = gone.reach().map(drop).unwrap_err();
         assert_eq!(error.code(), "archive.unreachable");
     }
 }

@@ -56,7 +56,9 @@ pub fn unpack(
             let mut limits = Limits::of(size);
             limits.bytes = options.max_size.unwrap_or(limits.bytes);
             // A bomb must not fill the disk either.
-            limits.bytes = limits.bytes.min(tree.free()?.saturating_sub(SPARE));
+            let room = tree.free()?.saturating_sub(SPARE);
+            let is_full = room < limits.bytes;
+            limits.bytes = limits.bytes.min(room);
             let mut growing = Growing::new(tree);
             let identity = options.identity.as_ref();
             source::visit(
@@ -67,6 +69,17 @@ pub fn unpack(
                 &mut growing,
                 &mut findings,
             )?;
+            if is_full && findings.count("container.bomb") > 0 {
+                return Err(Error::new(
+                    "disk.full",
+                    format!(
+                        "{} becomes more than the {room} bytes that {} has room for",
+                        from.display(),
+                        tree.path().display()
+                    ),
+                )
+                .hint("make room, or restore to another disk"));
+            }
             growing.finish(&mut findings)?;
         }
     }

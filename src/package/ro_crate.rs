@@ -1,12 +1,14 @@
 //! `ro-crate-metadata.json` (RO-Crate 1.1 and 1.2): what the payload is, in JSON-LD. The crate is the payload: its root is `data/`
 //! (RO-Crate 1.1, appendix "Combining with other packaging schemes").
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap};
 
 use serde_json::{Value, json};
 
 use super::about::{About, Agent, Organisation};
+use super::content::Taking;
 use super::path::uri;
+use crate::error::{Error, Result};
 
 /// The file, in `data/`.
 pub const FILE: &str = "ro-crate-metadata.json";
@@ -51,67 +53,115 @@ pub struct Part<'p> {
     pub size: Option<u64>,
 }
 
-/// The description of a payload.
-pub fn describe(about: &About, parts: &[Part<'_>], version: Version) -> Value {
+/// Writes the description of a payload, an entity a line: nothing of it is held in memory but paths. The same bytes each time.
+pub fn write(
+    about: &About,
+    parts: &[Part<'_>],
+    version: Version,
+    out: &mut Taking<'_>,
+) -> Result<()> {
     let files = parts.iter().filter(|part| part.size.is_some()).count();
-    let mut graph = Graph::default();
+    let listed: Vec<&Part<'_>> = parts
+        .iter()
+        .filter(|part| part.size.is_none() || files <= FILES_MAX)
+        .collect();
+    let children = Children::of(&listed);
     let version = version.as_str();
     let url = format!("https://w3id.org/ro/crate/{version}");
-    graph.add(json!({
+    let context = json!(format!("{url}/context"));
+    let mut graph = Graph {
+        out,
+        is_first: true,
+        known: BTreeSet::new(),
+        failed: None,
+    };
+    graph.say(&format!("{{\"@context\":{context},\n\"@graph\":["));
+    graph.add(&json!({
         "@id": FILE,
         "@type": "CreativeWork",
         "about": {"@id": "./"},
         "conformsTo": {"@id": url.clone()},
     }));
-    let listed: Vec<&Part<'_>> = parts
-        .iter()
-        .filter(|part| part.size.is_none() || files <= FILES_MAX)
-        .collect();
-    let children = children(&listed);
-    let root = graph.root(about, &children);
-    graph.add(root);
-    for part in &listed {
-        let entity = match part.size {
-            None => directory(part.path, &children),
-            Some(size) => file(part.path, size, &mut graph),
-        };
-        graph.add(entity);
-    }
-    json!({"@context": format!("{url}/context"), "@graph": graph.entities})
-}
-
-#[derive(Default)]
-struct Graph {
-    entities: Vec<Value>,
-    known: BTreeSet<String>,
-}
-
-type Children<'c> = BTreeMap<&'c str, Vec<Value>>;
-
-/// What lies directly in each directory; the root is the empty path.
-fn children<'c>(parts: &[&Part<'c>]) -> Children<'c> {
-    let directories: BTreeSet<&str> = parts
-        .iter()
-        .filter(|part| part.size.is_none())
-        .map(|part| part.path)
-        .collect();
-    let mut all = Children::new();
-    for part in parts {
-        let mut parent = part.path;
-        while let Some((above, _)) = parent.rsplit_once('/') {
-            parent = above;
-            if directories.contains(parent) {
-                break;
+    let root = graph.root(about);
+    graph.add_with_parts(&root, Some(children.of_root(&listed)));
+    for (number, part) in listed.iter().enumerate() {
+        match part.size {
+            None => {
+                let entity = json!({"@id": id(part), "@type": "Dataset", "name": name(part.path)});
+                let mut parts = children.of_directory(&listed, number).peekable();
+                let has_parts = parts.peek().is_some();
+                graph.add_with_parts(&entity, has_parts.then_some(parts));
+            }
+            Some(size) => {
+                let entity = file(part.path, size, &mut graph);
+                graph.add(&entity);
             }
         }
-        if !directories.contains(parent) || parent == part.path {
-            parent = "";
-        }
-        all.entry(parent)
-            .or_default()
-            .push(json!({"@id": id(part)}));
     }
-    all
+    graph.say("\n]}\n");
+    graph.failed.map_or(Ok(()), Err)
+}
+
+/// What is written one after the other.
+struct Graph<'o, 't> {
+    out: &'o mut Taking<'t>,
+    is_first: bool,
+    known: BTreeSet<String>,
+    failed: Option<Error>,
+}
+
+/// What lies directly in each directory: numbers of parent and child among the parts, by parent; 0 is the root, 1 the first part.
+struct Children(Vec<(usize, usize)>);
+
+impl Children {
+    fn of(parts: &[&Part<'_>]) -> Self {
+        let directories: HashMap<&str, usize> = parts
+            .iter()
+            .enumerate()
+            .filter(|(_, part)| part.size.is_none())
+            .map(|(number, part)| (part.path, number + 1))
+            .collect();
+        let parent = |part: &Part<'_>| {
+            let mut path = part.path;
+            while let Some((above, _)) = path.rsplit_once('/') {
+                if let Some(number) = directories.get(above) {
+                    return *number;
+                }
+                path = above;
+            }
+            0
+        };
+        let mut all: Vec<(usize, usize)> = parts
+            .iter()
+            .enumerate()
+            .map(|(number, part)| (parent(part), number))
+            .collect();
+        all.sort_unstable();
+        Self(all)
+    }
+
+    fn of_root<'c>(&'c self, parts: &'c [&Part<'_>]) -> impl Iterator<Item = String> + 'c {
+        self.below(parts, 0)
+    }
+
+    fn of_directory<'c>(
+        &'c self,
+        parts: &'c [&Part<'_>],
+        number: usize,
+    ) -> impl Iterator<Item = String> + 'c {
+        self.below(parts, number + 1)
+    }
+
+    fn below<'c>(
+        &'c self,
+        parts: &'c [&Part<'_>],
+        parent: usize,
+    ) -> impl Iterator<Item = String> + 'c {
+        let from = self.0.partition_point(|(each, _)| *each < parent);
+        let all = self.0.get(from..).unwrap_or_default().iter();
+        all.take_while(move |(each, _)| *each == parent)
+            .filter_map(|(_, child)| parts.get(*child).map(|part| id(part)))
+    }
 }
 
 fn id(part: &Part<'_>) -> String {
@@ -125,19 +175,7 @@ fn name(path: &str) -> &str {
     path.rsplit_once('/').map_or(path, |(_, name)| name)
 }
 
-fn directory(path: &str, children: &Children<'_>) -> Value {
-    let mut entity = json!({
-        "@id": format!("{}/", uri(path)),
-        "@type": "Dataset",
-        "name": name(path),
-    });
-    if let (Some(parts), Some(map)) = (children.get(path), entity.as_object_mut()) {
-        map.insert("hasPart".into(), parts.clone().into());
-    }
-    entity
-}
-
-fn file(path: &str, size: u64, graph: &mut Graph) -> Value {
+fn file(path: &str, size: u64, graph: &mut Graph<'_, '_>) -> Value {
     let mut entity = json!({
         "@id": uri(path),
         "@type": "File",
@@ -195,21 +233,52 @@ fn media_type(path: &str) -> Option<(&'static str, Pronom)> {
     })
 }
 
-impl Graph {
-    fn add(&mut self, entity: Value) {
-        self.entities.push(entity);
+impl Graph<'_, '_> {
+    fn say(&mut self, text: &str) {
+        if self.failed.is_none()
+            && let Err(error) = (self.out)(text.as_bytes())
+        {
+            self.failed = Some(error);
+        }
+    }
+
+    fn add(&mut self, entity: &Value) {
+        self.add_with_parts(entity, None::<std::iter::Empty<String>>);
+    }
+
+    /// An entity with what belongs to it, which may be much: written one by one.
+    fn add_with_parts(&mut self, entity: &Value, parts: Option<impl Iterator<Item = String>>) {
+        let comma = if std::mem::take(&mut self.is_first) {
+            ""
+        } else {
+            ","
+        };
+        let text = entity.to_string();
+        let Some(parts) = parts else {
+            self.say(&format!("{comma}\n{text}"));
+            return;
+        };
+        self.say(&format!(
+            "{comma}\n{},\"hasPart\":[",
+            text.strip_suffix('}').unwrap_or(&text)
+        ));
+        for (number, id) in parts.enumerate() {
+            let comma = if number == 0 { "" } else { "," };
+            self.say(&format!("{comma}{}", json!({"@id": id})));
+        }
+        self.say("]}");
     }
 
     /// Adds an entity that others name, once.
     fn once(&mut self, id: &str, entity: impl FnOnce() -> Value) -> Value {
         if self.known.insert(id.to_owned()) {
             let entity = entity();
-            self.add(entity);
+            self.add(&entity);
         }
         json!({"@id": id})
     }
 
-    fn root(&mut self, about: &About, children: &Children<'_>) -> Value {
+    fn root(&mut self, about: &About) -> Value {
         let mut root = json!({
             "@id": "./",
             "@type": "Dataset",
@@ -218,7 +287,6 @@ impl Graph {
             "datePublished": about.date,
             "identifier": format!("urn:uuid:{}", about.id),
             "inLanguage": about.language,
-            "hasPart": children.get("").cloned().unwrap_or_default(),
         });
         let Some(map) = root.as_object_mut() else {
             return root;
@@ -364,6 +432,16 @@ mod tests {
             }],
             ..About::default()
         }
+    }
+
+    fn describe(about: &About, parts: &[Part<'_>], version: Version) -> Value {
+        let mut text = Vec::new();
+        write(about, parts, version, &mut |bytes| {
+            text.extend_from_slice(bytes);
+            Ok(())
+        })
+        .unwrap();
+        serde_json::from_slice(&text).unwrap()
     }
 
     fn references(value: &Value, out: &mut Vec<String>) {

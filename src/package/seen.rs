@@ -11,11 +11,14 @@ use super::finding::{Findings, Severity};
 use super::manifest::{self, Kind, Manifest};
 use super::{path, tags};
 
+/// The most that is held in memory of tag files.
+const TAGS_MAX: u64 = 1 << 30;
+
 /// What lies in a bag, by its path below the bag.
 #[derive(Debug, Default)]
 pub struct Seen {
     /// Files with their checksums, as far as they were made.
-    pub files: BTreeMap<String, Digests>,
+    pub files: BTreeMap<Box<str>, Digests>,
     /// Directories.
     pub folders: BTreeSet<String>,
     /// The content of `bagit.txt`, `bag-info.txt`, `fetch.txt` and manifests.
@@ -44,6 +47,18 @@ pub fn is_tag(path: &str) -> bool {
     matches!(path, "bagit.txt" | "bag-info.txt" | "fetch.txt") || manifest::kind(path).is_some()
 }
 
+/// Why the content of a tag file is not held in memory, in a bag of which all of them (so far) have `all` bytes.
+pub fn too_large(path: &str, size: u64, all: u64) -> Option<&'static str> {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    match name {
+        "bagit.txt" if size > 64 << 10 => Some("it is larger than 64 KiB"),
+        "bag-info.txt" if size > 1 << 20 => Some("it is larger than 1 MiB"),
+        "fetch.txt" if size > 64 << 20 => Some("it is larger than 64 MiB"),
+        _ if all > TAGS_MAX => Some("tag files are larger than 1 GiB"),
+        _ => None,
+    }
+}
+
 /// The manifests of a bag.
 pub fn manifests(seen: &Seen, findings: &mut Findings) -> (Vec<Manifest>, Vec<Manifest>) {
     let (mut payload, mut tag) = (Vec::new(), Vec::new());
@@ -54,7 +69,7 @@ pub fn manifests(seen: &Seen, findings: &mut Findings) -> (Vec<Manifest>, Vec<Ma
         let Some(text) = text(file, bytes, findings) else {
             continue;
         };
-        if let Some(read) = manifest::read(file, &text, findings) {
+        if let Some(read) = manifest::read(file, text, findings) {
             match kind {
                 Kind::Payload => payload.push(read),
                 Kind::Tags => tag.push(read),
@@ -64,12 +79,12 @@ pub fn manifests(seen: &Seen, findings: &mut Findings) -> (Vec<Manifest>, Vec<Ma
     (payload, tag)
 }
 
-fn text(file: &str, bytes: &[u8], findings: &mut Findings) -> Option<String> {
+fn text<'b>(file: &str, bytes: &'b [u8], findings: &mut Findings) -> Option<&'b str> {
     let Ok(text) = std::str::from_utf8(bytes) else {
         findings.error("tag.encoding", file, "it is not UTF-8");
         return None;
     };
-    Some(text.trim_start_matches('\u{feff}').to_owned())
+    Some(text.trim_start_matches('\u{feff}'))
 }
 
 /// The verdict. All checksums that the manifests ask for were made.
@@ -138,7 +153,7 @@ fn payload_files(seen: &Seen) -> impl Iterator<Item = (&str, &Digests)> {
     seen.files
         .iter()
         .filter(|(path, _)| path.starts_with("data/"))
-        .map(|(path, digests)| (path.as_str(), digests))
+        .map(|(path, digests)| (&**path, digests))
 }
 
 /// What `fetch.txt` lists; each has to be in every payload manifest.
@@ -149,11 +164,11 @@ fn fetch(seen: &Seen, payload: &[Manifest], findings: &mut Findings) -> BTreeSet
     let Some(text) = text("fetch.txt", bytes, findings) else {
         return BTreeSet::new();
     };
-    let listed: BTreeSet<String> = tags::fetch(&text, findings).into_iter().collect();
+    let listed: BTreeSet<String> = tags::fetch(text, findings).into_iter().collect();
     for path in &listed {
         if payload
             .iter()
-            .any(|manifest| !manifest.sums.contains_key(path))
+            .any(|manifest| !manifest.sums.contains_key(path.as_str()))
         {
             findings.error(
                 "fetch.unlisted",
@@ -170,7 +185,7 @@ fn find<'s>(seen: &'s Seen, path: &str) -> Option<(&'s str, &'s Digests)> {
     let is = |form: String| {
         seen.files
             .get_key_value(form.as_str())
-            .map(|(path, digests)| (path.as_str(), digests))
+            .map(|(path, digests)| (&**path, digests))
     };
     is(path.to_owned()).or_else(|| {
         if path.is_ascii() {
@@ -189,30 +204,30 @@ fn compare(seen: &Seen, manifest: &Manifest, fetch: &BTreeSet<String>, findings:
     };
     for (path, sum) in &manifest.sums {
         let Some((found, digests)) = find(seen, path) else {
-            if fetch.contains(path) {
+            if fetch.contains(&**path) {
                 let why =
                     "it is to be fetched from elsewhere, and was not: the bag is not complete";
-                findings.error("fetch.incomplete", path, why);
+                findings.error("fetch.incomplete", &**path, why);
             } else {
                 let why = format!("{} lists this {kind}, and it is not there", manifest.file);
-                findings.error(missing, path, why);
+                findings.error(missing, &**path, why);
             }
             continue;
         };
-        if found != path {
+        if *found != **path {
             let why = "the manifest writes its accents in another way";
-            findings.warn("name.normalisation", path, why);
+            findings.warn("name.normalisation", &**path, why);
         }
         // None was made where a container could not be read to its end: that was found already.
         let Some(made) = digests.get(manifest.algorithm) else {
             continue;
         };
-        if made != sum.as_slice() {
+        if *made != **sum {
             let why = format!(
                 "its {} is not the one in {}",
                 manifest.algorithm, manifest.file
             );
-            findings.error(damaged, path, why);
+            findings.error(damaged, &**path, why);
         }
     }
 }
@@ -235,7 +250,9 @@ fn unlisted(
         };
         let lists = |manifest: &&Manifest| {
             manifest.sums.contains_key(path)
-                || composed.iter().any(|form| manifest.sums.contains_key(form))
+                || composed
+                    .iter()
+                    .any(|form| manifest.sums.contains_key(form.as_str()))
         };
         let count = payload.iter().filter(lists).count();
         if count == 0 {
@@ -254,7 +271,7 @@ fn info(seen: &Seen, said: &mut Said, findings: &mut Findings) {
     let Some(text) = text(FILE, bytes, findings) else {
         return;
     };
-    said.info = tags::info(&text, findings);
+    said.info = tags::info(text, findings);
     let oxums = said
         .info
         .iter()

@@ -37,16 +37,30 @@ pub struct Limits {
     pub bytes: u64,
     /// Entries.
     pub entries: u64,
+    /// Bytes of all their paths.
+    pub paths: u64,
 }
 
 impl Limits {
     /// What a container of so many bytes may become: a thousand times as much, and 16 GiB in any case. Text compresses 20 times,
-    /// measured series 100 times; deflate cannot do more than 1032 times.
+    /// measured series 100 times; deflate cannot do more than 1032 times. An entry and its path need memory: the smallest
+    /// file has 15 bytes in a container (its checksum in the tar, its line in the manifest), and four are believed.
     pub fn of(size: u64) -> Self {
         Self {
             bytes: size.saturating_mul(1000).max(16 << 30),
-            entries: 20_000_000,
+            entries: (1 << 20) + (size / 4).min(19 << 20),
+            paths: (256 << 20) + size.saturating_mul(50).min(4 << 30),
         }
+    }
+}
+
+impl Limits {
+    /// What comes out of its compression: files, headers, and what is passed over.
+    fn unpacked(self) -> u64 {
+        self.entries
+            .saturating_mul(4096)
+            .saturating_add(self.paths.saturating_mul(2))
+            .saturating_add(self.bytes)
     }
 }
 
@@ -134,7 +148,10 @@ pub fn visit(
         file = File::from(OwnedFd::from(running.output()?));
         decrypting = Some(running);
     }
-    let mut unpack = Command::new(Program::Unpack).file(file).start()?;
+    let mut unpack = Command::new(Program::Unpack)
+        .arg(limits.unpacked().to_string())
+        .file(file)
+        .start()?;
     let mut output = BufReader::with_capacity(1 << 18, unpack.output()?);
     let whole = listen(&mut output, limits, visitor, findings)?;
     drop(output);
@@ -201,8 +218,18 @@ fn listen(
     findings: &mut Findings,
 ) -> Result<bool> {
     let mut buffer = Vec::new();
-    let (mut bytes, mut entries) = (0_u64, 0_u64);
-    let mut is_file = false;
+    let (mut bytes, mut entries, mut paths) = (0_u64, 0_u64, 0_u64);
+    // Bytes that the file may still have.
+    let mut left = 0_u64;
+    let (mut is_file, mut is_told) = (false, false);
+    let nonsense = |findings: &mut Findings| {
+        findings.error(
+            "container.damaged",
+            "",
+            "what takes it apart talks nonsense",
+        );
+        Ok(false)
+    };
     loop {
         let Ok(Some(frame)) = frames::read(output, &mut buffer) else {
             // It ended without saying so: how, its exit code tells.
@@ -217,6 +244,8 @@ fn listen(
             }
         }
         match frame {
+            // Its last word is a finding; what follows is the end.
+            _ if is_told && frame != Frame::End => return nonsense(findings),
             Frame::Entry(entry) => {
                 process::check_interrupted()?;
                 entries += 1;
@@ -228,10 +257,21 @@ fn listen(
                     );
                     return Ok(false);
                 }
+                paths += entry.path.len() as u64;
+                if paths > limits.paths {
+                    let text = format!("the names in it are longer than {} bytes", limits.paths);
+                    findings.error("container.bomb", "", text);
+                    return Ok(false);
+                }
                 is_file = entry.kind == frames::Kind::File;
+                left = entry.size;
                 visitor.entry(&entry)?;
             }
-            Frame::Data if is_file => {
+            Frame::Data if is_file && !buffer.is_empty() => {
+                let Some(rest) = left.checked_sub(buffer.len() as u64) else {
+                    return nonsense(findings);
+                };
+                left = rest;
                 bytes += buffer.len() as u64;
                 if bytes > limits.bytes {
                     findings.error(
@@ -246,9 +286,10 @@ fn listen(
                 }
                 visitor.piece(&buffer)?;
             }
-            Frame::Data => {}
+            Frame::Data => return nonsense(findings),
             Frame::Finding { code, message } => {
                 findings.error(known(&code), "", message);
+                is_told = true;
             }
             Frame::End => return Ok(true),
         }
@@ -257,7 +298,8 @@ fn listen(
 
 /// The child may be in somebody else's hands: only what it could say is repeated.
 fn known(code: &str) -> &'static str {
-    const CODES: [&str; 4] = [
+    const CODES: [&str; 5] = [
+        "container.bomb",
         "container.unseekable",
         "container.unknown",
         "container.unsupported",
@@ -267,4 +309,92 @@ fn known(code: &str) -> &'static str {
         .into_iter()
         .find(|each| *each == code)
         .unwrap_or("container.damaged")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::package::frames::Kind;
+
+    struct Counting(u64);
+
+    impl Visitor for Counting {
+        fn entry(&mut self, _: &Entry) -> Result<()> {
+            self.0 += 1;
+            Ok(())
+        }
+        fn piece(&mut self, bytes: &[u8]) -> Result<()> {
+            self.0 += bytes.len() as u64;
+            Ok(())
+        }
+        fn end(&mut self) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    fn file(out: &mut Vec<u8>, name: &str, size: u64) {
+        let entry = Entry {
+            kind: Kind::File,
+            path: name.into(),
+            size,
+            seconds: 0,
+            nanoseconds: 0,
+            mode: 0o644,
+        };
+        frames::entry(out, &entry).unwrap();
+    }
+
+    /// What is found in what a child says, whether it was listened to until its end, and how much of it arrived.
+    fn heard(said: &[u8]) -> (Vec<String>, bool, u64) {
+        let limits = Limits {
+            bytes: 100,
+            entries: 3,
+            paths: 50,
+        };
+        let (mut visitor, mut findings) = (Counting(0), Findings::default());
+        let whole = listen(&mut &said[..], limits, &mut visitor, &mut findings).unwrap();
+        let codes = findings.found.into_iter().map(|f| f.code).collect();
+        (codes, whole, visitor.0)
+    }
+
+    #[test]
+    fn a_child_in_other_hands_is_listened_to_only_as_far_as_a_sound_one_speaks() {
+        let mut good = Vec::new();
+        file(&mut good, "a", 3);
+        frames::data(&mut good, b"abc").unwrap();
+        frames::end(&mut good).unwrap();
+        assert_eq!(heard(&good), (vec![], true, 4));
+
+        let mut more = Vec::new();
+        file(&mut more, "a", 3);
+        for _ in 0..20 {
+            frames::data(&mut more, b"abc").unwrap();
+        }
+        assert_eq!(heard(&more), (vec!["container.damaged".into()], false, 4));
+
+        let mut nothing = Vec::new();
+        file(&mut nothing, "a", 3);
+        frames::data(&mut nothing, b"").unwrap();
+        assert_eq!(heard(&nothing).0, ["container.damaged"]);
+
+        let mut loose = Vec::new();
+        frames::data(&mut loose, b"abc").unwrap();
+        assert_eq!(heard(&loose), (vec!["container.damaged".into()], false, 0));
+
+        let mut told = Vec::new();
+        for _ in 0..2 {
+            frames::finding(&mut told, "container.unknown", "x").unwrap();
+        }
+        assert_eq!(heard(&told).0, ["container.unknown", "container.damaged"]);
+
+        let mut names = Vec::new();
+        file(&mut names, &"n".repeat(60), 0);
+        assert_eq!(heard(&names), (vec!["container.bomb".into()], false, 0));
+
+        let mut many = Vec::new();
+        for _ in 0..4 {
+            file(&mut many, "n", 0);
+        }
+        assert_eq!(heard(&many), (vec!["container.bomb".into()], false, 3));
+    }
 }

@@ -14,6 +14,7 @@ use super::algorithm::{Algorithm, Digests, Hasher};
 use super::bag::MANIFESTS;
 use super::finding::Findings;
 use super::frames::{Entry, Kind};
+use super::manifest;
 use super::pace::{Pace, Work};
 use super::path::escapes;
 use super::seen::{self, Said, Seen};
@@ -27,8 +28,6 @@ use crate::sys::walk::Walk;
 
 /// Bytes that are read at once.
 const PIECE: usize = 512 << 10;
-/// The most that is held in memory of tag files.
-const TAGS_MAX: u64 = 1 << 30;
 
 /// How to verify.
 #[derive(Debug, Clone, Default)]
@@ -124,11 +123,9 @@ pub fn container(
 
 /// The checksums that manifests ask for.
 fn wanted(seen: &Seen) -> Vec<Algorithm> {
-    let (payload, tag) = seen::manifests(seen, &mut Findings::default());
-    let all: BTreeSet<Algorithm> = payload
-        .iter()
-        .chain(&tag)
-        .map(|manifest| manifest.algorithm)
+    let names = seen.tags.keys().filter_map(|file| manifest::kind(file));
+    let all: BTreeSet<Algorithm> = names
+        .filter_map(|(_, name)| Algorithm::named(name))
         .collect();
     all.into_iter().collect()
 }
@@ -168,13 +165,22 @@ pub fn directory(
             FileKind::Special => findings.error("path.special", path, "it is no regular file"),
         }
     }
-    for (path, size) in &files {
-        if seen::is_tag(path) {
-            if *size > TAGS_MAX {
-                findings.error("tag.too-large", path, "it is larger than 1 GiB");
-            } else if let Some(bytes) = dir.read(path, TAGS_MAX)? {
-                seen.tags.insert(path.clone(), bytes);
+    let tags: Vec<_> = files
+        .iter()
+        .filter(|(path, _)| seen::is_tag(path))
+        .collect();
+    let all: u64 = tags.iter().map(|(_, size)| size).sum();
+    for (path, size) in tags {
+        if let Some(why) = seen::too_large(path, *size, all) {
+            findings.error("tag.too-large", path, why);
+            continue;
+        }
+        match dir.read(path, *size) {
+            Ok(bytes) => seen.tags.extend(bytes.map(|bytes| (path.clone(), bytes))),
+            Err(error) if error.code() == "file.too-large" => {
+                findings.error("tag.too-large", path, "it grows while it is read");
             }
+            Err(error) => return Err(error),
         }
     }
     let mut algorithms = wanted(&seen);
@@ -188,7 +194,7 @@ pub fn directory(
     for (path, result) in hash_all(dir, &files, &algorithms, options.cold, &mut pace) {
         match result {
             Ok(digests) => {
-                seen.files.insert(path, digests);
+                seen.files.insert(path.into(), digests);
             }
             Err(error) if error.code() == "interrupted" => return Err(error),
             Err(error) => findings.error("file.unreadable", path, error.to_string()),
@@ -280,7 +286,7 @@ struct Reading<'r> {
     algorithms: Vec<Algorithm>,
     pace: Pace<'r>,
     /// Everything by its path in the container.
-    files: BTreeMap<String, Digests>,
+    files: BTreeMap<Box<str>, Digests>,
     folders: BTreeSet<String>,
     tags: BTreeMap<String, Vec<u8>>,
     tag_bytes: u64,
@@ -334,20 +340,25 @@ impl<'r> Reading<'r> {
                 return Ok(Seen::default());
             }
         };
-        let below = |path: &String| path.strip_prefix(&top).map(str::to_owned);
-        for path in self.files.keys().filter(|path| below(path).is_none()) {
-            findings.warn("container.outside", path, "it lies beside the bag");
+        let below = |path: &str| path.strip_prefix(&top).map(Box::from);
+        for path in self.files.keys().filter(|path| !path.starts_with(&top)) {
+            findings.warn("container.outside", &**path, "it lies beside the bag");
         }
-        let folders = self.folders.iter().filter_map(below).collect();
+        let folders = self
+            .folders
+            .iter()
+            .filter_map(|path| path.strip_prefix(&top).map(str::to_owned))
+            .collect();
+        // Each is moved, not copied: there may be millions.
         let files = self
             .files
-            .iter()
-            .filter_map(|(path, digests)| Some((below(path)?, digests.clone())))
+            .into_iter()
+            .filter_map(|(path, digests)| Some((below(&path)?, digests)))
             .collect();
         let tags = self
             .tags
             .into_iter()
-            .filter_map(|(path, bytes)| Some((below(&path)?, bytes)))
+            .filter_map(|(path, bytes)| Some((path.strip_prefix(&top)?.to_owned(), bytes)))
             .filter(|(path, _)| seen::is_tag(path))
             .collect();
         Ok(Seen {
@@ -401,7 +412,7 @@ impl Visitor for Reading<'_> {
             self.folders.insert(path);
             return Ok(());
         }
-        if self.files.contains_key(&path) {
+        if self.files.contains_key(path.as_str()) {
             self.findings
                 .push(("container.twice", path, "it is in the container twice"));
             return Ok(());
@@ -411,12 +422,8 @@ impl Visitor for Reading<'_> {
         let mut is_tag = seen::is_tag(&path) || seen::is_tag(below);
         if is_tag {
             self.tag_bytes = self.tag_bytes.saturating_add(entry.size);
-            if self.tag_bytes > TAGS_MAX {
-                self.findings.push((
-                    "tag.too-large",
-                    path.clone(),
-                    "tag files are larger than 1 GiB",
-                ));
+            if let Some(why) = seen::too_large(&path, entry.size, self.tag_bytes) {
+                self.findings.push(("tag.too-large", path.clone(), why));
                 is_tag = false;
             }
         }
@@ -446,7 +453,7 @@ impl Visitor for Reading<'_> {
         if is_tag && path.ends_with("bag-info.txt") {
             self.announced(&path);
         }
-        self.files.insert(path, digests);
+        self.files.insert(path.into(), digests);
         Ok(())
     }
 }
@@ -468,7 +475,7 @@ impl Reading<'_> {
         if all != self.algorithms {
             // Of the few files before, all of them tags, the content is at hand.
             for (path, digests) in &mut self.files {
-                if let Some(bytes) = self.tags.get(path) {
+                if let Some(bytes) = self.tags.get(&**path) {
                     *digests = super::algorithm::digests(&all, bytes);
                 }
             }

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::experiment::Code;
 use crate::package::algorithm::{Algorithm, Digests};
 use crate::package::container::Format;
-use crate::package::place::Place;
+use crate::package::place::{self, Place, Reached};
 use crate::report::said;
 use crate::store::evidence;
 use crate::store::ledger::{Entry, Ledger, Outcome};
@@ -104,8 +104,8 @@ pub fn create(site: &Site, code: &Code, options: &Options) -> Result<(Archived, 
     // The first directory among the places is where it is written; the others get what lies there.
     let mut home = None;
     for place in &places {
-        if let Some(dir) = place.directory()? {
-            refuse_system_disk(&dir, &opened.base.dir, &place.name)?;
+        if let Some(dir) = place.dir() {
+            refuse_system_disk(dir, &opened.base.dir, place.name())?;
             if dir.path().starts_with(opened.path()) {
                 return Err(Error::new(
                     "package.inside",
@@ -114,7 +114,9 @@ pub fn create(site: &Site, code: &Code, options: &Options) -> Result<(Archived, 
                 .hint("choose another place")
                 .field("to"));
             }
-            home.get_or_insert(dir);
+            if home.is_none() {
+                home = Some(dir.try_clone()?);
+            }
         }
     }
     let is_staged = home.is_none();
@@ -141,13 +143,13 @@ pub fn create(site: &Site, code: &Code, options: &Options) -> Result<(Archived, 
         let told = crate::package::algorithm::digests(&[Algorithm::Sha256], listing.as_bytes());
         home.write(&beside, listing.as_bytes(), &Permissions::PRIVATE)?;
         for place in &places {
-            let to = &place.name;
+            let to = place.name();
             site.progress
                 .note(&said!("copying to {to}", "copie vers {to}"));
             place.put(&home, &name, &sum)?;
             place.put(&home, &beside, &told)?;
             if !place.check(&name, &sum, &staging)? {
-                return Err(damaged(&place.name));
+                return Err(damaged(place.name()));
             }
         }
         if is_staged {
@@ -158,6 +160,9 @@ pub fn create(site: &Site, code: &Code, options: &Options) -> Result<(Archived, 
         fault::point("archive.kept")?;
         Ok((receipt(&opened, &name, &packaged, &places), packaged))
     })();
+    if done.is_err() {
+        withdraw(&home, &places, &name);
+    }
     operation.end(done, |(archived, _)| {
         vec![
             ("package", archived.package.clone()),
@@ -170,6 +175,16 @@ pub fn create(site: &Site, code: &Code, options: &Options) -> Result<(Archived, 
             ("places", archived.places.join("\n")),
         ]
     })
+}
+
+/// Takes away what has no receipt: nobody should take it for an archive, nor does it have to fill a disk. As far as it goes: the error
+/// that led here is the one to be told.
+fn withdraw(home: &Dir, places: &[Reached], name: &str) {
+    for dir in std::iter::once(home).chain(places.iter().filter_map(Reached::dir)) {
+        for name in [name, &format!("{name}.sha256")] {
+            let _ = dir.remove_file(name);
+        }
+    }
 }
 
 /// Where data lie on disks of their own, a place on the system disk is the empty mount point of a disk that is not there.
@@ -220,7 +235,7 @@ fn digests(size: Option<u64>, sha256: Option<&str>) -> Result<Digests> {
     }
 }
 
-fn receipt(opened: &Opened, name: &str, packaged: &Packaged, places: &[Place]) -> Archived {
+fn receipt(opened: &Opened, name: &str, packaged: &Packaged, places: &[Reached]) -> Archived {
     Archived {
         code: packaged.code.clone(),
         id: opened.id(),
@@ -232,14 +247,14 @@ fn receipt(opened: &Opened, name: &str, packaged: &Packaged, places: &[Place]) -
         files: packaged.files,
         bytes: packaged.bytes,
         encrypted: !packaged.recipients.is_empty(),
-        places: places.iter().map(|place| place.name.clone()).collect(),
+        places: places.iter().map(|place| place.name().to_owned()).collect(),
         kept_until: None,
         overdue: false,
     }
 }
 
 /// The places that were named, or the configured ones.
-fn places(site: &Site, to: &[String]) -> Result<Vec<Place>> {
+fn places(site: &Site, to: &[String]) -> Result<Vec<Reached>> {
     let configured = &site.archive.places;
     let all: Vec<Place> = if to.is_empty() {
         configured
@@ -257,7 +272,7 @@ fn places(site: &Site, to: &[String]) -> Result<Vec<Place>> {
                 .hint("--to PLACE, or `archive: { places: [ … ] }` in /etc/octonas/octonas.yaml"),
         );
     }
-    Ok(all)
+    all.into_iter().map(Place::reach).collect()
 }
 
 fn private(base: &OpenBase, name: &str) -> Result<Dir> {
@@ -300,6 +315,13 @@ pub(super) fn manifest(opened: &Opened, name: &str) -> Result<String> {
 
 /// All archives, of one experiment or of all, newest last.
 pub fn list(site: &Site, code: Option<&Code>) -> Result<Vec<Archived>> {
+    let mut all = in_order(site, code)?;
+    all.sort_by(|a, b| a.time.cmp(&b.time));
+    Ok(all)
+}
+
+/// The same, in the order of the ledger: so the newest of an experiment is the last one, whatever its clock said.
+fn in_order(site: &Site, code: Option<&Code>) -> Result<Vec<Archived>> {
     let mut all = Vec::new();
     for base in site.bases()? {
         let Ok(base) = site.base(&base.path) else {
@@ -323,7 +345,6 @@ pub fn list(site: &Site, code: Option<&Code>) -> Result<Vec<Archived>> {
             all.push(archived);
         }
     }
-    all.sort_by(|a, b| a.time.cmp(&b.time));
     Ok(all)
 }
 
@@ -366,7 +387,7 @@ fn keep(site: &Site, base: &OpenBase, archived: &mut Archived) -> Result<()> {
 
 /// The newest archive of an experiment, or the one of this name.
 pub(super) fn find(site: &Site, code: &Code, package: Option<&str>) -> Result<Archived> {
-    let mut all = list(site, Some(code))?;
+    let mut all = in_order(site, Some(code))?;
     all.retain(|one| package.is_none_or(|name| one.package == name));
     all.pop().ok_or_else(|| {
         Error::new(
@@ -389,6 +410,7 @@ pub fn check(site: &Site, base: &OpenBase, archived: &Archived) -> Result<Vec<Co
             "relecture de {package} dans {name}"
         ));
         let state = Place::named(name, &site.archive.places)
+            .and_then(Place::reach)
             .and_then(|place| place.check(&archived.package, &sum, &staging));
         let (state, reason) = match state {
             Ok(true) => ("good", None),
@@ -467,12 +489,18 @@ pub fn bring(site: &Site, code: &Code, package: Option<&str>) -> Result<(PathBuf
     let staging = staging(&base)?;
     let mut last = None;
     for name in &archived.places {
-        let tried = Place::named(name, &site.archive.places).and_then(|place| {
-            if let Some(dir) = place.directory()? {
+        let place = Place::named(name, &site.archive.places).and_then(Place::reach);
+        let tried = place.and_then(|place| {
+            if let Some(dir) = place.dir() {
                 let good = place.check(&archived.package, &sum, &staging)?;
                 return Ok(good.then(|| (dir.path_of(&archived.package), None)));
             }
-            place.fetch(&archived.package, &staging)?;
+            place.fetch(&archived.package, &sum, &staging)?;
+            // Whoever keeps it could give back another good package: the receipt says which one it was.
+            if !place::same(&staging, &archived.package, &sum)? {
+                staging.remove_file(&archived.package)?;
+                return Ok(None);
+            }
             Ok(Some((
                 staging.path_of(&archived.package),
                 Some(staging.try_clone()?),

@@ -1,6 +1,7 @@
 //! Making the NAS match the definition: a pure plan (`desired`, `plan`), its execution (`apply`, `converge`), and the operations built
 //! on the two. Called by `cli` and `rpc`; the only room that changes a NAS.
 
+pub mod accept;
 pub mod accounts;
 pub mod adopt;
 pub mod adoptable;

@@ -1,8 +1,8 @@
 //! The package of an experiment: what it says of itself, what goes with the data, and how it is written.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
+use std::rc::Rc;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -19,7 +19,9 @@ use crate::package::age::Recipient;
 use crate::package::algorithm::Algorithm;
 use crate::package::bag::Bag;
 use crate::package::container::{self, Format, Made, Style};
+use crate::package::content::Content;
 use crate::package::gather::{self, Gathered};
+use crate::package::marks::Marks;
 use crate::package::path;
 use crate::package::pick::Pattern;
 use crate::package::ro_crate::{self, Part, Version};
@@ -220,23 +222,38 @@ pub(super) fn pack(
     recipients: &[Recipient],
 ) -> Result<Packaged> {
     let facts = documents::facts(site, opened, documents::Probing::Never)?;
-    let gathered = gather::gather(&opened.dir, &options.only)?;
+    let gathered = Rc::new(gather::gather(&opened.dir, &options.only)?);
     let about = about(&facts, &opened.id());
     let mut algorithms = vec![Algorithm::Sha256];
     if options.sha512 {
         algorithms.push(Algorithm::Sha512);
     }
-    let baseline = baseline(&opened.base.dir, &opened.identity()?)?;
+    let names = gathered.items.iter().map(|item| &*item.path);
+    let peculiar = names
+        .filter_map(|name| Some(format!("{name}: {}", path::peculiar(name)?)))
+        .take(100)
+        .collect();
+    let left_out = gathered
+        .left_out
+        .iter()
+        .map(|(path, what)| format!("{path} ({what})"))
+        .collect();
+    let lossy = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let renamed = gathered
+        .renamed
+        .iter()
+        .map(|(_, name)| lossy(name))
+        .collect();
     let bag = Bag {
         experiment: &opened.dir,
-        made: made(&about, &gathered, &opened.definition, options.ro_crate)?,
-        tags: tags(opened, &gathered, options)?,
         info: info(&about),
+        made: made(about, &gathered, &opened.definition, options.ro_crate)?,
+        tags: tags(opened, &gathered, options)?,
         algorithms: &algorithms,
-        baseline: &baseline,
+        baseline: marks(&opened.base.dir, &opened.identity()?)?,
         allow_changed: options.allow_changed,
         when: midnight(&facts.today),
-        gathered: &gathered,
+        gathered,
     };
     let (files, bytes) = bag.extent();
     let made = if options.dry_run {
@@ -251,7 +268,7 @@ pub(super) fn pack(
             top: opened.definition.code.to_string(),
         };
         container::make(
-            &bag,
+            bag,
             &style,
             place,
             name,
@@ -259,8 +276,6 @@ pub(super) fn pack(
             site.progress.as_ref(),
         )?
     };
-    let lossy = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let names = gathered.items.iter().map(|item| item.path.as_str());
     Ok(Packaged {
         code: opened.definition.code.to_string(),
         path: place.path_of(name).display().to_string(),
@@ -273,20 +288,9 @@ pub(super) fn pack(
         manifest: made.written.manifest,
         listing: made.written.listing,
         changed: made.written.changed,
-        left_out: gathered
-            .left_out
-            .iter()
-            .map(|(path, what)| format!("{path} ({what})"))
-            .collect(),
-        renamed: gathered
-            .renamed
-            .iter()
-            .map(|(_, name)| lossy(name))
-            .collect(),
-        peculiar: names
-            .filter_map(|name| Some(format!("{name}: {}", path::peculiar(name)?)))
-            .take(100)
-            .collect(),
+        left_out,
+        renamed,
+        peculiar,
         writing: made.writing,
         verifying: made.verifying,
     })
@@ -298,29 +302,28 @@ fn midnight(day: &str) -> Timestamp {
 }
 
 /// What files were when they came in.
-fn baseline(base: &Dir, id: &ExperimentId) -> Result<BTreeMap<String, Vec<String>>> {
-    let mut all: BTreeMap<String, Vec<String>> = BTreeMap::new();
+fn marks(base: &Dir, id: &ExperimentId) -> Result<Marks> {
+    let mut all = Marks::default();
     if let Some(baseline) = Baseline::existing(base, id)? {
         baseline.read(|entry| {
-            all.entry(entry.mark.path)
-                .or_default()
-                .push(entry.mark.sha256);
+            all.add(&entry.mark.path, &entry.mark.sha256);
             true
         })?;
     }
+    all.settle();
     Ok(all)
 }
 
 /// Payload files that are made for the package: the definition and the description.
 fn made(
-    about: &About,
-    gathered: &Gathered,
+    about: About,
+    gathered: &Rc<Gathered>,
     definition: &Definition,
     version: Version,
-) -> Result<Vec<(String, Vec<u8>)>> {
+) -> Result<Vec<(String, Content<'static>)>> {
     const DEFINITION: &str = "metadata/experiment.yaml";
     let crate_path = format!("data/{}", ro_crate::FILE);
-    if gathered.items.iter().any(|item| item.path == crate_path) {
+    if gathered.items.iter().any(|item| *item.path == *crate_path) {
         return Err(Error::new(
             "package.name-taken",
             format!("the experiment has a file {} of its own", ro_crate::FILE),
@@ -328,34 +331,36 @@ fn made(
         .hint("move it into a directory"));
     }
     let text = public(definition).to_yaml()?.into_bytes();
-    let below = |path: &'_ str| path.strip_prefix("data/").unwrap_or_default().to_owned();
-    let folders: Vec<String> = gathered
-        .folders
-        .iter()
-        .map(|folder| below(&folder.path))
-        .collect();
-    let files: Vec<(String, u64)> = gathered
-        .items
-        .iter()
-        .map(|item| (below(&item.path), item.metadata.size))
-        .chain([(DEFINITION.to_owned(), text.len() as u64)])
-        .collect();
-    let mut parts: Vec<Part<'_>> = folders
-        .iter()
-        .map(|path| Part { path, size: None })
-        .chain(files.iter().map(|(path, size)| Part {
-            path,
-            size: Some(*size),
-        }))
-        .collect();
-    parts.sort_by_key(|part| part.path);
-    let crate_ = ro_crate::describe(about, &parts, version);
-    let mut json = serde_json::to_vec_pretty(&crate_)
-        .map_err(|e| Error::new("output.failed", "cannot encode the description").source(e))?;
-    json.push(b'\n');
+    let size = text.len() as u64;
+    let gathered = Rc::clone(gathered);
+    let description = Content::written(move |out| {
+        let below = |path| str::strip_prefix(path, "data/").unwrap_or_default();
+        let folders = gathered.folders.iter().map(|folder| Part {
+            path: below(&folder.path),
+            size: None,
+        });
+        let files = gathered.items.iter().map(|item| Part {
+            path: below(&item.path),
+            size: Some(item.size),
+        });
+        let definition = Part {
+            path: DEFINITION,
+            size: Some(size),
+        };
+        // Beyond, the manifest lists them.
+        let described = if gathered.items.len() < ro_crate::FILES_MAX {
+            usize::MAX
+        } else {
+            0
+        };
+        let files = files.chain([definition]).take(described);
+        let mut parts: Vec<Part<'_>> = folders.chain(files).collect();
+        parts.sort_unstable_by_key(|part| part.path);
+        ro_crate::write(&about, &parts, version, out)
+    })?;
     Ok(vec![
-        (format!("data/{DEFINITION}"), text),
-        (crate_path, json),
+        (format!("data/{DEFINITION}"), text.into()),
+        (crate_path, description),
     ])
 }
 
@@ -385,14 +390,18 @@ pub fn public(definition: &Definition) -> Definition {
 }
 
 /// Tag files of ours: what a payload cannot hold, and the evidence.
-fn tags(opened: &Opened, gathered: &Gathered, options: &Options) -> Result<Vec<(String, Vec<u8>)>> {
+fn tags(
+    opened: &Opened,
+    gathered: &Gathered,
+    options: &Options,
+) -> Result<Vec<(String, Content<'static>)>> {
     let mut all = Vec::new();
     let empty: String = gathered.empty().fold(String::new(), |mut out, folder| {
         let _ = writeln!(out, "{}", path::encode(folder));
         out
     });
     if !empty.is_empty() {
-        all.push((FOLDERS.to_owned(), empty.into_bytes()));
+        all.push((FOLDERS.to_owned(), empty.into_bytes().into()));
     }
     let mut names = String::new();
     for (path, bytes) in &gathered.renamed {
@@ -400,7 +409,7 @@ fn tags(opened: &Opened, gathered: &Gathered, options: &Options) -> Result<Vec<(
         let _ = writeln!(names, "{row}");
     }
     if !names.is_empty() {
-        all.push((NAMES.to_owned(), names.into_bytes()));
+        all.push((NAMES.to_owned(), names.into_bytes().into()));
     }
     let mut history = String::new();
     let id = opened.id();
@@ -413,18 +422,20 @@ fn tags(opened: &Opened, gathered: &Gathered, options: &Options) -> Result<Vec<(
         }
         true
     })?;
-    all.push((format!("{OURS}/history.jsonl"), history.into_bytes()));
+    all.push((format!("{OURS}/history.jsonl"), history.into_bytes().into()));
     if options.only.is_empty() {
         if let Some(baseline) = Baseline::existing(&opened.base.dir, &opened.identity()?)? {
             let segments = baseline.contents()?.into_iter();
-            all.extend(segments.map(|(name, bytes)| (format!("{BASELINE}{name}"), bytes)));
+            all.extend(segments.map(|(name, file, size)| {
+                (format!("{BASELINE}{name}"), Content::file(file, size))
+            }));
         }
     } else {
         let text = match opened.definition.language {
             Language::Fr => "Ce paquet ne contient qu'une partie de l'expérience.\n",
             Language::En => "This package holds only a part of the experiment.\n",
         };
-        all.push((PARTIAL.to_owned(), text.into()));
+        all.push((PARTIAL.to_owned(), text.as_bytes().to_vec().into()));
     }
     Ok(all)
 }

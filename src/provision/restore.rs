@@ -7,13 +7,15 @@ use serde::Serialize;
 use super::adopt::{self, Adoption};
 use super::package::{BASELINE, FOLDERS, NAMES, PARTIAL};
 use super::site::{self, OpenBase, Site};
+use crate::catalogue::landing::LANDING;
 use crate::error::{Error, Result};
 use crate::experiment::{self, Code, Definition, ExperimentId, Strictness};
+use crate::package::gather;
 use crate::package::restore::{self, Unpacked};
 use crate::package::seen::Said;
 use crate::package::verify;
-use crate::report::Progress;
-use crate::store::baseline::Baseline;
+use crate::report::{Progress, said};
+use crate::store::baseline::{Baseline, Common};
 use crate::store::definition;
 use crate::store::evidence;
 use crate::store::ledger::Outcome;
@@ -214,6 +216,10 @@ fn place(
     let metadata = data.existing(definition::METADATA)?;
     // What described the package is not part of the experiment.
     data.remove_file(crate::package::ro_crate::FILE)?;
+    leave_out(site, &data, &metadata)?;
+    // Whoever made the package may have written accounts, hosts or places into it that no package of ours says.
+    let public = super::package::public(&definition).to_yaml()?;
+    definition::write(&metadata, &public, &Permissions::PRIVATE)?;
     readable(&metadata)?;
     metadata.write(MARK, id.to_string().as_bytes(), &Permissions::PRIVATE)?;
     receive(base, &id, &bag)?;
@@ -261,6 +267,36 @@ fn read_definition(bag: &Dir, code: &Code) -> Result<Definition> {
     Ok(definition)
 }
 
+/// Takes away what no package of ours holds: records of what a NAS made, keys of machines, what lies on its way in. Whoever made
+/// the package wrote them, and here they would be believed.
+fn leave_out(site: &Site, data: &Dir, metadata: &Dir) -> Result<()> {
+    let mut left: Vec<String> = Vec::new();
+    for entry in metadata.entries()? {
+        let is_ours = entry
+            .name
+            .to_str()
+            .is_some_and(|name| name == definition::FILE || gather::is_document(name));
+        if !is_ours && metadata.remove_tree(&entry.name)? {
+            left.push(format!(
+                "{}/{}",
+                definition::METADATA,
+                entry.name.to_string_lossy()
+            ));
+        }
+    }
+    if data.remove_tree(LANDING)? {
+        left.push(LANDING.to_owned());
+    }
+    if !left.is_empty() {
+        let left = left.join(", ");
+        site.progress.warn(&said!(
+            "not taken from the package, which OctoNAS did not make so: {left}",
+            "non repris du paquet, qu'OctoNAS n'a pas fait ainsi : {left}"
+        ));
+    }
+    Ok(())
+}
+
 /// Documents are read by members, once the experiment has its groups: what is 0600 would stay private.
 fn readable(metadata: &Dir) -> Result<()> {
     for found in Walk::new(metadata)? {
@@ -278,49 +314,60 @@ fn readable(metadata: &Dir) -> Result<()> {
 /// The baseline comes along. Where this base has one of the same experiment, one has to be the beginning of the other; the longer
 /// one stays.
 fn receive(base: &OpenBase, id: &ExperimentId, bag: &Dir) -> Result<()> {
-    let mut segments = Vec::new();
-    if let Some(dir) = bag.open(BASELINE.trim_end_matches('/'))? {
-        for entry in dir.entries()? {
-            if let (Some(name), Some(bytes)) =
-                (entry.name.to_str(), dir.read(&entry.name, LIST_MAX)?)
-            {
-                segments.push((name.to_owned(), bytes));
-            }
+    let Some(given) = bag.open(BASELINE.trim_end_matches('/'))? else {
+        return Ok(());
+    };
+    // Before anything of it lies among our evidence.
+    for entry in given.entries()? {
+        let name = entry.name.to_string_lossy();
+        if !is_segment(&name) {
+            return Err(broken(&format!("{name} is no part of one")));
         }
     }
-    if segments.is_empty() {
-        return Ok(());
+    let verified = Baseline::new(given.try_clone()?).verify()?;
+    if let Some(first) = verified.findings.first() {
+        return Err(broken(first));
     }
     let own = Baseline::open(&base.dir, id)?;
-    let here = text(&own.contents()?);
-    let given = text(&segments);
-    if here.starts_with(&given) {
-        return Ok(());
+    match own.compare(&given)? {
+        Common::Here => return Ok(()),
+        // Cut into years in another way, it would be another chain where both lie together.
+        Common::Given if has_all(&given, &own.segments()?)? => own.receive(&given)?,
+        Common::Given | Common::Neither => {
+            return Err(Error::new(
+                "package.evidence",
+                "this NAS knows another baseline of the same experiment",
+            )
+            .hint("restore --into a directory, and compare: one of the two was changed"));
+        }
     }
-    if !given.starts_with(&here) {
-        return Err(Error::new(
-            "package.evidence",
-            "this NAS knows another baseline of the same experiment",
-        )
-        .hint("restore --into a directory, and compare: one of the two was changed"));
-    }
-    own.receive(&segments)?;
-    let wrong = own.verify()?.findings;
-    match wrong.first() {
+    match own.verify()?.findings.first() {
         None => Ok(()),
-        Some(first) => Err(Error::new(
-            "package.evidence",
-            format!("the baseline in the package is broken: {first}"),
-        )
-        .hint("restore --into a directory; the data itself is as the manifest says")),
+        Some(first) => Err(broken(first)),
     }
 }
 
-fn text(segments: &[(String, Vec<u8>)]) -> Vec<u8> {
-    segments
-        .iter()
-        .flat_map(|(_, bytes)| bytes.clone())
-        .collect()
+/// `2026.jsonl`.
+fn is_segment(name: &str) -> bool {
+    name.strip_suffix(".jsonl")
+        .is_some_and(|year| year.len() == 4 && year.bytes().all(|b| b.is_ascii_digit()))
+}
+
+fn has_all(dir: &Dir, names: &[String]) -> Result<bool> {
+    for name in names {
+        if dir.stat(name)?.is_none() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn broken(first: &dyn std::fmt::Display) -> Error {
+    Error::new(
+        "package.evidence",
+        format!("the baseline in the package is broken: {first}"),
+    )
+    .hint("restore --into a directory; the data itself is as the manifest says")
 }
 
 /// It comes into service as one that another NAS served.

@@ -32,9 +32,12 @@ pub struct Sealed {
     pub left: Vec<String>,
 }
 
-struct Target {
-    path: String,
-    known: Known,
+/// A file that the index knows.
+pub(super) struct Target {
+    /// Path below the experiment.
+    pub path: String,
+    /// What is known of it.
+    pub known: Known,
 }
 
 /// Seals files, or takes their seals off: paths below the experiment, of files or directories.
@@ -83,7 +86,13 @@ pub fn change(
     })
 }
 
-fn gather(index: &Catalogue, path: &str, code: &Code, targets: &mut Vec<Target>) -> Result<()> {
+/// The file of this path, or all files below the directory.
+pub(super) fn gather(
+    index: &Catalogue,
+    path: &str,
+    code: &Code,
+    targets: &mut Vec<Target>,
+) -> Result<()> {
     if let Some(known) = index.known(path)? {
         targets.push(Target {
             path: path.to_owned(),

@@ -10,11 +10,12 @@ use super::{One, absolute, anybody, code_of, params, value, visible};
 use crate::error::{Error, Result};
 use crate::experiment::Code;
 use crate::provision::site::Site;
-use crate::provision::{catalogue, evidence, seal, verify};
+use crate::provision::{accept, catalogue, evidence, seal, verify};
 use crate::store::catalogue::ask::Wanted;
 
 /// The methods.
-pub(super) const METHODS: [&str; 11] = [
+pub(super) const METHODS: [&str; 12] = [
+    "accept-files",
     "export-evidence",
     "list-files",
     "rebuild-evidence",
@@ -120,6 +121,16 @@ struct Seal {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Accept {
+    code: Code,
+    paths: Vec<String>,
+    reason: String,
+    #[serde(default)]
+    dry_run: bool,
+}
+
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Export {
     code: Code,
@@ -174,6 +185,16 @@ pub(super) fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
                 &wanted.code,
                 &wanted.paths,
                 sealed,
+                wanted.dry_run,
+            )?)
+        }
+        "accept-files" => {
+            let wanted: Accept = params(given)?;
+            value(accept::accept(
+                site,
+                &wanted.code,
+                &wanted.paths,
+                &wanted.reason,
                 wanted.dry_run,
             )?)
         }

@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{One, anybody, params, value, visible};
+use crate::documents::tame;
 use crate::error::{Error, Result};
 use crate::experiment::{Code, Language};
 use crate::provision::documents;
@@ -66,10 +67,20 @@ pub(super) fn user(site: &Site, method: &str, given: &Value, name: &str) -> Resu
 }
 
 fn show(site: &Site, wanted: &Show) -> Result<Value> {
-    value(documents::show(
-        site,
-        &wanted.code,
-        &wanted.name,
-        wanted.language,
-    )?)
+    let shown = documents::show(site, &wanted.code, &wanted.name, wanted.language)?;
+    // It becomes part of a page of whoever looks, administrators among them; a package or a disk may have brought it along.
+    if !tame::is_tame(&shown.text) {
+        return Err(Error::new(
+            "document.untame",
+            format!(
+                "{} holds what OctoNAS does not write, and is not shown on a page",
+                shown.file
+            ),
+        )
+        .hint(format!(
+            "look at the file; move it away, then `octonas document build {}`",
+            wanted.code
+        )));
+    }
+    value(shown)
 }

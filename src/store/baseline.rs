@@ -4,8 +4,11 @@
 //! `<base>/.octonas/baseline/<experiment id>/YYYY.jsonl`, only ever added to; one JSON object a line:
 //! `{"seq":1,"time":"…Z","path":"raw/c1/a.csv","size":12,"sha256":"…","mtime":"…Z","source":"plc-c1","delivery":"…",
 //! "prev":"…"}`; a file that no source delivered has no `source` and no `delivery`, one that was changed has `was` (the
-//! checksum before), one that was moved has `from`. Paths are text as `super::pathname` writes them. `prev` is the SHA-256 of the line before (without its line feed), across the years; the first is 64 zeros.
+//! checksum before), one that was moved has `from`; a silent change that was accepted has `was`, and in `accepted` the reason. Paths are text as `super::pathname` writes them. `prev` is the SHA-256 of the line before (without its line feed), across the years; the first is 64 zeros.
 //! Lines are on the disk when [`Baseline::append`] returns.
+
+use std::fs::File;
+use std::io::Read;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -13,13 +16,13 @@ use serde::{Deserialize, Serialize};
 
 use super::chain::{Chain, Linked, OfExperiment};
 use super::evidence;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::experiment::ExperimentId;
 use crate::sys::clock;
-use crate::sys::dir::{Dir, Permissions};
+use crate::sys::dir::{Dir, FileKind, Permissions};
 
-/// The largest segment that goes into a package, in bytes.
-const SEGMENT_MAX: u64 = 4 << 30;
+/// Bytes that are read at once.
+const PIECE: usize = 256 << 10;
 
 /// What a file was when it came in.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,7 +49,7 @@ pub struct Mark {
     /// The path that it had before it was moved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
-    /// Who said that it is right as it is, after something was found wrong with it.
+    /// Why it is right as it is, after a silent change was found and an administrator had looked (who, the ledger says).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepted: Option<String>,
 }
@@ -83,6 +86,66 @@ impl OfExperiment for Entry {
     const DIRECTORY: &'static str = "baseline";
 }
 
+/// Which of two baselines of one experiment goes on where the other ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Common {
+    /// The one that is here, or they are the same.
+    Here,
+    /// The one that was given.
+    Given,
+    /// They say different things.
+    Neither,
+}
+
+/// Segments by name, which is by time: file name, the file, bytes.
+fn segments(dir: &Dir) -> Result<Vec<(String, File, u64)>> {
+    let mut all = Vec::new();
+    for entry in dir.entries()? {
+        let Some(name) = entry.name.to_str().filter(|name| name.ends_with(SUFFIX)) else {
+            continue;
+        };
+        if let Some(node) = dir.node_at(name)? {
+            let metadata = node.metadata()?;
+            if metadata.kind == FileKind::File {
+                all.push((name.to_owned(), node.into_file(), metadata.size));
+            }
+        }
+    }
+    all.sort_by(|a, b| a.0.cmp(&b.0));
+    Ok(all)
+}
+
+/// All segments in a row.
+fn chained(dir: &Dir) -> Result<Box<dyn Read>> {
+    let all: Box<dyn Read> = Box::new(std::io::empty());
+    Ok(segments(dir)?
+        .into_iter()
+        .fold(all, |all, (_, file, _)| Box::new(all.chain(file))))
+}
+
+/// As much as there is, up to the whole buffer.
+fn fill(from: &mut impl Read, buffer: &mut [u8]) -> Result<usize> {
+    let mut full = 0;
+    while let Some(room) = buffer.get_mut(full..).filter(|room| !room.is_empty()) {
+        match from.read(room) {
+            Ok(0) => break,
+            Ok(read) => full += read,
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(e) => {
+                return Err(
+                    Error::new("baseline.unreadable", "a baseline cannot be read")
+                        .hint("see the system log for the disk")
+                        .source(e),
+                );
+            }
+        }
+    }
+    Ok(full)
+}
+
+/// How names of segments end.
+const SUFFIX: &str = ".jsonl";
+
 /// The baseline of one experiment.
 pub type Baseline = Chain<Entry>;
 
@@ -118,21 +181,45 @@ impl Chain<Entry> {
         self.head().map(|(last, _)| last)
     }
 
-    /// Its segments as they are, oldest first: file name and text. For packages.
-    pub fn contents(&self) -> Result<Vec<(String, Vec<u8>)>> {
-        let mut all = Vec::new();
-        for name in self.segments()? {
-            if let Some(bytes) = self.dir().read(&name, SEGMENT_MAX)? {
-                all.push((name, bytes));
-            }
-        }
-        Ok(all)
+    /// Its segments as they are, oldest first: file name, the file, bytes. For packages.
+    pub fn contents(&self) -> Result<Vec<(String, File, u64)>> {
+        segments(self.dir())
     }
 
-    /// Puts segments of a package into a baseline that has none yet, or has these already after a killed run.
-    pub fn receive(&self, segments: &[(String, Vec<u8>)]) -> Result<()> {
-        for (name, bytes) in segments {
-            self.dir().write(name, bytes, &Permissions::PRIVATE)?;
+    /// What it has in common with the segments in a directory, byte by byte.
+    pub fn compare(&self, given: &Dir) -> Result<Common> {
+        let (mut here, mut there) = (chained(self.dir())?, chained(given)?);
+        let (mut ours, mut theirs) = (vec![0; PIECE], vec![0; PIECE]);
+        loop {
+            let (a, b) = (fill(&mut here, &mut ours)?, fill(&mut there, &mut theirs)?);
+            let common = a.min(b);
+            if ours.get(..common) != theirs.get(..common) {
+                return Ok(Common::Neither);
+            }
+            if a < b {
+                return Ok(Common::Given);
+            }
+            if b < PIECE {
+                return Ok(Common::Here);
+            }
+        }
+    }
+
+    /// Puts the segments in a directory into a baseline that is their beginning.
+    pub fn receive(&self, given: &Dir) -> Result<()> {
+        for (name, mut file, _) in segments(given)? {
+            let mut fresh = self.dir().fresh()?;
+            let mut buffer = vec![0; PIECE];
+            loop {
+                let read = fill(&mut file, &mut buffer)?;
+                if read == 0 {
+                    break;
+                }
+                fresh.write(buffer.get(..read).unwrap_or_default())?;
+            }
+            // What is there is the beginning of it, or of an earlier run that was killed.
+            self.dir().remove_file(&name)?;
+            fresh.name(&name, &Permissions::PRIVATE)?;
         }
         Ok(())
     }

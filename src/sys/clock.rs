@@ -5,8 +5,19 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 
 /// Now.
+#[cfg(not(feature = "faults"))]
 pub fn now() -> Timestamp {
     Timestamp::now()
+}
+
+/// Now, on a clock that a test may have set wrong: `OCTONAS_CLOCK` are seconds, `-86400` a day back. No packaged program knows it.
+#[cfg(feature = "faults")]
+pub fn now() -> Timestamp {
+    let wrong = std::env::var("OCTONAS_CLOCK").ok();
+    let wrong = wrong.and_then(|text| text.parse().ok()).unwrap_or(0);
+    Timestamp::now()
+        .checked_add(jiff::SignedDuration::from_secs(wrong))
+        .unwrap_or_default()
 }
 
 /// Now, to the second, in UTC: `2026-11-21T02:10:00Z`.

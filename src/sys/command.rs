@@ -17,13 +17,15 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::process::{self, PidfdFlags, pidfd_open};
+use rustix::process::{PidfdFlags, pidfd_open};
 
-use super::fault;
+use super::{fault, process};
 use crate::error::{Error, Result};
 
+mod memory;
 mod running;
 
+pub use memory::Memory;
 pub use running::Running;
 
 /// The most that is kept of each output stream, in bytes; the rest is read and dropped.
@@ -34,6 +36,9 @@ pub const TIME_LIMIT: Duration = Duration::from_mins(1);
 
 /// How long a program that was asked to end may take to tidy up.
 const GRACE: Duration = Duration::from_secs(2);
+
+/// How often a program that can be interrupted is left to see whether it should be.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// How long the output may stay open after the program has ended (a child of it may hold it).
 const LINGER: Duration = Duration::from_secs(2);
@@ -71,6 +76,8 @@ pub enum Program {
     Age,
     /// Brings packages to another machine and back.
     Rsync,
+    /// Runs another program, which may have only so much.
+    Prlimit,
     /// For tests of this room.
     #[cfg(test)]
     Test(&'static str),
@@ -95,6 +102,7 @@ impl Program {
             Self::Unpack => beside("unpack"),
             Self::Age => "/usr/bin/age",
             Self::Rsync => "/usr/bin/rsync",
+            Self::Prlimit => "/usr/bin/prlimit",
             #[cfg(test)]
             Self::Test(path) => path,
         }
@@ -121,7 +129,7 @@ impl Program {
             Self::Probe => "command.probe",
             Self::Unpack => "command.unpack",
             Self::Age => "command.age",
-            Self::Rsync => "command.rsync",
+            Self::Rsync | Self::Prlimit => "command.rsync",
             #[cfg(test)]
             Self::Test(_) => "command.test",
         }
@@ -164,6 +172,7 @@ pub struct Command {
     input: Option<Vec<u8>>,
     file: Option<Arc<File>>,
     limit: Duration,
+    interruptible: bool,
 }
 
 /// What a program left behind.
@@ -206,6 +215,7 @@ impl Command {
             input: None,
             file: None,
             limit: TIME_LIMIT,
+            interruptible: false,
         }
     }
 
@@ -242,6 +252,13 @@ impl Command {
     #[must_use]
     pub fn within(mut self, limit: Duration) -> Self {
         self.limit = limit;
+        self
+    }
+
+    /// Somebody who asks us to stop ends it too: the error `interrupted`. For long work that can be begun again.
+    #[must_use]
+    pub fn interruptible(mut self) -> Self {
+        self.interruptible = true;
         self
     }
 
@@ -327,13 +344,16 @@ impl Command {
             )
             .source(e)
         };
-        if let Some(status) = ended(child, self.limit).map_err(failed)? {
+        if let Some(status) = ended(child, self.limit, self.interruptible).map_err(failed)? {
             return Ok(status);
         }
         end_group(child, Signal::SIGTERM);
-        ended(child, GRACE).map_err(failed)?;
+        ended(child, GRACE, false).map_err(failed)?;
         end_group(child, Signal::SIGKILL);
         let status = child.wait().map_err(failed)?;
+        if self.interruptible {
+            process::check_interrupted()?;
+        }
         Err(Error::new(
             "command.timeout",
             format!(
@@ -347,18 +367,25 @@ impl Command {
     }
 }
 
-/// Waits for the end of a child, no longer than `limit`.
-fn ended(child: &mut Child, limit: Duration) -> std::io::Result<Option<ExitStatus>> {
+/// Waits for the end of a child, no longer than `limit`, nor than until somebody asks this process to stop.
+fn ended(
+    child: &mut Child,
+    limit: Duration,
+    interruptible: bool,
+) -> std::io::Result<Option<ExitStatus>> {
     let end = Instant::now() + limit;
-    let process = pidfd_open(process::Pid::from_child(child), PidfdFlags::empty())?;
+    let id = rustix::process::Pid::from_child(child);
+    let process = pidfd_open(id, PidfdFlags::empty())?;
     loop {
         if let Some(status) = child.try_wait()? {
             return Ok(Some(status));
         }
         let left = end.saturating_duration_since(Instant::now());
-        if left.is_zero() {
+        if left.is_zero() || interruptible && process::check_interrupted().is_err() {
             return Ok(None);
         }
+        // Another thread may be the one that is told of the signal.
+        let left = if interruptible { left.min(LOOK) } else { left };
         let left = Timespec::try_from(left).ok();
         match poll(&mut [PollFd::new(&process, PollFlags::IN)], left.as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}

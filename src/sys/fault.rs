@@ -5,6 +5,7 @@
 //! nothing at all: no packaged program can be driven by an environment variable. With it,
 //! - `OCTONAS_FAULT=kill:17` kills the process (SIGKILL) at the 17th point;
 //! - `OCTONAS_FAULT=kill:rename:2` at the 2nd point whose name begins with `rename`;
+//! - `OCTONAS_FAULT=stop:rename:2` stops it there (SIGSTOP), so that a test can take the disk away, until it is told to go on;
 //! - `OCTONAS_FAULT=enospc:write:3` makes the 3rd point of that name fail as if the disk were full (`eio`, `erofs`,
 //!   `edquot`, `eacces` likewise), once;
 //! - `OCTONAS_FAULT_TRACE=FILE` appends the name of every point passed, one a line, so that a test knows how many there are.
@@ -49,6 +50,8 @@ mod driven {
     pub enum Fault {
         /// The process dies at once.
         Kill,
+        /// The process stands still until SIGCONT.
+        Stop,
         /// This one step fails.
         Fail(Errno),
         /// This step and every later one fail: what a killed process leaves, inside one process.
@@ -88,6 +91,10 @@ mod driven {
                     let _ = raise(Signal::SIGKILL);
                     Ok(())
                 }
+                Fault::Stop if now => {
+                    let _ = raise(Signal::SIGSTOP);
+                    Ok(())
+                }
                 Fault::Fail(errno) if now => Err(errno),
                 Fault::Halt if self.passed >= self.nth => Err(Errno::EIO),
                 _ => Ok(()),
@@ -104,6 +111,7 @@ mod driven {
             let (prefix, nth) = rest.rsplit_once(':').unwrap_or(("", rest));
             let fault = match fault {
                 "kill" => Fault::Kill,
+                "stop" => Fault::Stop,
                 "halt" => Fault::Halt,
                 "enospc" => Fault::Fail(Errno::ENOSPC),
                 "edquot" => Fault::Fail(Errno::EDQUOT),

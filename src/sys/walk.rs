@@ -11,8 +11,11 @@ use std::rc::Rc;
 use super::dir::{Dir, Entries, FileKind, Metadata, Node};
 use crate::error::{Error, Result};
 
-/// The most directories that are open at the same time; deeper ones are reported and not entered.
-pub const DEPTH_LIMIT: usize = 200;
+/// The deepest directories that are entered; deeper ones are reported.
+pub const DEPTH_LIMIT: usize = 5_000;
+/// Of a deep branch, so many directories at its top and at its end stay open. One between them is opened again from the top when
+/// its turn comes, and passed over where somebody exchanged it meanwhile.
+const OPEN: usize = 64;
 
 /// Something that was found.
 #[derive(Debug)]
@@ -47,11 +50,14 @@ impl Found {
 /// The walk itself: everything beneath a directory, not the directory itself. A directory comes before what it holds.
 /// An error tells of one object and does not end the walk.
 pub struct Walk {
+    top: Dir,
     open: Vec<Level>,
 }
 
 struct Level {
-    dir: Rc<Dir>,
+    dir: Option<Rc<Dir>>,
+    /// Device and inode, to know it again.
+    place: (u64, u64),
     path: PathBuf,
     entries: Option<Entries>,
     waiting: Vec<OsString>,
@@ -61,7 +67,8 @@ impl Level {
     fn new(dir: Dir, path: PathBuf) -> Result<Self> {
         let entries = Some(dir.iterate()?);
         Ok(Self {
-            dir: Rc::new(dir),
+            place: place(&dir)?,
+            dir: Some(Rc::new(dir)),
             path,
             entries,
             waiting: Vec::new(),
@@ -74,7 +81,8 @@ impl Walk {
     pub fn new(top: &Dir) -> Result<Self> {
         let top = top.try_clone()?.confined();
         Ok(Self {
-            open: vec![Level::new(top, PathBuf::new())?],
+            open: vec![Level::new(top.try_clone()?.confined(), PathBuf::new())?],
+            top,
         })
     }
 
@@ -82,9 +90,21 @@ impl Walk {
     fn step(&mut self) -> Option<Result<Option<Found>>> {
         let depth = self.open.len();
         let level = self.open.last_mut()?;
+        let Some(dir) = level.dir.clone() else {
+            return Some(match again(&self.top, level) {
+                Ok(Some(dir)) => {
+                    level.dir = Some(Rc::new(dir));
+                    Ok(None)
+                }
+                gone => {
+                    self.open.pop();
+                    gone.map(|_| None)
+                }
+            });
+        };
         if let Some(entries) = &mut level.entries {
             return Some(match entries.next() {
-                Some(Ok(entry)) => look(level, entry.name),
+                Some(Ok(entry)) => look(&dir, level, entry.name),
                 Some(Err(e)) => {
                     level.entries = None;
                     Err(e)
@@ -104,12 +124,12 @@ impl Walk {
                 "tree.too-deep",
                 format!(
                     "{} lies more than {DEPTH_LIMIT} directories deep and is not looked at",
-                    level.dir.path_of(&name).display()
+                    dir.path_of(&name).display()
                 ),
             )
             .hint("move it up")));
         }
-        let below = match level.dir.child(&name) {
+        let below = match dir.child(&name) {
             Ok(Some(dir)) => Level::new(dir, level.path.join(&name)),
             // Gone, or replaced by something else since.
             Ok(None) => return Some(Ok(None)),
@@ -120,14 +140,35 @@ impl Walk {
         };
         Some(below.map(|level| {
             self.open.push(level);
+            if let Some(middle) = self.open.len().checked_sub(OPEN).filter(|at| *at > OPEN)
+                && let Some(level) = self.open.get_mut(middle)
+            {
+                level.dir = None;
+            }
             None
         }))
     }
 }
 
+fn place(dir: &Dir) -> Result<(u64, u64)> {
+    let metadata = dir.metadata()?;
+    Ok((metadata.dev, metadata.ino))
+}
+
+/// Opens a directory again that was closed for others to be open; `None` where it is another one now.
+fn again(top: &Dir, level: &Level) -> Result<Option<Dir>> {
+    let dir = match top.open(&level.path) {
+        Ok(Some(dir)) => dir,
+        Ok(None) => return Ok(None),
+        Err(e) if matches!(e.code(), "path.link" | "path.not-directory") => return Ok(None),
+        Err(e) => return Err(e),
+    };
+    Ok((place(&dir)? == level.place).then_some(dir))
+}
+
 /// What a name is; a directory waits for its turn.
-fn look(level: &mut Level, name: OsString) -> Result<Option<Found>> {
-    let Some(metadata) = level.dir.stat(&name)? else {
+fn look(dir: &Rc<Dir>, level: &mut Level, name: OsString) -> Result<Option<Found>> {
+    let Some(metadata) = dir.stat(&name)? else {
         return Ok(None);
     };
     if metadata.kind == FileKind::Directory {
@@ -136,7 +177,7 @@ fn look(level: &mut Level, name: OsString) -> Result<Option<Found>> {
     Ok(Some(Found {
         path: level.path.join(&name),
         metadata,
-        parent: Rc::clone(&level.dir),
+        parent: Rc::clone(dir),
         name,
     }))
 }
@@ -211,10 +252,10 @@ mod tests {
 
     #[test]
     fn a_tree_deeper_than_the_limit_is_reported_and_the_rest_is_walked() {
-        let (temp, dir) = directory();
+        let (_temp, dir) = directory();
         let mut here = dir.try_clone().unwrap();
         for _ in 0..DEPTH_LIMIT + 5 {
-            here.create_dir("d", 0o700).unwrap();
+            here.lay_dir("d").unwrap();
             here = here.existing("d").unwrap();
         }
         dir.create_dir("other", 0o700).unwrap();
@@ -222,6 +263,27 @@ mod tests {
         assert_eq!(found.len(), DEPTH_LIMIT + 2);
         assert_eq!(errors.len(), 1);
         assert_eq!(errors[0].as_ref().unwrap_err().code(), "tree.too-deep");
-        drop(temp);
+        dir.remove_tree("d").unwrap();
+    }
+
+    #[test]
+    fn a_deep_tree_needs_few_descriptors_and_nothing_in_its_middle_is_missed() {
+        let (_temp, dir) = directory();
+        let mut here = dir.try_clone().unwrap();
+        for _ in 0..600 {
+            // Both sides of every directory: one is walked after its sister's whole branch.
+            here.lay_dir("a").unwrap().lay_file("file", 0o600).unwrap();
+            here = here.lay_dir("b").unwrap();
+        }
+        let mut walk = Walk::new(&dir).unwrap();
+        let (mut found, mut open) = (0, 0);
+        while let Some(object) = walk.next() {
+            object.unwrap();
+            found += 1;
+            open = open.max(walk.open.iter().filter(|level| level.dir.is_some()).count());
+        }
+        assert_eq!(found, 3 * 600);
+        assert!(open <= 2 * OPEN + 2, "{open}");
+        dir.remove_tree("b").unwrap();
     }
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::landing::{Field, sha256};
 use crate::rpc::golden;
-use crate::support::{TestEnv, finish, os};
+use crate::support::{TestEnv, deepen, finish, os};
 
 pub fn write(env: &TestEnv, path: &str, content: &str) {
     let file = env.at(&format!("eco/{path}"));
@@ -190,30 +190,8 @@ fn names_of_any_bytes_and_length_and_trees_of_any_depth_are_known() {
     fs::write(raw.join(os(b"caf\xe9.csv")), "1").unwrap();
     fs::write(raw.join("n".repeat(255)), "2").unwrap();
     fs::write(raw.join("line\nfeed \\ \u{202e}x"), "3").unwrap();
-    let mut deep = rustix_dir(&raw);
-    for _ in 0..500 {
-        std::os::unix::fs::DirBuilderExt::mode(&mut fs::DirBuilder::new(), 0o700)
-            .create(format!(
-                "/proc/self/fd/{}/d2345678901234567890",
-                std::os::fd::AsRawFd::as_raw_fd(&deep)
-            ))
-            .unwrap();
-        deep = rustix_dir(
-            format!(
-                "/proc/self/fd/{}/d2345678901234567890",
-                std::os::fd::AsRawFd::as_raw_fd(&deep)
-            )
-            .as_ref(),
-        );
-    }
-    fs::write(
-        format!(
-            "/proc/self/fd/{}/deepest",
-            std::os::fd::AsRawFd::as_raw_fd(&deep)
-        ),
-        "4",
-    )
-    .unwrap();
+    let deepest = deepen(&raw, "d2345678901234567890", 500);
+    fs::write(deepest.join("deepest"), "4").unwrap();
     settle();
     assert_eq!(counts(&scan(&env))[0], 4);
     assert_eq!(counts(&scan(&env)), [0; 5]);
@@ -248,10 +226,6 @@ fn names_of_any_bytes_and_length_and_trees_of_any_depth_are_known() {
         list.contains("raw/caf\\xe9.csv") && !list.contains('\u{202e}'),
         "{list}"
     );
-}
-
-fn rustix_dir(path: &std::path::Path) -> fs::File {
-    fs::File::open(path).unwrap()
 }
 
 #[test]
@@ -511,6 +485,19 @@ fn the_pages_get_what_they_always_got() {
                 "unseal-files",
                 json!({"code": "eco", "paths": ["raw/C1"], "dry-run": true}),
             ),
+            (
+                "accept-files",
+                json!({"code": "eco", "paths": ["raw/notes.txt"], "reason": "looked at"}),
+            ),
+            (
+                "accept-files",
+                json!({"code": "eco", "paths": ["raw"], "reason": "looked at", "dry-run": true}),
+            ),
+            (
+                "accept-files",
+                json!({"code": "eco", "paths": ["raw"], "reason": ""}),
+            ),
+            ("accept-files", json!({"code": "eco", "paths": ["raw"]})),
             ("verify-evidence", eco.clone()),
             ("rebuild-evidence", json!({"code": "eco", "dry-run": true})),
             ("rebuild-evidence", eco),
@@ -522,6 +509,7 @@ fn the_pages_get_what_they_always_got() {
         ("show-integrity", "cy", None),
         ("verify-experiment", "cy", Some("rpc.forbidden")),
         ("seal-files", "ada", Some("rpc.forbidden")),
+        ("accept-files", "ada", Some("rpc.forbidden")),
         ("list-files", "eve", Some("experiment.unknown")),
     ] {
         let ran = env.rpc(method, (who, "user"), &json!({"code": "eco"}));

@@ -199,6 +199,127 @@ fn a_seal_that_was_broken_is_damage_until_an_administrator_takes_it_off() {
 }
 
 #[test]
+fn a_silent_change_is_accepted_by_an_administrator_who_says_why_and_what_was_stays_in_the_evidence()
+{
+    let env = known();
+    rot(&env.at("eco/raw/a"), "AAAA");
+    rot(&env.at("eco/raw/d/b"), "BBBB");
+    rot(&env.at("eco/raw/d/c"), "CCCC");
+    let accept = |paths: &[&str], more: &[&str]| {
+        let mut all = vec!["--json", "--quiet", "accept", "eco"];
+        all.extend(paths);
+        all.extend(more);
+        let ran = env.run(&all);
+        let value: Value =
+            serde_json::from_str(&ran.stdout).unwrap_or_else(|e| panic!("{e}: {ran:?}"));
+        (ran.exit, value)
+    };
+    let why = ["--reason", "copied again from the card, looked at by hand"];
+    // Nothing is accepted that nobody found, nor without a reason.
+    let (exit, report) = accept(&["raw/a"], &why);
+    assert_eq!((exit, &report["files"]), (Some(1), &json!([])));
+    assert_eq!(verify(&env, &[]).0, Some(3));
+    env.run(&["accept", "eco", "raw/a", "--reason", " \t"])
+        .failed(1, "accept.reason");
+    assert_eq!(env.run(&["accept", "eco", "raw/a"]).exit, Some(2));
+    env.run(&["accept", "eco", "raw/none", "--reason", "x"])
+        .failed(1, "catalogue.unknown");
+    // A rehearsal writes nothing.
+    let before = lines(&env, "baseline");
+    let (exit, report) = accept(&["raw"], &[&why[..], &["--dry-run"]].concat());
+    assert_eq!(exit, Some(0));
+    assert_eq!(report["files"].as_array().unwrap().len(), 3);
+    assert_eq!(lines(&env, "baseline"), before);
+    // One is accepted, one was put back by hand, one was changed openly since, one is good and not meant.
+    rot(&env.at("eco/raw/d/b"), "bbbb");
+    fs::write(env.at("eco/raw/d/c"), "open").unwrap();
+    let (exit, report) = accept(&["raw", "docs"], &why);
+    assert_eq!(exit, Some(1));
+    let sum = |text: &str| crate::landing::sha256(text.as_bytes());
+    assert_eq!(
+        report["files"],
+        json!([{"path": "raw/a", "was": sum("aaaa"), "sha256": sum("AAAA")}])
+    );
+    assert_eq!(report["good"], json!(["raw/d/b"]));
+    let left = report["left"][0].as_str().unwrap();
+    assert!(left.starts_with("raw/d/c: its size or time"), "{left}");
+    // The evidence was added to, and holds.
+    let after = lines(&env, "baseline");
+    assert_eq!(after[..before.len()], before[..]);
+    assert_eq!(after.len(), before.len() + 1);
+    let line = after.last().unwrap();
+    assert_eq!(
+        (
+            &line["path"],
+            &line["sha256"],
+            &line["was"],
+            &line["accepted"]
+        ),
+        (
+            &json!("raw/a"),
+            &json!(sum("AAAA")),
+            &json!(sum("aaaa")),
+            &json!(why[1])
+        )
+    );
+    let ledger = fs::read_dir(env.at(".octonas/ledger")).unwrap();
+    let ledger: String = ledger
+        .map(|file| fs::read_to_string(file.unwrap().path()).unwrap())
+        .collect();
+    let act = ledger
+        .lines()
+        .rfind(|line| line.contains("\"accept\""))
+        .unwrap();
+    let act: Value = serde_json::from_str(act).unwrap();
+    assert_eq!(
+        (
+            &act["outcome"],
+            &act["detail"]["reason"],
+            &act["detail"]["paths"]
+        ),
+        (&json!("done"), &json!(why[1]), &json!("raw/a"))
+    );
+    settle();
+    scan(&env);
+    let (exit, report) = verify(&env, &[]);
+    assert_eq!((exit, &report["good"]), (Some(0), &json!(4)), "{report}");
+    env.run(&["evidence", "verify", "eco"]).ok();
+    env.run(&["evidence", "rebuild", "eco"]).ok();
+    assert_eq!(verify(&env, &[]).0, Some(0));
+    env.run(&[
+        "package",
+        "create",
+        "eco",
+        "-o",
+        env.root.path().join("p").to_str().unwrap(),
+    ])
+    .ok();
+    // What changes silently after it was accepted is found as ever.
+    rot(&env.at("eco/raw/a"), "aaaa");
+    assert_eq!(
+        found(&verify(&env, &[]).1),
+        pairs(&[("silent-change", "raw/a")])
+    );
+}
+
+#[test]
+fn what_is_sealed_lost_or_unreadable_is_not_accepted() {
+    let env = known();
+    env.run(&["seal", "eco", "raw/a"]).ok();
+    rot(&env.at("eco/raw/a"), "AAAA");
+    fs::remove_file(env.at("eco/raw/d/b")).unwrap();
+    assert_eq!(verify(&env, &[]).0, Some(3));
+    let before = lines(&env, "baseline");
+    let ran = env.run(&["accept", "eco", "raw/a", "raw/d/b", "--reason", "no"]);
+    assert_eq!(ran.exit, Some(1), "{ran:?}");
+    for why in ["raw/a: it is sealed", "raw/d/b: it is not there"] {
+        assert!(ran.stdout.contains(why), "{ran:?}");
+    }
+    assert_eq!(lines(&env, "baseline"), before);
+    assert_eq!(verify(&env, &[]).0, Some(3));
+}
+
+#[test]
 fn a_line_of_the_evidence_that_was_changed_or_taken_away_is_found() {
     let env = known();
     let (exit, _) = verify(&env, &[]);

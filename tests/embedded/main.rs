@@ -21,12 +21,15 @@
 
 mod catalogue;
 mod damage;
+#[cfg(feature = "faults")]
+mod disk;
 mod dmp;
 mod documents;
 mod errors;
 #[cfg(feature = "faults")]
 mod faults;
 mod flows;
+mod foreign;
 mod hostile;
 mod import;
 mod integrity;
@@ -37,9 +40,13 @@ mod order;
 mod packages;
 mod probe;
 mod race;
+mod remote;
 mod rpc;
+mod sshd;
 mod start;
 mod support;
 mod synckit;
 mod together;
 mod tonight;
+#[cfg(feature = "faults")]
+mod vanish;

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::landing::{sha256, with_sources};
 use crate::rpc::golden;
-use crate::support::{Ran, TestEnv, definition, names};
+use crate::support::{Ran, TestEnv, deepen, definition, descend, names, os};
 
 /// An experiment with data, ingested and not, in names of all kinds.
 pub fn filled(env: &TestEnv) {
@@ -45,7 +45,7 @@ pub fn filled(env: &TestEnv) {
 }
 
 /// Everything members keep, by path: content and time.
-fn data(top: &Path) -> Vec<(PathBuf, String, i64, i64)> {
+pub fn data(top: &Path) -> Vec<(PathBuf, String, i64, i64)> {
     use std::os::unix::fs::MetadataExt as _;
     let mut all = Vec::new();
     for entry in walkdir::WalkDir::new(top.join("raw")).sort_by_file_name() {
@@ -148,6 +148,92 @@ fn what_is_packed_in_any_form_comes_back_as_it_was() {
     env.pack("again.tar.zst", &["--sha512"]).ok();
     let read = |name: &str| fs::read(env.path(name)).unwrap();
     assert_eq!(read("again.tar.zst"), read("out.tar.zst"));
+}
+
+#[test]
+fn a_tree_of_any_depth_with_names_of_any_length_comes_back_from_every_form() {
+    let env = TestEnv::new();
+    env.create(&definition("eco")).ok();
+    let raw = env.at("eco/raw");
+    let step = "d2345678901234567890";
+    let deepest = deepen(&raw, step, 500);
+    fs::write(deepest.join("deepest"), "500 deep").unwrap();
+    let longs: [&[u8]; 4] = [
+        &[b'n'; 255],
+        &"é".repeat(127).into_bytes(),
+        // No UTF-8, and longer in words than a name may be.
+        &[0xe9; 255],
+        &[&[0xe9; 254][..], b"x"].concat(),
+    ];
+    fs::create_dir(raw.join(os(longs[2]))).unwrap();
+    for (number, name) in longs.into_iter().enumerate() {
+        let place = raw.join(os(longs[2]));
+        fs::write(place.join(os(name)), number.to_string()).unwrap();
+    }
+    env.run(&["catalogue", "scan", "eco", "--no-probe"]).ok();
+    let is_whole = |top: &Path| {
+        let bottom = descend(&top.join("raw"), step, 500);
+        assert_eq!(fs::read(bottom.join("deepest")).unwrap(), b"500 deep");
+        for (number, name) in longs.into_iter().enumerate() {
+            let file = top.join("raw").join(os(longs[2])).join(os(name));
+            assert_eq!(fs::read(file).unwrap(), number.to_string().as_bytes());
+        }
+    };
+    is_whole(&env.at("eco"));
+    for format in ["dir", "tar.zst", "zip"] {
+        let (out, back) = (format!("out.{format}"), format!("back.{format}"));
+        env.pack(&out, &["--format", format]).ok();
+        assert_eq!(env.errors(&out), [""; 0], "{format}");
+        let back = env.path(&back);
+        env.run(&["package", "restore", &env.path(&out), "--into", &back])
+            .ok();
+        is_whole(Path::new(&back));
+        let other = TestEnv::new();
+        other
+            .run(&["package", "restore", &env.path(&out), "--as", "eco"])
+            .ok();
+        is_whole(&other.at("eco"));
+        other.run(&["catalogue", "scan", "eco", "--no-probe"]).ok();
+        other.run(&["verify", "eco"]).ok();
+        other.run(&["evidence", "verify", "eco"]).ok();
+        other.run(&["experiment", "check", "eco"]).ok();
+    }
+}
+
+#[test]
+fn a_directory_of_very_many_files_is_packed_verified_and_restored() {
+    let many: usize = if std::env::var_os("OCTONAS_LONG").is_some() {
+        200_000
+    } else {
+        20_000
+    };
+    let env = TestEnv::new();
+    env.create(&definition("eco")).ok();
+    let dir = env.at("eco/raw/many");
+    fs::create_dir(&dir).unwrap();
+    for number in 0..many {
+        fs::write(dir.join(format!("{number:06}")), number.to_string()).unwrap();
+    }
+    env.run(&["catalogue", "scan", "eco", "--no-probe"]).ok();
+    for format in ["dir", "tar.zst", "zip"] {
+        let (out, back) = (env.path("out"), env.path("back"));
+        env.pack("out", &["--format", format]).ok();
+        let (exit, verdict) = env.verdict("out");
+        assert_eq!(exit, 0, "{format}");
+        assert!(verdict["files"].as_u64().unwrap() > many as u64, "{format}");
+        env.run(&["package", "restore", &out, "--into", &back]).ok();
+        let found = Path::new(&back).join("raw/many");
+        assert_eq!(names(&found).len(), many, "{format}");
+        let last = found.join(format!("{:06}", many - 1));
+        assert_eq!(fs::read_to_string(last).unwrap(), (many - 1).to_string());
+        for path in [out, back] {
+            if Path::new(&path).is_dir() {
+                fs::remove_dir_all(path).unwrap();
+            } else {
+                fs::remove_file(path).unwrap();
+            }
+        }
+    }
 }
 
 #[test]
@@ -298,7 +384,7 @@ fn a_flipped_bit_anywhere_is_found_or_changes_nothing() {
 }
 
 /// One block of a tar: its header.
-fn header(name: &str, size: u64, kind: u8, link: &str) -> Vec<u8> {
+pub fn header(name: &str, size: u64, kind: u8, link: &str) -> Vec<u8> {
     let mut block = vec![0_u8; 512];
     let mut put =
         |at: usize, text: &str| block[at..at + text.len()].copy_from_slice(text.as_bytes());
@@ -330,7 +416,7 @@ fn tar(entries: &[(&str, u8, &str, &[u8])]) -> Vec<u8> {
 }
 
 /// A good bag with one file, and what else there is.
-fn bag_with(more: &[(&str, u8, &str, &[u8])]) -> Vec<u8> {
+pub fn bag_with(more: &[(&str, u8, &str, &[u8])]) -> Vec<u8> {
     let manifest = format!("{}  data/a\n", sha256(b"abc"));
     let mut all: Vec<(&str, u8, &str, &[u8])> = vec![
         (
@@ -956,6 +1042,47 @@ mod faults {
         let _ = fs::remove_dir_all(&back);
         env.run(&restore).ok();
         assert_eq!(beside(&env), ["back", "eco.zip"]);
+    }
+
+    #[test]
+    fn a_clock_that_jumps_takes_nothing_from_the_evidence_nor_an_old_archive_for_the_newest() {
+        let env = TestEnv::new();
+        filled(&env);
+        let at = |days: i64, arguments: &[&str]| {
+            let mut command = env.command(arguments);
+            command.env("OCTONAS_CLOCK", (days * 86_400).to_string());
+            finish(command, b"")
+        };
+        let place = env.path("place");
+        fs::create_dir(&place).unwrap();
+        // A battery that is empty, a year that is mistyped, and the right time at last.
+        for days in [0, -400, 900, -20_000, 1] {
+            let what = format!("{days} days");
+            fs::write(env.at(&format!("eco/raw/{days}")), &what).unwrap();
+            for arguments in [
+                &["catalogue", "scan", "eco", "--no-probe"][..],
+                &["verify", "eco"],
+                &["verify", "eco", "--due", "30d"],
+                &["archive", "eco", "--to", &place],
+                &["evidence", "verify", "eco"],
+            ] {
+                let ran = at(days, arguments);
+                assert_eq!(ran.exit, Some(0), "{what}: {ran:?}");
+            }
+            let back = env.path("back");
+            let ran = at(days, &["archive", "restore", "eco", "--into", &back]);
+            assert_eq!(ran.exit, Some(0), "{what}: {ran:?}");
+            let newest = Path::new(&back).join(format!("raw/{days}"));
+            assert_eq!(fs::read_to_string(newest).unwrap(), what);
+            fs::remove_dir_all(back).unwrap();
+        }
+        // What was checked in a future that has not come is due.
+        let ran = at(0, &["--json", "verify", "eco", "--due", "30d", "--dry-run"]);
+        let due: Value = serde_json::from_str(&ran.stdout).unwrap();
+        assert!(due[0]["due"].as_u64().unwrap() > 0, "{due}");
+        env.run(&["archive", "verify", "eco", "--all"]).ok();
+        env.run(&["evidence", "rebuild", "eco"]).ok();
+        env.run(&["verify", "eco"]).ok();
     }
 
     #[test]

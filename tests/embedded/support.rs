@@ -569,3 +569,34 @@ pub fn telling(points: &[String], before: usize) -> Vec<usize> {
         .filter(|end| seen.insert(&points[end.saturating_sub(before + 1)..*end]) || all)
         .collect()
 }
+
+/// Makes a chain of directories below `top`, deeper than a path can be long; gives the last one.
+pub fn deepen(top: &Path, name: &str, depth: usize) -> PathBuf {
+    let mut here = fs::File::open(top).unwrap();
+    for _ in 0..depth {
+        let below = beneath(&here, name);
+        fs::create_dir(&below).unwrap();
+        here = fs::File::open(below).unwrap();
+    }
+    kept(here)
+}
+
+/// Goes down such a chain.
+pub fn descend(top: &Path, name: &str, depth: usize) -> PathBuf {
+    let mut here = fs::File::open(top).unwrap();
+    for _ in 0..depth {
+        here = fs::File::open(beneath(&here, name)).unwrap();
+    }
+    kept(here)
+}
+
+fn beneath(dir: &fs::File, name: &str) -> String {
+    use std::os::fd::AsRawFd as _;
+    format!("/proc/self/fd/{}/{name}", dir.as_raw_fd())
+}
+
+/// A path of an open directory, as long as this process lives.
+fn kept(dir: fs::File) -> PathBuf {
+    use std::os::fd::IntoRawFd as _;
+    PathBuf::from(format!("/proc/self/fd/{}", dir.into_raw_fd()))
+}

@@ -68,6 +68,10 @@ namespace {
         "erreur" => $erreur,
         "language" => [$french->language(), $other->language()],
         "outcome" => \OMV\Octonas\Outcome::lines("apply-experiment", ["drift" => [1, 2], "passwords" => ["ada" => "100%"]], $french),
-        "silent" => $silent
+        "silent" => $silent,
+        "bodies" => array_map([\OMV\Octonas\Text::class, "body"], [
+            "<!DOCTYPE html>\n<main><p>R&amp;D</p></main>",
+            "# Dictionary\n\n`<main><img src=x onerror=alert(1)></main>` is a column\n"
+        ])
     ]));
 }

@@ -477,6 +477,8 @@ class Service(unittest.TestCase):
             "Terminé.",
         ])
         self.assertEqual(told["silent"], "The program 'octonas' ended without an answer.")
+        self.assertEqual(told["bodies"][0], "<p>R&amp;D</p>")
+        self.assertNotIn("<img", told["bodies"][1], "a document that is no page acts in the panel")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ mod zipped;
 use std::io::{self, BufRead as _, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::os::fd::AsFd as _;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::unistd::Whence;
 use octonas::package::frames;
@@ -23,6 +24,9 @@ const UNCONFINED: u8 = 71;
 const SECONDS: u64 = 7 * 24 * 3600;
 /// The largest window of a Zstandard frame that is held in memory: 2^27 bytes, what `zstd -d` allows.
 const WINDOW_LOG: u32 = 27;
+
+/// What a container may hold behind the end of its tar (padding to whole records: tar(1), `--blocking-factor`), in bytes.
+const TAIL: u64 = 64 << 20;
 
 /// Why a container cannot be read on.
 pub struct Broken {
@@ -76,7 +80,37 @@ impl Seek for Given {
     }
 }
 
+/// What came out of a compression, which may only be so much: also what is passed over costs time.
+pub struct Measured<R> {
+    inner: R,
+    left: u64,
+}
+
+/// Too much came out.
+static IS_BOMB: AtomicBool = AtomicBool::new(false);
+
+impl<R> Measured<R> {
+    /// From here on at most so much.
+    pub fn at_most(&mut self, limit: u64) {
+        self.left = self.left.min(limit);
+    }
+}
+
+impl<R: Read> Read for Measured<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        let Some(left) = self.left.checked_sub(read as u64) else {
+            IS_BOMB.store(true, Ordering::Relaxed);
+            return Err(io::Error::other("it becomes too much"));
+        };
+        self.left = left;
+        Ok(read)
+    }
+}
+
 fn main() -> ExitCode {
+    // Whoever asks says how many bytes may come out.
+    let limit = std::env::args().nth(1).and_then(|text| text.parse().ok());
     // The message of a panic goes to whoever reads a log, not into the answer.
     std::panic::set_hook(Box::new(|_| {}));
     if let Err(error) = confine::confine(0, SECONDS) {
@@ -87,10 +121,16 @@ fn main() -> ExitCode {
         return ExitCode::from(UNCONFINED);
     }
     let mut out = BufWriter::with_capacity(1 << 17, io::stdout().lock());
-    let ended = match unpack(&mut out) {
+    let ended = match unpack(&mut out, limit.unwrap_or(u64::MAX)) {
         Ok(()) => frames::end(&mut out),
-        Err(Stop::Broken(broken)) => frames::finding(&mut out, broken.code, &broken.message)
-            .and_then(|()| frames::end(&mut out)),
+        Err(Stop::Broken(broken)) => {
+            let code = if IS_BOMB.load(Ordering::Relaxed) {
+                "container.bomb"
+            } else {
+                broken.code
+            };
+            frames::finding(&mut out, code, &broken.message).and_then(|()| frames::end(&mut out))
+        }
         Err(Stop::Deaf(error)) => Err(error),
     };
     match ended.and_then(|()| out.flush()) {
@@ -100,7 +140,10 @@ fn main() -> ExitCode {
 }
 
 /// What a container begins with says what it is.
-fn unpack(out: &mut impl Write) -> Result<(), Stop> {
+fn unpack(out: &mut impl Write, limit: u64) -> Result<(), Stop> {
+    fn measured<R: Read>(inner: R, left: u64) -> Measured<R> {
+        Measured { inner, left }
+    }
     let mut input = BufReader::with_capacity(1 << 16, Given);
     let start = input
         .fill_buf()
@@ -125,10 +168,13 @@ fn unpack(out: &mut impl Write) -> Result<(), Stop> {
             decoder
                 .window_log_max(WINDOW_LOG)
                 .map_err(|e| Broken::new("container.damaged", e.to_string()))?;
-            tarball::unpack(decoder, out)
+            tarball::unpack(measured(decoder, limit), out)
         }
-        [0x1f, 0x8b, ..] => tarball::unpack(flate2::bufread::MultiGzDecoder::new(input), out),
-        block if is_tar(block) => tarball::unpack(input, out),
+        [0x1f, 0x8b, ..] => {
+            let decoder = flate2::bufread::MultiGzDecoder::new(input);
+            tarball::unpack(measured(decoder, limit), out)
+        }
+        block if is_tar(block) => tarball::unpack(measured(input, limit), out),
         _ => Err(Broken::new("container.unknown", "it is no tar, zip, gzip or Zstandard").into()),
     }
 }

@@ -5,10 +5,10 @@ use std::io::{Read, Write};
 use octonas::package::frames::{self, Entry, Kind, PATH_MAX, PIECE_MAX};
 use tar::{Archive, EntryType};
 
-use super::{Broken, Stop};
+use super::{Broken, Measured, Stop, TAIL};
 
 /// Tells of every entry of a tar; what stands after its end is read too, so that a checksum over the whole is checked.
-pub fn unpack(input: impl Read, out: &mut impl Write) -> Result<(), Stop> {
+pub fn unpack(input: Measured<impl Read>, out: &mut impl Write) -> Result<(), Stop> {
     let mut archive = Archive::new(input);
     let damaged = |e: std::io::Error| Broken::new("container.damaged", e.to_string());
     for entry in archive.entries().map_err(damaged)? {
@@ -47,6 +47,7 @@ pub fn unpack(input: impl Read, out: &mut impl Write) -> Result<(), Stop> {
     }
     // A checksum of the compression stands behind the end of the tar.
     let mut rest = archive.into_inner();
+    rest.at_most(TAIL);
     let mut buffer = vec![0; 1 << 16];
     while rest.read(&mut buffer).map_err(damaged)? > 0 {}
     Ok(())

@@ -80,6 +80,15 @@ fn read(job: &Job, buffer: &mut Buffer, pace: &Pace) -> Result {
         if !same {
             return Ok(Result::Unstable);
         }
+        if !job.dir.can_hold(job.seen.size)? {
+            return Ok(Result::Unreadable(
+                Error::new(
+                    "file.too-large",
+                    format!("{} claims more bytes than its disk holds", job.path),
+                )
+                .hint("it is made of holes: see who made it, and remove it"),
+            ));
+        }
         let (sum, bytes) = digest::digest(&mut reading, buffer, pace)?;
         if bytes != job.seen.size || !reading.is_unchanged()? {
             return Ok(Result::Unstable);

@@ -199,10 +199,8 @@ impl Run<'_> {
             let kept = format!("{aside}-{}", uuid::Uuid::new_v4());
             workshop.rename(&aside, &damaged(work)?, kept, Replace::Never)?;
         }
-        if due.known.sealed
-            && work.strength == seal::Strength::Flag
-            && let Some(node) = dir.node_at(&name)?
-        {
+        // The copy itself, whatever has its name by now.
+        if due.known.sealed && work.strength == seal::Strength::Flag {
             node.set_immutable(true)?;
         }
         fault::point("repair.placed")?;

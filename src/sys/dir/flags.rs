@@ -22,6 +22,9 @@ impl Node {
         if flags.contains(IFlags::IMMUTABLE) == immutable {
             return Ok(immutable);
         }
+        if immutable {
+            self.only_name()?;
+        }
         flags.set(IFlags::IMMUTABLE, immutable);
         let set = fault::errno("flags").and_then(|()| {
             ioctl_setflags(self, flags).map_err(|e| Errno::from_raw(e.raw_os_error()))

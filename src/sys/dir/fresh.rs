@@ -148,6 +148,7 @@ impl Dir {
         // One that is removed or renamed between the two is another one.
         for _ in 0..100 {
             let tree = self.lay_dir(&unfinished)?;
+            ours_alone(&tree)?;
             let file = tree.node().file().try_clone();
             let file = file.map_err(|e| failed("open again", tree.path(), errno_of(&e)))?;
             let Ok(lock) = Flock::lock(file, FlockArg::LockExclusiveNonblock) else {
@@ -214,7 +215,21 @@ impl Dir {
     }
 }
 
+/// Files up to this size are never asked whether they fit, in bytes.
+const ANY: u64 = 1 << 40;
+
 impl Dir {
+    /// False for a file of so many bytes that its file system could not hold them: it is made of holes, and reading them
+    /// never ends.
+    pub fn can_hold(&self, size: u64) -> Result<bool> {
+        if size <= ANY {
+            return Ok(true);
+        }
+        let found = rustix::fs::fstatvfs(self)
+            .map_err(|e| failed("ask for the size of", self.path(), errno(e)))?;
+        Ok(size <= found.f_blocks.saturating_mul(found.f_frsize))
+    }
+
     /// True where both lie on one file system (stat(2), `st_dev`).
     pub fn is_beside(&self, other: &Self) -> Result<bool> {
         let device = |dir: &Self| {
@@ -231,6 +246,20 @@ impl Node {
     pub fn set_modified(&self, when: Timestamp) -> Result<()> {
         set_modified(self.file(), when).map_err(|e| failed("set the time of", self.path(), e))
     }
+}
+
+/// Where others write too, one of them may have made it before: what is put together there would be in their hands.
+fn ours_alone(tree: &Dir) -> Result<()> {
+    let metadata = tree.metadata()?;
+    let others = metadata.mode & 0o077;
+    if metadata.uid == nix::unistd::geteuid().as_raw() && others == 0 {
+        return Ok(());
+    }
+    Err(Error::new(
+        "path.exists",
+        format!("{} is somebody else's", tree.path().display()),
+    )
+    .hint("remove it, and name a place where nobody else writes"))
 }
 
 /// The last change of content that stat(2) shows of an open file from now on.
@@ -322,6 +351,20 @@ mod tests {
         let names: Vec<_> = dir.entries().unwrap().into_iter().map(|e| e.name).collect();
         assert_eq!(names, ["out"]);
         assert!(dir.free().unwrap() > 0);
+    }
+
+    #[test]
+    fn a_tree_that_somebody_else_prepared_is_not_used() {
+        let (_temp, dir) = directory();
+        let prepared = dir.lay_dir(".octonas-new-out").unwrap();
+        prepared.set_mode(0o770).unwrap();
+        assert_eq!(dir.own_tree("out").unwrap_err().code(), "path.exists");
+        prepared.set_mode(0o700).unwrap();
+        drop(dir.own_tree("out").unwrap());
+        if nix::unistd::geteuid().is_root() {
+            prepared.set_owner(Some(1), None).unwrap();
+            assert_eq!(dir.own_tree("out").unwrap_err().code(), "path.exists");
+        }
     }
 
     #[test]
