@@ -16,8 +16,8 @@ use crate::error::{Error, Result};
 use crate::experiment::{Access, Code, Language};
 use crate::provision::site::Site;
 use crate::provision::{
-    base, check, create, desired, doctor, edit, ingest, lifecycle, list, probe, sharing, show,
-    source,
+    apply, base, check, create, desired, doctor, edit, ingest, lifecycle, list, probe, sharing,
+    show, source,
 };
 
 mod deliveries;
@@ -337,7 +337,11 @@ fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
         }
         "apply-experiment" => {
             let change: Change = params(given)?;
-            value(lifecycle::apply(site, &change.code, change.mend)?)
+            value(if change.dry_run {
+                apply::rehearse(site, &change.code, change.mend)?
+            } else {
+                lifecycle::apply(site, &change.code, change.mend)?
+            })
         }
         "check-experiments" => {
             let select: Select = params(given)?;

@@ -144,7 +144,7 @@ fn described(waiting: &Waiting) -> String {
         out.push_str("it also deletes the data\n");
     }
     for effect in &waiting.effects {
-        let _ = writeln!(out, "! {}", report::printable(effect));
+        let _ = writeln!(out, "! {}", report::printable(&effect.en));
     }
     if let Some(failure) = &waiting.failure {
         out.push_str(&reason(failure));

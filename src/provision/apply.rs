@@ -11,10 +11,10 @@ use serde::Serialize;
 use super::accounts;
 use super::desired::{self, Wish};
 use super::plan::{self, Action, Drift, Memory, Plan, Step, Terms};
-use super::site::{Opened, Site};
+use super::site::{self, Opened, Site};
 use super::{frame, observe, presence, quota, sharing, stages, sweep};
 use crate::error::{Error, Passwords, Result};
-use crate::experiment::{Definition, Status};
+use crate::experiment::{Code, Definition, Status};
 use crate::layout::Directory;
 use crate::nas::{Interruption, Observation};
 use crate::object::{Found, Kind, ObjectId, Objects};
@@ -92,6 +92,19 @@ impl Look {
         }
         kinds
     }
+}
+
+/// What making the NAS match the definition would do now. Changes nothing.
+pub fn rehearse(site: &Site, code: &Code, mend: bool) -> Result<Outcome> {
+    let opened = site.open(code)?;
+    site::in_service(&opened)?;
+    let look = look(site, &opened, &site.nas.observe()?, mend)?;
+    admissible(&look)?;
+    let mut outcome = Outcome::of(&opened);
+    outcome.interruption = site.nas.interruption(&look.kinds());
+    outcome.drift = look.plan.drift;
+    outcome.steps = look.plan.steps;
+    Ok(outcome)
 }
 
 /// What is looked at: an experiment that is open, or one that is not there yet.

@@ -119,6 +119,9 @@ pub struct Request {
     /// What it interrupts, as far as that was known; one sentence each.
     #[serde(default)]
     pub effects: Vec<String>,
+    /// The same in French; nothing where an older program asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub effects_fr: Vec<String>,
     /// How far it is.
     pub state: State,
     /// Why it was not done.
@@ -223,6 +226,7 @@ mod tests {
             asked: asked.into(),
             due: "2026-11-22T01:30:00Z".into(),
             effects: vec!["Samba restarts".into()],
+            effects_fr: vec!["Samba redémarre".into()],
             state: State::Waiting,
             failure: None,
         }

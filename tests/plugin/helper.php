@@ -35,7 +35,7 @@ namespace OMV {
 
 namespace {
     define("OMV_ROLE_ADMINISTRATOR", 1);
-    foreach (["exception", "helper", "locale", "text"] as $name) {
+    foreach (["exception", "helper", "locale", "outcome", "text"] as $name) {
         require_once sprintf("%s/%s.inc", $argv[2], $name);
     }
     $context = ["username" => "alice", "role" => 2];
@@ -67,7 +67,7 @@ namespace {
         "error" => $error,
         "erreur" => $erreur,
         "language" => [$french->language(), $other->language()],
-        "outcome" => \OMV\Octonas\Text::outcome(["drift" => [1, 2], "passwords" => ["ada" => "100%"]], $french),
+        "outcome" => \OMV\Octonas\Outcome::lines("apply-experiment", ["drift" => [1, 2], "passwords" => ["ada" => "100%"]], $french),
         "silent" => $silent,
         "bodies" => array_map([\OMV\Octonas\Text::class, "body"], [
             "<!DOCTYPE html>\n<main><p>R&amp;D</p></main>",

@@ -276,9 +276,16 @@ class Manifest:
             self.say(f"the web interface has no place for {url}")
 
 
-def methods(service):
-    """What a service of PHP registers."""
-    return set(re.findall(r'registerMethod\("(\w+)"\)', Path(service).read_text(encoding="utf-8")))
+def service(plugin):
+    """The service behind the pages: its class, and the parts of it that have files of their own."""
+    plugin = Path(plugin)
+    files = [plugin / "engined/rpc/octonas.inc", *sorted((plugin.parent / "php").glob("**/rpc/*.inc"))]
+    return "".join(path.read_text(encoding="utf-8") for path in files)
+
+
+def methods(plugin):
+    """What the service registers."""
+    return set(re.findall(r'registerMethod\("(\w+)"\)', service(plugin)))
 
 
 def lost_routes(urls):
@@ -295,7 +302,7 @@ def lost_routes(urls):
 def check(plugin):
     """Problems of all manifests, one line each."""
     plugin = Path(plugin)
-    known = methods(plugin / "engined/rpc/octonas.inc")
+    known = methods(plugin)
     said, components, used, states, urls = [], set(), {}, {}, []
     for path in sorted(plugin.glob("workbench/*/*")):
         manifest = Manifest(f"{path.parent.name}/{path.name}", known)

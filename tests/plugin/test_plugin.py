@@ -389,16 +389,17 @@ class Pages(unittest.TestCase):
         with tempfile.TemporaryDirectory() as directory:
             plugin = Path(directory) / "plugin"
             shutil.copytree(OMV, plugin)
+            shutil.copytree(OMV.parent / "php", plugin.parent / "php")
             page = plugin / "workbench/component.d/omv-octonas-history-datatable-page.yaml"
             text = page.read_text()
             page.write_text(text.replace("hasSearchField:", "hasSearchfield:").replace("getHistory", "getHistroy"))
-            route = plugin / "workbench/route.d/services.experiments.plan.yaml"
-            route.write_text(route.read_text().replace("omv-octonas-plan-text-page", "omv-octonas-plan"))
+            route = plugin / "workbench/route.d/services.experiments.people.yaml"
+            route.write_text(route.read_text().replace("omv-octonas-people-text-page", "omv-octonas-people"))
             said = "\n".join(manifests.check(plugin))
         self.assertIn("nobody reads the key 'hasSearchfield'", said)
         self.assertIn("no method 'getHistroy'", said)
-        self.assertIn("no component 'omv-octonas-plan'", said)
-        self.assertIn("'omv-octonas-plan-text-page' is on no route", said)
+        self.assertIn("no component 'omv-octonas-people'", said)
+        self.assertIn("'omv-octonas-people-text-page' is on no route", said)
 
     def test_every_text_is_there_in_french(self):
         self.assertEqual(messages.problems(OMV, "fr_FR"), [])
@@ -410,7 +411,7 @@ class Pages(unittest.TestCase):
 class Service(unittest.TestCase):
     """The service behind the pages."""
 
-    SOURCE = (OMV / "engined/rpc/octonas.inc").read_text()
+    SOURCE = manifests.service(OMV)
 
     def bodies(self):
         """Public methods: name → body."""
@@ -418,7 +419,7 @@ class Service(unittest.TestCase):
         return {parts[i + 1]: parts[i + 2] for i in range(1, len(parts), 3) if parts[i] == "public"}
 
     def test_what_is_registered_is_there_and_asks_for_a_role_first(self):
-        registered = manifests.methods(OMV / "engined/rpc/octonas.inc")
+        registered = manifests.methods(OMV)
         bodies = self.bodies()
         self.assertEqual(set(bodies) - {"getName", "initialize"}, registered)
         for name in registered:

@@ -16,11 +16,12 @@ pub use run::{Became, Done, Run, run};
 use super::apply::{self, Outcome};
 use super::create::{self, Options};
 use super::plan::Step;
-use super::site::{self, OpenBase, Site};
+use super::site::{OpenBase, Site};
 use super::{edit, lifecycle};
 use crate::error::{Error, Result};
 use crate::experiment::Code;
 use crate::object::Kind;
+use crate::report::Said;
 use crate::store::ledger::{self, TONIGHT};
 use crate::store::registry;
 use crate::store::tonight::{Failure, Request, State, Verb};
@@ -88,7 +89,7 @@ pub struct Waiting {
     /// Deletes the data too.
     pub delete_data: bool,
     /// What it interrupts.
-    pub effects: Vec<String>,
+    pub effects: Vec<Said>,
     /// Why it was not done.
     pub failure: Option<Failure>,
 }
@@ -106,7 +107,15 @@ impl Waiting {
             base: base.to_owned(),
             mend: request.mend,
             delete_data: request.delete_data,
-            effects: request.effects.clone(),
+            effects: request
+                .effects
+                .iter()
+                .enumerate()
+                .map(|(at, en)| Said {
+                    en: en.clone(),
+                    fr: request.effects_fr.get(at).unwrap_or(en).clone(),
+                })
+                .collect(),
             failure: request.failure.clone(),
         }
     }
@@ -161,6 +170,7 @@ pub fn set(site: &Site, wanted: &Wanted<'_>, options: Options) -> Result<Set> {
     refuse_second(site, &code)?;
     let base = base_of(site, wanted, &outcome)?;
     let now = Zoned::now();
+    let effects = &outcome.interruption.effects;
     let mut request = Request {
         octonas: Request::VERSION,
         id: uuid::Uuid::new_v4().to_string(),
@@ -175,12 +185,8 @@ pub fn set(site: &Site, wanted: &Wanted<'_>, options: Options) -> Result<Set> {
         by: site.by(),
         asked: clock::now_text(),
         due: clock::text(night(site)?.next(&now)),
-        effects: outcome
-            .interruption
-            .effects
-            .iter()
-            .map(|effect| effect.en.clone())
-            .collect(),
+        effects: effects.iter().map(|effect| effect.en.clone()).collect(),
+        effects_fr: effects.iter().map(|effect| effect.fr.clone()).collect(),
         state: State::Waiting,
         failure: None,
     };
@@ -219,17 +225,7 @@ fn rehearse(site: &Site, wanted: &Wanted<'_>) -> Result<Outcome> {
         Wanted::Close(code) => lifecycle::close(site, code, true)?,
         Wanted::Reopen(code) => lifecycle::reopen(site, code, true)?,
         Wanted::Remove(code, delete) => lifecycle::remove(site, code, *delete, true)?,
-        Wanted::Apply(code, mend) => {
-            let opened = site.open(code)?;
-            site::in_service(&opened)?;
-            let look = apply::look(site, &opened, &site.nas.observe()?, *mend)?;
-            apply::admissible(&look)?;
-            let mut outcome = Outcome::of(&opened);
-            outcome.interruption = site.nas.interruption(&look.kinds());
-            outcome.drift = look.plan.drift;
-            outcome.steps = look.plan.steps;
-            outcome
-        }
+        Wanted::Apply(code, mend) => apply::rehearse(site, code, *mend)?,
     };
     let given: Vec<&str> = outcome
         .steps

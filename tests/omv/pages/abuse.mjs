@@ -11,7 +11,11 @@ const METHODS = {
   getDocument: { name: 'README' }, getPlan: {}, buildPlan: {}, getQuestions: page, setAnswer: { question: 'reuse', text: 'x' },
   getSources: page, getDeliveries: page, enrolSource: { source: 'plc-1', key: 'x' }, revokeSource: { source: 'plc-1' },
   getHistory: page, downloadDefinition: {}, downloadDocument: { name: 'README' }, downloadPlan: {}, downloadKit: { source: 'plc-1' },
-  enumerateLayouts: null, getForm: {}, checkForm: { title: 'x' }, save: { title: 'x' }, apply: {}, close: {}, reopen: {}, remove: {},
+  enumerateLayouts: null, getForm: {}, stageForm: { title: 'x' }, getDraft: null,
+  getOperation: { operation: 'close' }, carryOut: { operation: 'close' }, getTonight: page, cancelTonight: {}, runTonight: {},
+  getFiles: { here: 'files' }, searchFiles: { here: 'found' }, getFile: { path: 'raw' }, getIntegrity: {}, examine: { work: 'scan' },
+  getArchives: page, createPackage: { path: '/srv/nowhere', format: 'zip' }, verifyPackage: { path: '/srv/nowhere' },
+  restore: { package: '/srv/nowhere', as: 'other-2' }, archive: {}, verifyArchive: {}, thin: { confirm: 'x1' },
   getState: page, ingest: {}, buildDocuments: {}, getBases: page, enumerateBases: null, addBase: { mntentref: 'x', reldirpath: 'x' },
   getDoctor: page, getStats: null, getStorage: null, getSilentSources: null, check: null,
   enumerateAccounts: {}, getSettings: null, setSettings: { from: '0'.repeat(64) }, getLayouts: page, getLayout: { name: 'minimal' },
@@ -22,9 +26,11 @@ const METHODS = {
 // What has no experiment: the parameter that names what it is about.
 const SUBJECTS = {
   setSettings: 'organisation', getLayout: 'name', checkBase: 'path', shareBase: 'path', stageImport: 'path', import: 'plan',
-  getAdoption: 'dir', enumerateAdoptionAccounts: 'dir', adopt: 'dir',
+  getAdoption: 'dir', enumerateAdoptionAccounts: 'dir', adopt: 'dir', verifyPackage: 'path', restore: 'package',
 };
-const ADMIN = ['getForm', 'checkForm', 'save', 'apply', 'close', 'reopen', 'remove', 'check', 'getState', 'ingest', 'buildDocuments', 'getBases', 'enumerateBases', 'addBase', 'getDoctor', 'getSilentSources', 'getSettings', 'setSettings', 'getLayouts', 'getLayout', 'checkBase', 'shareBase', 'stageImport', 'getImport', 'import', 'getAdoptable', 'getAdoption', 'enumerateAdoptionAccounts', 'adopt'];
+const ADMIN = ['getForm', 'stageForm', 'getDraft', 'getOperation', 'carryOut', 'getTonight', 'cancelTonight', 'runTonight', 'examine', 'getArchives', 'createPackage', 'verifyPackage', 'restore', 'archive', 'verifyArchive', 'thin', 'check', 'getState', 'ingest', 'buildDocuments', 'getBases', 'enumerateBases', 'addBase', 'getDoctor', 'getSilentSources', 'getSettings', 'setSettings', 'getLayouts', 'getLayout', 'checkBase', 'shareBase', 'stageImport', 'getImport', 'import', 'getAdoptable', 'getAdoption', 'enumerateAdoptionAccounts', 'adopt'];
+// Of these the experiment may be left out.
+const OPTIONAL = ['getForm', 'enumerateAccounts', 'getArchives'];
 // 401 and 503 would log the user out; 504 means that nobody answered.
 const calm = (answer) => ![401, 503, 504].includes(answer.status) && (answer.status === 200 || typeof answer.message === 'string');
 
@@ -51,16 +57,16 @@ export async function abuse(site) {
   const admin = await Visitor.login(site, site.admin);
   const before = JSON.stringify((await admin.rpc('get', { code: site.code })).result);
   for (const [method, rest] of Object.entries(METHODS)) {
-    if (rest === null || ['save', 'checkForm', 'getList', 'getBases', 'addBase', 'getDoctor', 'getSilentSources', 'getLayouts', 'getAdoptable', ...Object.keys(SUBJECTS)].includes(method)) continue;
+    if (rest === null || ['stageForm', 'getTonight', 'getList', 'getBases', 'addBase', 'getDoctor', 'getSilentSources', 'getLayouts', 'getAdoptable', ...Object.keys(SUBJECTS)].includes(method)) continue;
     const bad = [];
     for (const code of [...NASTY, ...WRONG]) {
       const answer = await admin.rpc(method, { ...rest, code });
-      const allowed = ['getForm', 'enumerateAccounts'].includes(method) && (code === '' || answer.status === 400 || (Array.isArray(code) && !code.length));
+      const allowed = OPTIONAL.includes(method) && (code === '' || answer.status === 400 || (Array.isArray(code) && !code.length));
       if (!calm(answer) || (answer.status === 200 && !allowed)) bad.push(`${JSON.stringify(code)?.slice(0, 40)}: ${answer.status} ${answer.message}`);
     }
     for (const params of [null, [], 'text', 7, {}]) {
       const answer = await admin.rpc(method, params);
-      if (!calm(answer) || (answer.status === 200 && !['getForm', 'enumerateAccounts'].includes(method))) bad.push(`${JSON.stringify(params)}: ${answer.status} ${answer.message}`);
+      if (!calm(answer) || (answer.status === 200 && !OPTIONAL.includes(method))) bad.push(`${JSON.stringify(params)}: ${answer.status} ${answer.message}`);
     }
     check(bad.length === 0, `${method}: codes that are none are refused`, bad.join(' | '));
   }
@@ -69,15 +75,15 @@ export async function abuse(site) {
     const answers = [
       await admin.rpc('getDocument', { code: site.code, name: text }),
       await admin.rpc('setAnswer', { code: site.code, question: text, text: 'x' }),
-      await admin.rpc('checkForm', { code: 'other-1', title: text, people: text }),
-      await admin.rpc('checkForm', { definition: text }),
+      await admin.rpc('stageForm', { code: 'other-1', title: text, people: text }),
+      await admin.rpc('stageForm', { definition: text }),
       await admin.rpc('enrolSource', { code: site.code, source: 'plc-1', key: text }),
       await admin.rpc('getList', { start: 0, limit: 25, search: text }),
     ];
     const bad = answers.slice(0, 5).filter((answer) => !calm(answer) || answer.status === 200);
     check(bad.length === 0 && calm(answers[5]), `${JSON.stringify(text).slice(0, 30)} is refused calmly`, JSON.stringify(bad).slice(0, 400));
   }
-  const extra = await admin.rpc('close', { code: site.code, 'delete-data': site.code, 'dry-run': 'x', mend: 7 });
+  const extra = await admin.rpc('carryOut', { code: site.code, operation: 'close', 'delete-data': site.code, 'dry-run': 'x', mend: 7 });
   check(extra.status === 400 && extra.message.includes('no parameter'), 'keys that nobody asked for are refused', extra.message);
   for (const key of ['zip', 'output', 'watch', 'dry-run']) {
     const kit = await admin.rpc('downloadKit', { code: site.code, source: 'plc-1', [key]: '/tmp/otest-pages-stray' });

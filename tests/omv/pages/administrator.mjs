@@ -37,10 +37,16 @@ async function create(site, admin) {
   await admin.fill('Last day', '2026-02-01');
   await admin.press('Save');
   await admin.page.waitForTimeout(2500);
-  check(admin.failures.some((text) => text.includes('checkForm: 400')), 'dates in the wrong order are refused', admin.failures);
+  check(admin.failures.some((text) => text.includes('stageForm: 400')), 'dates in the wrong order are refused', admin.failures);
   await admin.picture('form-refused');
   await admin.fill('Last day', '2026-09-30');
   await admin.press('Save');
+  await admin.arrive('draft');
+  const text = await admin.text();
+  check(text.includes('Makes') && text.includes('Nothing has been changed yet'), 'what it would do is shown first', text);
+  check((await admin.field('Services that restart, and whom that interrupts').locator('textarea').inputValue()).includes('smbd restarts'), 'and which services restart');
+  await admin.picture('draft-create');
+  await admin.press('Do it');
   const said = await admin.task();
   check(said.includes('Done.'), 'the experiment is created', said);
   check(admin.page.url().endsWith(`/experiment/${site.code}`), 'its overview follows', admin.page.url());
@@ -59,6 +65,15 @@ async function edit(site, admin) {
   await other.open(`${PAGES}/edit/${site.code}`);
   await admin.fill('Facility', 'Écolab');
   await admin.press('Save');
+  await admin.arrive('draft');
+  check((await admin.field('Services that restart, and whom that interrupts').locator('textarea').inputValue()).includes('nobody is interrupted'), 'a description interrupts nobody, and the page says so');
+  await admin.press('Back');
+  await admin.settle();
+  check((await admin.field('Facility').locator('input').inputValue()) === 'Écolab', 'going back loses nothing that was filled in');
+  await admin.fill('Platform', 'Ecolab');
+  await admin.press('Save');
+  await admin.arrive('draft');
+  await admin.press('Do it');
   const said = await admin.task();
   check(said.includes('Done.'), 'a description is edited', said);
   check(!said.includes('OpenMediaVault applies'), 'for that OpenMediaVault applies nothing', said);
@@ -101,6 +116,13 @@ async function papers(site, admin) {
   check(made.data.some((row) => row.key === 'reuse' && row.answer === 'no'), 'the choice is made', JSON.stringify(made.data.filter((row) => row.key === 'reuse')));
   await admin.open(`${PAGES}/plan/${site.code}`);
   check(await admin.reads('<b>chaque semaine</b>'), 'the answer is in the plan', await admin.text());
+  const told = {};
+  for (const language of ['EN', 'FR']) {
+    await admin.page.locator('.octonas a', { hasText: new RegExp(`^${language}$`) }).click();
+    await admin.arrive('plan');
+    told[language] = await admin.page.locator('.octonas .omv-markdown').innerText();
+  }
+  check(told.EN.length > 500 && told.FR.length > 500 && told.EN !== told.FR, 'the plan is shown in the language that is chosen', told.FR.slice(0, 300));
   for (const [name, ending] of [['Markdown', 'md'], ['RDA maDMP', 'madmp.json'], ['DMP OPIDoR', 'opidor.json'], ['HTML', 'html']]) {
     const plan = await admin.download(() => admin.page.locator('.octonas a', { hasText: new RegExp(`^${name}$`) }).click());
     const sound = ending.endsWith('json') ? JSON.parse(plan.bytes) : plan.bytes.length > 500;
@@ -149,6 +171,9 @@ async function drift(site, admin) {
   await admin.picture('drift');
   await admin.action('wrench').click();
   await admin.press('Yes', admin.dialog());
+  await admin.arrive('operation');
+  check(await admin.reads('Changes'), 'what the repair would do is shown first', await admin.text());
+  await admin.press('Do it');
   const said = await admin.task();
   check(said.includes('Done.'), 'it is repaired', said);
   await admin.open(`${PAGES}/state/${site.code}`);
@@ -157,11 +182,13 @@ async function drift(site, admin) {
 
 async function life(site, admin) {
   const { check } = site;
-  for (const [icon, confirm, status] of [['lock', true, 'Closed'], ['lock-open-variant', false, 'Active']]) {
+  for (const [icon, status] of [['lock', 'Closed'], ['lock-open-variant', 'Active']]) {
     await admin.open(`${PAGES}/list`);
     await admin.row(site.code);
     await admin.action(icon).click();
-    if (confirm) await admin.press('Yes', admin.dialog());
+    await admin.arrive('operation');
+    await admin.picture(`operation-${icon}`);
+    await admin.press('Do it');
     const said = await admin.task();
     check(said.includes('Done.'), `${icon}: done`, said);
     await admin.open(`${PAGES}/list`);
@@ -205,6 +232,8 @@ async function after(site) {
   await admin.open(`${PAGES}/list`);
   await admin.row(site.code);
   await admin.action('delete').click();
+  await admin.arrive('removal');
+  await admin.press('Do it');
   await admin.page.waitForTimeout(500);
   check(await admin.dialog().locator('button', { hasText: 'Yes' }).isDisabled(), 'removing has to be confirmed twice');
   await admin.picture('remove');

@@ -47,6 +47,8 @@ export class Visitor {
     await page.click('button[type=submit], mat-card-actions button');
     await page.waitForURL(/dashboard/, { timeout: 30000 });
     await page.waitForLoadState('networkidle').catch(() => {});
+    // OpenMediaVault's own welcome would stand on every picture.
+    if (visitor.who.role === 'admin') await visitor.rpc('dismissWelcomeMessage', null, 'WebGui');
     return visitor;
   }
 
@@ -150,6 +152,13 @@ export class Visitor {
   async row(text) {
     await this.page.locator('datatable-body-row', { hasText: text }).first().click();
     await this.page.waitForTimeout(300);
+  }
+
+  /** Waits for a page that follows another one, and for what it shows. */
+  async arrive(page) {
+    await this.page.waitForURL(new RegExp(`/services/experiments/${page}`), { timeout: 30000, waitUntil: 'commit' });
+    await this.page.waitForTimeout(700);
+    await this.settle();
   }
 
   /** Waits for the end of a task, closes its dialog, and gives what it said. */

@@ -3,12 +3,15 @@
 import { NARROW, Visitor, WIDE } from './browser.mjs';
 
 const PAGES = '/services/experiments';
-const ENGLISH = ['In order', 'Not checked', 'Open question', 'Answered', 'Responsible', 'Effective rights', 'How to reach it', 'Machines that deliver', 'What was done', 'Add a person', 'The experiment'];
+const ENGLISH = ['In order', 'Not checked', 'Open question', 'Answered', 'Responsible', 'Effective rights', 'How to reach it', 'Machines that deliver', 'What was done', 'Add a person', 'The experiment', 'Last good check', 'Set for tonight', 'What it would do', 'Storage', 'How old the checks are', 'Copies in', 'Make a package', 'Search', 'Nothing has been changed yet. This is what it would do, and whom it would interrupt.'];
 
 // A view asks no more than a page of OpenMediaVault's own of the same kind. What the frame of all pages asks is not counted.
 const FRAME = /^(Config\.isDirty|System\.|WebGui\.|Session\.|Notification|Services\.|Apt\.)/;
 const own = (site) => ({ table: ['/services/smb/shares', '/storage/sharedfolders'], form: ['/services/smb/shares/create', `/usermgmt/users/edit/${site.write.name}`] });
-const FORMS = ['create', 'edit', 'team', 'settings', 'takeover', 'import'];
+const FORMS = ['create', 'edit', 'team', 'settings', 'takeover', 'import', 'search', 'examine', 'package', 'restore', 'operation', 'removal'];
+const ONE = ['experiment', 'people', 'documents', 'plan', 'questions', 'files', 'folder', 'search', 'found', 'integrity', 'examine', 'packages', 'package', 'operation', 'removal', 'sources', 'deliveries', 'history', 'state', 'edit', 'team'];
+const ASKED = { folder: '?folder=raw', found: '?text=raw', operation: '?operation=close', removal: '?operation=remove', examine: '?work=verify' };
+const url = (page, code) => `${page}/${code}${ASKED[page] || ''}`;
 
 async function counts(site) {
   const { check } = site;
@@ -21,7 +24,7 @@ async function counts(site) {
   for (const [kind, pages] of Object.entries(own(site))) {
     for (const page of pages) most[kind] = Math.max(most[kind] || 1, (await asked(page)).length);
   }
-  for (const page of ['list', 'create', 'import', 'takeover', 'adoptable', 'bases', 'layouts', 'settings', 'doctor', ...['experiment', 'people', 'documents', 'plan', 'questions', 'sources', 'deliveries', 'history', 'state', 'edit', 'team'].map((one) => `${one}/${site.code}`)]) {
+  for (const page of ['list', 'create', 'import', 'takeover', 'adoptable', 'bases', 'layouts', 'settings', 'doctor', 'tonight', 'archives', 'restore', ...ONE.map((one) => url(one, site.code))]) {
     const kind = FORMS.includes(page.split('/')[0]) ? 'form' : 'table';
     const ours = await asked(`${PAGES}/${page}`);
     check(ours.length <= most[kind], `${page.split('/')[0]} asks ${ours.length} times, OpenMediaVault's own ${kind} up to ${most[kind]}`, ours);
@@ -31,8 +34,8 @@ async function counts(site) {
 
 export async function looks(site) {
   const { check } = site;
-  const one = ['experiment', 'people', 'documents', 'plan', 'questions', 'sources', 'deliveries', 'history', 'state', 'edit', 'team'];
-  const pages = ['', '/list', '/create', '/import', '/takeover', '/adoptable', '/bases', '/layouts', '/layout/climate-chamber', '/settings', '/doctor', ...one.map((page) => `/${page}/${site.code}`), `/document/${site.code}/README.fr.html`];
+  const one = ONE;
+  const pages = ['', '/list', '/create', '/import', '/takeover', '/adoptable', '/bases', '/layouts', '/layout/climate-chamber', '/settings', '/doctor', '/tonight', '/archives', '/restore', ...one.map((page) => `/${url(page, site.code)}`), `/file/${site.code}?path=raw%252Fone.csv`, `/document/${site.code}/README.fr.html`];
   for (const locale of ['en-US', 'fr-FR']) {
     for (const viewport of [WIDE, NARROW]) {
       const admin = await Visitor.login(site, site.admin, locale, viewport);
@@ -55,7 +58,7 @@ export async function looks(site) {
   for (const role of ['manage', 'write', 'read', 'stranger']) {
     for (const locale of ['en-US', 'fr-FR']) {
       const visitor = await Visitor.login(site, site[role], locale);
-      for (const page of ['', '/mine', ...one.map((name) => `/${name}/${site.code}`)]) {
+      for (const page of ['', '/mine', ...one.map((name) => `/${url(name, site.code)}`)]) {
         await visitor.open(`${PAGES}${page}`);
         await visitor.picture(page.split('/')[1] || 'menu');
       }

@@ -9,7 +9,9 @@ import { abuse } from './abuse.mjs';
 import { administrator } from './administrator.mjs';
 import { members } from './members.mjs';
 import { finish } from './browser.mjs';
+import { files } from './files.mjs';
 import { looks } from './looks.mjs';
+import { night } from './night.mjs';
 import { restart } from './restart.mjs';
 import { takeover } from './takeover.mjs';
 import { unit } from './unit.mjs';
@@ -27,7 +29,7 @@ site.check = (good, what, seen = '') => {
   console.log(good ? `ok    ${what}` : `FAIL  ${what}: ${String(seen).slice(0, 600)}`);
   return good;
 };
-const parts = { unit, takeover, administrator: administrator.before, members, looks, abuse, restart, end: administrator.after };
+const parts = { unit, takeover, administrator: administrator.before, files, night, members, looks, abuse, restart, end: administrator.after };
 const only = process.argv.slice(2);
 for (const [name, part] of Object.entries(parts)) {
   if (only.length && !only.includes(name)) continue;

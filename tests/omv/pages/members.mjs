@@ -3,7 +3,7 @@
 import { Visitor } from './browser.mjs';
 
 const PAGES = '/services/experiments';
-const OF_ONE = ['experiment', 'people', 'team', 'documents', 'plan', 'questions', 'sources', 'deliveries', 'history', 'state', 'edit'];
+const OF_ONE = ['experiment', 'people', 'team', 'documents', 'plan', 'questions', 'sources', 'deliveries', 'history', 'state', 'edit', 'files', 'integrity', 'packages'];
 
 async function managing(site, visitor) {
   const { check } = site;
@@ -48,7 +48,7 @@ export async function members(site) {
       check(failures.length === 0, `${role}: ${page} opens`, failures);
       await visitor.picture(page);
     }
-    for (const page of ['state', 'edit']) {
+    for (const page of ['state', 'edit', 'packages']) {
       const failures = await visitor.open(`${PAGES}/${page}/${site.code}`);
       check(failures.some((text) => text.includes(' 403 ')), `${role}: ${page} is refused`, failures);
     }

@@ -39,12 +39,12 @@ export async function restart(site) {
   await admin.rpc('setSettings', { ...before, from: stored.from });
 
   // A task goes on behind it.
-  const task = (await admin.rpc('apply', { code: site.code, mend: true })).result;
+  const task = (await admin.rpc('carryOut', { code: site.code, operation: 'mend' })).result;
   await root('systemctl', 'restart', 'openmediavault-engined');
   for (let i = 0; i < 30 && (await admin.rpc('getSettings', null)).status !== 200; i += 1) await admin.page.waitForTimeout(500);
   const said = await admin.taskOf(task);
   check(/Done\.|run the same command again/.test(said), 'a task ends in spite of it, or says what to do', said);
-  const again = await admin.taskOf((await admin.rpc('apply', { code: site.code, mend: true })).result);
+  const again = await admin.taskOf((await admin.rpc('carryOut', { code: site.code, operation: 'mend' })).result);
   check(again.includes('Done.'), 'run again, it does what is left', again);
   const state = (await admin.rpc('getState', { code: site.code, start: 0, limit: null })).result;
   check(state.total === 0, 'and the experiment is in order', JSON.stringify(state));

@@ -45,7 +45,7 @@ async function imports(site, admin) {
 
 async function adopts(site, admin) {
   const { check } = site;
-  const removed = await admin.taskOf((await admin.rpc('remove', { code: site.old.code })).result);
+  const removed = await admin.taskOf((await admin.rpc('carryOut', { code: site.old.code, operation: 'remove' })).result);
   check(removed.includes('Done.'), 'it is removed', removed);
   check((await admin.open(`${PAGES}/adoptable`)).length === 0 && (await admin.reads(site.old.path)), 'what could be adopted is listed', admin.failures);
   check(await admin.reads('Removed here'), 'and why it is not in service');
@@ -66,7 +66,7 @@ async function adopts(site, admin) {
   await member.open(`${PAGES}/mine`);
   check(await member.reads(site.old.code), 'who was chosen has access again', await member.text());
   await member.leave();
-  const again = await admin.taskOf((await admin.rpc('remove', { code: site.old.code, locale: 'fr' })).result);
+  const again = await admin.taskOf((await admin.rpc('carryOut', { code: site.old.code, operation: 'remove', locale: 'fr' })).result);
   check(again.includes('Terminé.') && again.includes('retirer : '), 'a task is told in French to whoever asks in French', again);
 }
 
