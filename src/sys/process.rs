@@ -4,17 +4,22 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::libc;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal};
 use nix::sys::stat::{Mode, umask};
 
 use crate::error::{Error, Exit, Result};
+
+/// How many files may be open: thousands of experiments, a few each.
+const FILES: u64 = 65_536;
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 /// The first acts of `main`, before anything is opened and before there is a second thread: umask 077, descriptors
 /// from 3 on closed, no signal blocked or ignored but `SIGPIPE` (a reader of our output that goes away must not kill
 /// us in the middle of a change; children get it back), `SIGINT`, `SIGTERM` and `SIGHUP` noted for
-/// [`check_interrupted`] (the second one ends the process), working directory `/`.
+/// [`check_interrupted`] (the second one ends the process), working directory `/`, room for 65,536 open files where
+/// whoever started us may give it (some operations keep every experiment of a base open; the usual limit is 1024).
 ///
 /// Gives the working directory that we were started in, against which arguments of the command line are resolved.
 pub fn first_acts() -> PathBuf {
@@ -23,6 +28,10 @@ pub fn first_acts() -> PathBuf {
     close_inherited();
     reset_signals();
     let _ = nix::unistd::chdir("/");
+    // Where it cannot be raised, `system.too-many-files` says so when it matters.
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, soft.max(FILES.min(hard)), hard);
+    }
     cwd
 }
 

@@ -210,3 +210,36 @@ fn an_interruption_stops_between_steps_and_running_again_goes_on() {
     }
     println!("{interrupted} of 12 were interrupted");
 }
+
+#[test]
+fn a_base_of_more_experiments_than_files_may_be_open_by_default_is_shared_otherwise() {
+    let env = TestEnv::new();
+    let all = env.root.path().join("all");
+    fs::create_dir(&all).unwrap();
+    for number in 0..40 {
+        let text = definition(&format!("lake-{number}"));
+        fs::write(all.join(format!("{number}.yaml")), text).unwrap();
+    }
+    env.run(&["experiment", "create", "-f", "all"]).ok();
+    let base = env.nas.display().to_string();
+    let share = |limits: &str| {
+        let ours = env.command(&["base", "share", &base, "--common", "lakes", "--dry-run"]);
+        let mut command = Command::new("/usr/bin/prlimit");
+        command.arg(format!("--nofile={limits}")).arg("--");
+        command.arg(ours.get_program()).args(ours.get_args());
+        command.current_dir(env.root.path());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.stderr(Stdio::piped());
+        for (name, value) in ours.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        crate::support::finish(command, b"")
+    };
+    // So few that it cannot be; and as few, where whoever starts us may give more.
+    let ran = share("48:48");
+    assert!(ran.stderr.contains("system.too-many-files"), "{ran:?}");
+    share("48:4096").ok();
+}
