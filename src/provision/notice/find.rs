@@ -57,6 +57,17 @@ fn word(language: Language, operation: &str) -> &str {
         "remove" => "retrait",
         "import" => "importation",
         "ingest" => "réception des livraisons",
+        "adopt" => "adoption",
+        "scan" => "parcours des fichiers",
+        "verify" => "relecture des fichiers",
+        "repair" => "réparation",
+        "accept" => "acceptation de changements",
+        "seal" => "scellement",
+        "unseal" => "descellement",
+        "package" => "mise en paquet",
+        "archive" => "archivage",
+        "thin" => "allègement des données",
+        "restore" => "restauration",
         other => other,
     }
 }
