@@ -10,8 +10,8 @@ use crate::report;
 /// What can be done with notices.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Look at everything, and tell what was not told yet: drift, failed operations, ends of access, missing disks, quotas,
-    /// silent machines. Each is mailed once, until it changes.
+    /// Look at everything, and tell what was not told yet: missing disks, files that are damaged, lost or changed without a
+    /// trace, failed operations, drift, quotas, ends of access, silent machines. Each is mailed once, until it changes.
     Send {
         /// Only show what would be told.
         #[arg(long)]

@@ -19,6 +19,10 @@ pub(super) const BUILT_IN: &[(&str, &str)] = &[
         include_str!("../../templates/documents/en/notice-failed.hbs"),
     ),
     (
+        "en/notice-integrity",
+        include_str!("../../templates/documents/en/notice-integrity.hbs"),
+    ),
+    (
         "en/notice-quota",
         include_str!("../../templates/documents/en/notice-quota.hbs"),
     ),
@@ -41,6 +45,10 @@ pub(super) const BUILT_IN: &[(&str, &str)] = &[
     (
         "fr/notice-failed",
         include_str!("../../templates/documents/fr/notice-failed.hbs"),
+    ),
+    (
+        "fr/notice-integrity",
+        include_str!("../../templates/documents/fr/notice-integrity.hbs"),
     ),
     (
         "fr/notice-quota",

@@ -33,7 +33,7 @@ fn known() -> TestEnv {
 }
 
 /// Changes what a file holds, and nothing else that shows.
-fn rot(path: &Path, content: &str) {
+pub fn rot(path: &Path, content: &str) {
     let time = fs::metadata(path).unwrap().modified().unwrap();
     fs::write(path, content).unwrap();
     fs::File::options()

@@ -5,7 +5,9 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::{Value, json};
 
-use crate::support::{TestEnv, definition};
+use crate::catalogue::{scan, settle, write};
+use crate::integrity::rot;
+use crate::support::{TestEnv, copy, definition};
 
 fn send(env: &TestEnv) -> Vec<Value> {
     let sent = env.json(&["notice", "send"]);
@@ -127,6 +129,141 @@ fn what_failed_at_night_is_told_with_its_reason() {
     assert_eq!(kinds(&send(&env)), [""; 0]);
 }
 
+/// Files that somebody has looked through, and a good copy of them in `copy`.
+fn sound(names: &[&str]) -> TestEnv {
+    let env = TestEnv::with_experiment();
+    for name in names {
+        write(&env, &format!("raw/{name}"), "good");
+    }
+    settle();
+    scan(&env);
+    fs::create_dir(env.root.path().join("copy")).unwrap();
+    copy(&env.at("eco/raw"), &env.root.path().join("copy/raw"));
+    env
+}
+
+#[test]
+fn damage_is_told_once_until_it_changes_in_both_languages_with_what_to_do() {
+    let env = sound(&["a", "b", "no\nSubject: line"]);
+    assert_eq!(kinds(&send(&env)), [""; 0]);
+    rot(&env.at("eco/raw/no\nSubject: line"), "evil");
+    fs::remove_file(env.at("eco/raw/b")).unwrap();
+    assert_eq!(kinds(&send(&env)), [""; 0], "nobody has found it");
+    assert_eq!(env.run(&["verify", "eco"]).exit, Some(3));
+    env.run(&["settings", "set", "language=en"]).ok();
+    let english = env.json(&["notice", "send", "--dry-run"])["mails"][0].take();
+    env.run(&["settings", "set", "language=fr"]).ok();
+    let mails = send(&env);
+    assert_eq!(kinds(&mails), ["integrity"]);
+    let told = [
+        (
+            &english,
+            "eco: 2 files damaged, lost or changed without a trace",
+            [
+                "raw/b — lost, found 20",
+                "\\u{a}Subject: line — changed without a trace, found 20",
+            ],
+        ),
+        (
+            &mails[0],
+            "eco : 2 fichiers endommagés, perdus ou modifiés sans trace",
+            [
+                "raw/b — perdu, constaté le 20",
+                "\\u{a}Subject: line — modifié sans trace, constaté le 20",
+            ],
+        ),
+    ];
+    let todo = [
+        "octonas verify CODE --repair-from DIR",
+        "octonas archive restore CODE --into DIR",
+        "octonas accept CODE PATH --reason",
+        "octonas unseal CODE PATH",
+    ];
+    for (mail, subject, lines) in told {
+        assert_eq!(mail["subject"], subject);
+        let body = mail["body"].as_str().unwrap();
+        for text in lines.iter().chain(&todo) {
+            assert!(body.contains(text), "{text}: {body}");
+        }
+        assert!(!body.contains("raw/a") && !body.contains('@'), "{body}");
+    }
+    assert_eq!(kinds(&send(&env)), [""; 0], "told before");
+    assert_eq!(env.run(&["verify", "eco"]).exit, Some(3));
+    assert_eq!(kinds(&send(&env)), [""; 0], "found again, and the same");
+    env.run(&["--quiet", "verify", "eco", "--repair-from", "copy"])
+        .ok();
+    assert_eq!(kinds(&send(&env)), [""; 0], "all is good");
+    rot(&env.at("eco/raw/a"), "evil");
+    assert_eq!(env.run(&["verify", "eco"]).exit, Some(3));
+    let mails = send(&env);
+    assert_eq!(kinds(&mails), ["integrity"], "another one");
+    assert_eq!(
+        mails[0]["subject"],
+        "eco : 1 fichier endommagé, perdu ou modifié sans trace"
+    );
+    fs::remove_file(env.at("eco/raw/b")).unwrap();
+    assert_eq!(env.run(&["verify", "eco"]).exit, Some(3));
+    assert_eq!(kinds(&send(&env)), ["integrity"], "one more");
+    env.run(&["accept", "eco", "raw/a", "--reason", "looked at"])
+        .ok();
+    let mails = send(&env);
+    assert!(!mails[0].to_string().contains("raw/a"), "{mails:?}");
+}
+
+#[test]
+fn a_mail_names_the_first_damaged_files_and_counts_all() {
+    let names: Vec<String> = (10..23).map(|n| n.to_string()).collect();
+    let env = sound(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    for name in &names {
+        rot(&env.at(&format!("eco/raw/{name}")), "evil");
+    }
+    assert_eq!(env.run(&["verify", "eco"]).exit, Some(3));
+    let mails = send(&env);
+    let body = mails[0]["body"].as_str().unwrap();
+    assert_eq!(body.matches(" — modifié sans trace").count(), 10);
+    assert!(
+        body.contains("- eco : 13 fichiers")
+            && body.contains("… et 3 de plus : `octonas catalogue status eco`"),
+        "{body}"
+    );
+    assert!(
+        body.contains("raw/19") && !body.contains("raw/20"),
+        "{body}"
+    );
+    // One that is not named in the mail counts for whether it is another.
+    env.run(&["accept", "eco", "raw/22", "--reason", "looked at"])
+        .ok();
+    fs::remove_file(env.at("eco/raw/22")).unwrap();
+    assert_eq!(env.run(&["verify", "eco"]).exit, Some(3));
+    let mails = send(&env);
+    assert_eq!(kinds(&mails), ["integrity"]);
+    assert_eq!(mails[0]["body"], body, "the first ten are the same");
+}
+
+#[test]
+fn an_index_that_cannot_be_read_is_told_and_hides_nothing() {
+    let env = sound(&["a"]);
+    let dir = env.at(".octonas/catalogue");
+    let index = fs::read_dir(&dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.extension().is_some_and(|end| end == "sqlite"))
+        .unwrap();
+    let aside = index.with_extension("aside");
+    fs::rename(&index, &aside).unwrap();
+    fs::create_dir(&index).unwrap();
+    let mails = send(&env);
+    assert_eq!(kinds(&mails), ["integrity"]);
+    assert_eq!(
+        mails[0]["subject"],
+        "eco : ce qui est connu de ses fichiers est illisible"
+    );
+    assert_eq!(kinds(&send(&env)), [""; 0], "told before");
+    fs::remove_dir(&index).unwrap();
+    fs::rename(&aside, &index).unwrap();
+    assert_eq!(kinds(&send(&env)), [""; 0], "it is back");
+}
+
 #[test]
 fn a_text_of_the_unit_takes_the_place_of_ours() {
     let env = TestEnv::with_experiment();
@@ -153,7 +290,15 @@ fn a_text_of_the_unit_takes_the_place_of_ours() {
 #[test]
 fn both_languages_have_a_text_for_every_kind() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("templates/documents");
-    for kind in ["access", "base", "drift", "failed", "quota", "source"] {
+    for kind in [
+        "access",
+        "base",
+        "drift",
+        "failed",
+        "integrity",
+        "quota",
+        "source",
+    ] {
         for language in ["en", "fr"] {
             let file = root.join(format!("{language}/notice-{kind}.hbs"));
             let text = fs::read_to_string(&file).unwrap();

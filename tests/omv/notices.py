@@ -78,6 +78,7 @@ def run(site, findings):
     nas.apply_panel()
     try:
         told(site, findings)
+        damaged(site, findings)
         tonight(site, findings)
     finally:
         nas.rpc("EmailNotification", "set", before)
@@ -89,7 +90,7 @@ def told(site, findings):
     nas, top = site.nas, site.path(ECO)
     switches = {s["id"]: s["enable"] for s in nas.rpc("Notification", "getList", {}) if s["id"].startswith("octonas-")}
     findings.equal(switches, dict.fromkeys(
-        ["octonas-base", "octonas-failed", "octonas-drift", "octonas-quota", "octonas-access", "octonas-source"], True),
+        ["octonas-base", "octonas-integrity", "octonas-failed", "octonas-drift", "octonas-quota", "octonas-access", "octonas-source"], True),
         "the notification settings have a switch for each, and it is on")
     nas.must("rm -f /var/lib/octonas/notices.json; systemctl start octonas-due.service")
     mails(nas)
@@ -107,6 +108,30 @@ def told(site, findings):
     nas.octonas("experiment", "apply", ECO, "--mend")
     nas.must("systemctl start octonas-due.service")
     findings.equal(len(mails(nas)), 0, "what is mended is not told")
+
+
+def damaged(site, findings):
+    """A file that rots is a mail of the timer's service, until somebody says why it is right."""
+    nas, file = site.nas, f"{site.path(ECO)}/raw/otest-rot.csv"
+    nas.must(f"printf good > {file}")
+    nas.octonas("catalogue", "scan", ECO, "--no-probe")
+    nas.must("systemctl start octonas-due.service")
+    mails(nas)
+    nas.must(f"touch -r {file} /run/otest-rot && printf evil > {file} && touch -r /run/otest-rot {file}; rm /run/otest-rot")
+    findings.equal(nas.octonas("verify", ECO).code, 3, "a file that rotted is found")
+    nas.must("systemctl start octonas-due.service")
+    arrived = mails(nas)
+    findings.equal([ECO in str(m["subject"]) for m in arrived], [True], "and is one mail, whose subject names the experiment")
+    if arrived:
+        findings.check("raw/otest-rot.csv" in arrived[0].get_content(), "it names the file", arrived[0].get_content()[:300])
+        findings.check("--repair-from" in arrived[0].get_content(), "it says what to do")
+    nas.must("systemctl start octonas-due.service")
+    findings.equal(len(mails(nas)), 0, "it is told once")
+    nas.octonas("accept", ECO, "raw/otest-rot.csv", "--reason", "rotted by the test")
+    nas.must("systemctl start octonas-due.service")
+    findings.equal(len(mails(nas)), 0, "what was accepted is not told")
+    nas.must(f"rm {file}")
+    nas.octonas("catalogue", "scan", ECO, "--no-probe")
 
 
 def tonight(site, findings):

@@ -12,12 +12,14 @@ use crate::object::ObjectId;
 use crate::provision::check::{self, Report};
 use crate::provision::site::{Opened, Site};
 use crate::provision::{desired, list, operation, source, tonight};
-use crate::report::Tell as _;
+use crate::report::{self, Tell as _};
+use crate::store::catalogue::Catalogue;
+use crate::store::catalogue::due::Wrong;
 use crate::store::ledger::{Entry, INGEST, Ledger, Outcome, TONIGHT};
 use crate::store::sha256;
 use crate::store::tonight::State;
 
-/// The most differences of one experiment that a mail names.
+/// The most differences or files of one experiment that a mail names.
 const NAMED_MAX: usize = 10;
 
 /// Looks at everything in `scope`.
@@ -34,6 +36,7 @@ pub(super) fn find(site: &Site, language: Language, scope: Scope) -> Result<Vec<
             all.extend(ends(site, &opened, language));
             all.extend(nearly_full(site, &opened, language));
             all.extend(silent(site, &opened));
+            all.extend(unsound(&opened, language));
         })?;
     }
     Ok(all)
@@ -323,4 +326,67 @@ fn silent(site: &Site, opened: &Opened) -> Vec<Finding> {
             }
         })
         .collect()
+}
+
+/// Files that scans and verifications found damaged, lost or changed without a trace; told again when there are others, or
+/// fewer. Those of an index that cannot be read are told as that.
+fn unsound(opened: &Opened, language: Language) -> Option<Finding> {
+    let mut count: u64 = 0;
+    let mut lines = Vec::new();
+    let mut mark = String::new();
+    let read = opened.identity().and_then(|id| {
+        let Some(index) = Catalogue::existing(&opened.base.dir, &id)? else {
+            return Ok(());
+        };
+        index.each_wrong(|wrong| {
+            count += 1;
+            // Of any number of files in the same memory.
+            let since = wrong.since.as_deref().unwrap_or_default();
+            let line = format!("{mark} {} {since} {}", wrong.code, wrong.path);
+            mark = sha256(line.as_bytes());
+            if lines.len() < NAMED_MAX {
+                lines.push(file(&wrong, language));
+            }
+        })
+    });
+    let unknown = read.as_ref().err().map(ToString::to_string);
+    if let Err(error) = &read {
+        mark = error.code().to_owned();
+    } else if count == 0 {
+        return None;
+    }
+    let more = count.saturating_sub(lines.len() as u64);
+    Some(Finding {
+        kind: Kind::Integrity,
+        key: format!("integrity {}", opened.id()),
+        mark,
+        facts: facts([
+            ("code", opened.definition.code.to_string().into()),
+            ("count", count.into()),
+            ("several", (count > 1).into()),
+            ("lines", lines.into()),
+            ("more", more.into()),
+            ("unknown", unknown.unwrap_or_default().into()),
+        ]),
+    })
+}
+
+/// A file, what is wrong with it, and since when.
+fn file(wrong: &Wrong, language: Language) -> String {
+    let french = language == Language::Fr;
+    let what = match (wrong.code.as_str(), french) {
+        ("damage", false) => "damaged",
+        ("damage", true) => "endommagé",
+        ("loss", false) => "lost",
+        ("loss", true) => "perdu",
+        ("silent-change", false) => "changed without a trace",
+        ("silent-change", true) => "modifié sans trace",
+        (other, _) => other,
+    };
+    let path = report::pathname(&wrong.path);
+    match (&wrong.since, french) {
+        (None, _) => format!("{path} — {what}"),
+        (Some(time), false) => format!("{path} — {what}, found {time}"),
+        (Some(time), true) => format!("{path} — {what}, constaté le {time}"),
+    }
 }

@@ -27,12 +27,15 @@ pub enum Kind {
     Quota,
     /// A machine went silent.
     Source,
+    /// Files are damaged, lost, or changed without a trace.
+    Integrity,
 }
 
 impl Kind {
     /// All of them, in the order in which they are told.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Base,
+        Self::Integrity,
         Self::Failed,
         Self::Drift,
         Self::Quota,
@@ -49,6 +52,7 @@ impl Kind {
             Self::Base => "base",
             Self::Quota => "quota",
             Self::Source => "source",
+            Self::Integrity => "integrity",
         }
     }
 

@@ -188,20 +188,33 @@ impl Catalogue {
 
     /// Files with which something is wrong, by folder and name; at most `limit`.
     pub fn wrong(&self, limit: u32) -> Result<Vec<Wrong>> {
-        let read = || -> rusqlite::Result<Vec<Wrong>> {
+        let mut all = Vec::new();
+        self.read_wrong(i64::from(limit), |wrong| all.push(wrong))?;
+        Ok(all)
+    }
+
+    /// Calls `each` with every file with which something is wrong, by folder and name.
+    pub fn each_wrong(&self, each: impl FnMut(Wrong)) -> Result<()> {
+        // Any negative number is no limit (SQLite, SELECT).
+        self.read_wrong(-1, each)
+    }
+
+    fn read_wrong(&self, limit: i64, mut each: impl FnMut(Wrong)) -> Result<()> {
+        let mut read = || -> rusqlite::Result<()> {
             let mut statement = self.connection.prepare(
                 "SELECT file, state, (SELECT max(time) FROM history WHERE history.path = file AND what = state) FROM \
                  (SELECT iif(folders.path = '', name, folders.path || '/' || name) AS file, state FROM entries \
                  JOIN folders ON folders.id = folder WHERE state IS NOT NULL ORDER BY folder, name LIMIT ?1)",
             )?;
-            let rows = statement.query_map([limit], |row| {
-                Ok(Wrong {
+            let mut rows = statement.query([limit])?;
+            while let Some(row) = rows.next()? {
+                each(Wrong {
                     path: row.get(0)?,
                     code: row.get(1)?,
                     since: row.get(2)?,
-                })
-            })?;
-            rows.collect()
+                });
+            }
+            Ok(())
         };
         read().map_err(|e| failed("read", e))
     }
