@@ -351,7 +351,7 @@ fn unsound(opened: &Opened, language: Language) -> Option<Finding> {
     });
     let unknown = read.as_ref().err().map(ToString::to_string);
     if let Err(error) = &read {
-        mark = error.code().to_owned();
+        error.code().clone_into(&mut mark);
     } else if count == 0 {
         return None;
     }
