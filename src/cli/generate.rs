@@ -88,7 +88,7 @@ fn section(out: &mut String, command: &clap::Command, name: &str) {
         .filter(|sub| !sub.is_hide_set() && sub.get_name() != "help")
     {
         let name = format!("{name} {}", sub.get_name());
-        if !sub.has_subcommands() {
+        if !sub.has_subcommands() || sub.get_positionals().next().is_some() {
             let mut arguments = String::new();
             for argument in sub.get_positionals() {
                 let _ = write!(arguments, " {}", argument.get_id().as_str().to_uppercase());

@@ -32,7 +32,7 @@ pub struct Arguments {
     #[arg(long, value_name = "SIZE")]
     pub limit_rate: Option<String>,
     /// A directory with good copies (a backup, a replica, an unpacked package): what is damaged or lost is put back from there.
-    #[arg(long, value_name = "PACKAGE")]
+    #[arg(long, value_name = "DIR")]
     pub repair_from: Option<PathBuf>,
     /// Only say how much is due.
     #[arg(long)]

@@ -1,4 +1,4 @@
-//! What is wrong with a bag: data with a stable code (docs/reference/package-format.md), never an error.
+//! What is wrong with a bag: data with a stable code (docs/reference/bags.md), never an error.
 
 use std::fmt;
 

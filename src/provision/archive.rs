@@ -511,7 +511,7 @@ pub fn bring(site: &Site, code: &Code, package: Option<&str>) -> Result<(PathBuf
             Ok(None) => {
                 site.progress.warn(&said!(
                     "the copy in {name} is damaged",
-                    "la copie dans {name} est abîmée"
+                    "la copie dans {name} est endommagée"
                 ));
                 last = Some(damaged(name));
             }

@@ -25,7 +25,7 @@ pub fn missing(id: &ObjectId) -> Said {
         ),
         Kind::Source => said!(
             "this machine cannot deliver its data",
-            "cette machine ne peut pas déposer ses données"
+            "cette machine ne peut pas livrer ses données"
         ),
         Kind::Mounts => said!(
             "nothing stops symbolic links, and SFTP and rsync over SSH show nothing",
@@ -45,7 +45,7 @@ pub fn missing(id: &ObjectId) -> Said {
         ),
         Kind::SharedFolder | Kind::SmbShare if id.key.contains('_') => said!(
             "this machine cannot deliver its data over SMB",
-            "cette machine ne peut pas déposer ses données par SMB"
+            "cette machine ne peut pas livrer ses données par SMB"
         ),
         Kind::SharedFolder | Kind::SmbShare => said!(
             "nobody reaches the experiment over SMB",

@@ -145,7 +145,7 @@ fn deliver(site: &Site, unit: &Unit, mail: &mut Mail) {
         Err(error) => {
             site.progress.warn(&said!(
                 "a notice could not be mailed: {error}",
-                "un avis n’a pas pu être envoyé : {error}"
+                "un avis n'a pas pu être envoyé : {error}"
             ));
             mail.reason = Some(error.to_string());
         }

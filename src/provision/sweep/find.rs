@@ -75,7 +75,7 @@ fn examine(found: &walk::Found, wall: Option<Wall>, leaf: DirectoryKind) -> Resu
             "leaf.directory",
             said!(
                 "the layout has no directories here",
-                "la structure n'a pas de répertoires ici"
+                "la disposition n'a pas de répertoires ici"
             ),
         )));
     }
@@ -143,7 +143,7 @@ fn strangers_in_frame(
                 }
                 let text = said!(
                     "the layout knows nothing of it, and no member can have made it",
-                    "la structure n'en sait rien, et aucun membre ne peut l'avoir fait"
+                    "la disposition n'en sait rien, et aucun membre ne peut l'avoir fait"
                 );
                 ("frame.unexpected", text)
             } else {
@@ -156,7 +156,7 @@ fn strangers_in_frame(
                 }
                 let text = said!(
                     "its rights differ from the experiment's: members may only read it",
-                    "ses droits diffèrent de ceux de l'expérience : les membres doivent seulement le lire"
+                    "ses droits diffèrent de ceux de l'expérience : les membres ne devraient pouvoir que le lire"
                 );
                 ("rights.narrowed", text)
             };
