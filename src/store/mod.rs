@@ -159,15 +159,9 @@ fn write_json(dir: &Dir, name: &str, value: &impl serde::Serialize) -> Result<()
 
 #[cfg(test)]
 mod tests {
-    use crate::sys::dir::Dir;
     use crate::sys::fault;
 
-    /// An empty directory that is gone at the end.
-    pub(super) fn directory() -> (tempfile::TempDir, Dir) {
-        let temp = tempfile::tempdir().unwrap();
-        let dir = Dir::open_absolute(temp.path()).unwrap();
-        (temp, dir)
-    }
+    pub(super) use crate::sys::dir::tests::directory;
 
     /// How many fault points `work` passes.
     pub(super) fn points_of<T>(work: impl FnOnce() -> T) -> u64 {

@@ -30,7 +30,7 @@ mod races;
 mod reading;
 mod remove;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod tree;
 mod write;
 

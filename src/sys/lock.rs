@@ -85,12 +85,7 @@ fn holder(file: &mut File) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn directory() -> (tempfile::TempDir, Dir) {
-        let temp = tempfile::tempdir().unwrap();
-        let dir = Dir::open_absolute(temp.path()).unwrap();
-        (temp, dir)
-    }
+    use crate::sys::dir::tests::directory;
 
     #[test]
     fn a_lock_is_held_by_one_and_says_by_whom() {

@@ -197,14 +197,9 @@ impl Iterator for Walk {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::dir::tests::directory;
     use std::collections::BTreeSet;
     use std::os::unix::fs::symlink;
-
-    fn directory() -> (tempfile::TempDir, Dir) {
-        let temp = tempfile::tempdir().unwrap();
-        let dir = Dir::open_absolute(temp.path()).unwrap();
-        (temp, dir)
-    }
 
     #[test]
     #[allow(clippy::disallowed_methods)]

@@ -126,12 +126,8 @@ fn an_index_that_was_lost_or_damaged_comes_back_from_the_evidence() {
     };
     let wanted = all();
     assert_eq!(wanted.as_array().unwrap().len(), 299);
-    let dir = env.at(".octonas/catalogue");
-    let name = crate::support::names(&dir)
-        .into_iter()
-        .find(|name| name.ends_with(".sqlite"))
-        .unwrap();
-    let whole = fs::read(dir.join(&name)).unwrap();
+    let index = env.index();
+    let whole = fs::read(&index).unwrap();
     let lines_before = lines(&env, "baseline").len();
     // Lost, cut, and flipped at many places: nothing is ever read again as new, and the answers are the same.
     for damage in 0..16 {
@@ -144,7 +140,7 @@ fn an_index_that_was_lost_or_damaged_comes_back_from_the_evidence() {
                 bytes[at] ^= 0x41;
             }
         }
-        fs::write(dir.join(&name), &bytes).unwrap();
+        fs::write(&index, &bytes).unwrap();
         let rebuilt = env.run(&["evidence", "rebuild", "eco"]);
         assert_eq!(rebuilt.exit, Some(0), "{damage}: {rebuilt:?}");
         let scanned = scan(&env);
@@ -157,7 +153,7 @@ fn an_index_that_was_lost_or_damaged_comes_back_from_the_evidence() {
         let mut bytes = whole.clone();
         let at = whole.len() / 16 * damage + 7 * damage;
         bytes[at] ^= 0x41;
-        fs::write(dir.join(&name), &bytes).unwrap();
+        fs::write(&index, &bytes).unwrap();
         let ran = env.run(&[
             "--json",
             "--quiet",

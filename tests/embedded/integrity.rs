@@ -358,14 +358,7 @@ fn a_line_of_the_evidence_that_was_changed_or_taken_away_is_found() {
 #[test]
 fn an_index_that_lies_does_not_make_damage_of_what_is_good() {
     let env = known();
-    let dir = env.at(".octonas/catalogue");
-    let file = dir.join(
-        names(&dir)
-            .into_iter()
-            .find(|name| name.ends_with(".sqlite"))
-            .unwrap(),
-    );
-    let index = rusqlite::Connection::open(&file).unwrap();
+    let index = rusqlite::Connection::open(env.index()).unwrap();
     index
         .execute(
             "UPDATE entries SET sha256 = zeroblob(32) WHERE name = 'a'",
@@ -399,14 +392,7 @@ fn what_was_unchecked_longest_comes_first_and_what_is_young_is_passed_over() {
     let env = known();
     let (_, report) = verify(&env, &["--due", "30d"]);
     assert_eq!((&report["good"], &report["left"]), (&json!(0), &json!(0)));
-    let dir = env.at(".octonas/catalogue");
-    let file = dir.join(
-        names(&dir)
-            .into_iter()
-            .find(|name| name.ends_with(".sqlite"))
-            .unwrap(),
-    );
-    let index = rusqlite::Connection::open(&file).unwrap();
+    let index = rusqlite::Connection::open(env.index()).unwrap();
     index
         .execute(
             "UPDATE entries SET checked = checked - 3000000 WHERE name IN ('a', 'd')",

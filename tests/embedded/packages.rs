@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::landing::{sha256, with_sources};
 use crate::rpc::golden;
-use crate::support::{Ran, TestEnv, deepen, definition, descend, names, os};
+use crate::support::{Ran, TestEnv, clear, deepen, definition, descend, names, os};
 
 /// An experiment with data, ingested and not, in names of all kinds.
 pub fn filled(env: &TestEnv) {
@@ -227,11 +227,7 @@ fn a_directory_of_very_many_files_is_packed_verified_and_restored() {
         let last = found.join(format!("{:06}", many - 1));
         assert_eq!(fs::read_to_string(last).unwrap(), (many - 1).to_string());
         for path in [out, back] {
-            if Path::new(&path).is_dir() {
-                fs::remove_dir_all(path).unwrap();
-            } else {
-                fs::remove_file(path).unwrap();
-            }
+            clear(path);
         }
     }
 }
@@ -873,12 +869,7 @@ mod faults {
     }
 
     fn remove(env: &TestEnv, name: &str) {
-        let path = env.path(name);
-        if Path::new(&path).is_dir() {
-            fs::remove_dir_all(path).unwrap();
-        } else {
-            fs::remove_file(path).unwrap();
-        }
+        clear(env.path(name));
     }
 
     #[test]

@@ -110,6 +110,14 @@ impl TestEnv {
         self.nas.join(path)
     }
 
+    /// The file of the index of its one experiment's files.
+    pub fn index(&self) -> PathBuf {
+        let dir = self.at(".octonas/catalogue");
+        let all = names(&dir).into_iter();
+        let mut indexes = all.filter(|name| name.ends_with(".sqlite"));
+        dir.join(indexes.next().unwrap())
+    }
+
     /// `text` with everything replaced that differs from run to run.
     pub fn neutral(&self, text: &str) -> String {
         let text = text.replace(&self.root.path().display().to_string(), "[ROOT]");
@@ -599,4 +607,14 @@ fn beneath(dir: &fs::File, name: &str) -> String {
 fn kept(dir: fs::File) -> PathBuf {
     use std::os::fd::IntoRawFd as _;
     PathBuf::from(format!("/proc/self/fd/{}", dir.into_raw_fd()))
+}
+
+/// Takes away a file or a directory.
+pub fn clear(path: impl AsRef<Path>) {
+    let path = path.as_ref();
+    if path.is_dir() {
+        fs::remove_dir_all(path).unwrap();
+    } else {
+        fs::remove_file(path).unwrap();
+    }
 }

@@ -141,13 +141,8 @@ const F_SETSIG: libc::c_int = 10;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::dir::tests::directory;
     use std::fs::OpenOptions;
-
-    fn directory() -> (tempfile::TempDir, Dir) {
-        let temp = tempfile::tempdir().unwrap();
-        let dir = Dir::open_absolute(temp.path()).unwrap();
-        (temp, dir)
-    }
 
     #[test]
     #[allow(clippy::disallowed_methods)]

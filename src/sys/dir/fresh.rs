@@ -303,13 +303,8 @@ pub fn spoiled(what: &str, path: &Path, error: &std::io::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::dir::tests::directory;
     use std::io::Read as _;
-
-    fn directory() -> (tempfile::TempDir, Dir) {
-        let temp = tempfile::tempdir().unwrap();
-        let dir = Dir::open_absolute(temp.path()).unwrap();
-        (temp, dir)
-    }
 
     #[test]
     fn a_file_is_nowhere_until_it_has_its_name_and_replaces_nothing() {

@@ -8,7 +8,8 @@ use super::*;
 use crate::sys::acl::Perms;
 use crate::sys::fault::{Fault, Plan, suffer, trace};
 
-fn directory() -> (tempfile::TempDir, Dir) {
+/// A directory that is gone at the end.
+pub(crate) fn directory() -> (tempfile::TempDir, Dir) {
     let temp = tempfile::tempdir().unwrap();
     let dir = Dir::open_absolute(temp.path()).unwrap();
     (temp, dir)

@@ -302,14 +302,9 @@ impl Iterator for Tree {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::dir::tests::directory;
     use std::collections::BTreeMap;
     use std::os::unix::fs::symlink;
-
-    fn directory() -> (tempfile::TempDir, Dir) {
-        let temp = tempfile::tempdir().unwrap();
-        let dir = Dir::open_absolute(temp.path()).unwrap();
-        (temp, dir)
-    }
 
     fn open_descriptors() -> usize {
         std::fs::read_dir("/proc/self/fd").unwrap().count()
