@@ -9,6 +9,8 @@ from pathlib import Path
 
 import yaml
 
+import unique_keys
+
 ICONS = {
     "user", "users", "group", "password", "home", "save", "add", "remove", "edit", "delete", "copy", "cancel", "clear",
     "show", "undo", "reload", "reset", "import", "check", "start", "stop", "pause", "settings", "clock", "network",
@@ -306,7 +308,11 @@ def check(plugin):
     said, components, used, states, urls = [], set(), {}, {}, []
     for path in sorted(plugin.glob("workbench/*/*")):
         manifest = Manifest(f"{path.parent.name}/{path.name}", known)
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        try:
+            content = unique_keys.load(path.read_text(encoding="utf-8"))
+        except yaml.YAMLError as error:
+            said.append(f"{manifest.where}: {error}")
+            continue
         if path.suffix != ".yaml" or set(content) != {"version", "type", "data"} or content["version"] != "1.0":
             manifest.say('a manifest is a .yaml file with version "1.0", type and data')
             said += manifest.said

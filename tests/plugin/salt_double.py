@@ -5,7 +5,8 @@ import posixpath
 import subprocess
 
 import jinja2
-import yaml
+
+import unique_keys
 
 HEADERS = {
     "headers": {
@@ -77,7 +78,7 @@ class Salt:
     def states(self, name):
         """The states of a file: id → {function: {argument: value}}; a file to be managed gets its rendered text."""
         text = self.render(name)
-        parsed = yaml.load(text, Loader=UniqueKeys) or {}
+        parsed = unique_keys.load(text) or {}
         result = {}
         for identity, functions in parsed.items():
             if identity == "include":
@@ -93,13 +94,3 @@ class Salt:
                     merged["text"] = self.render(source, **merged.pop("context", {})).splitlines()
                 result[identity] = {function: merged}
         return result
-
-
-class UniqueKeys(yaml.SafeLoader):
-    """As Salt's loader: an id that is used twice is an error."""
-
-    def construct_mapping(self, node, deep=False):
-        keys = [self.construct_object(key, deep=deep) for key, _ in node.value]
-        duplicates = {key for key in keys if keys.count(key) > 1}
-        assert not duplicates, f"used twice: {duplicates}"
-        return super().construct_mapping(node, deep)

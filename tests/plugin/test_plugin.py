@@ -401,6 +401,17 @@ class Pages(unittest.TestCase):
         self.assertIn("no component 'omv-octonas-people'", said)
         self.assertIn("'omv-octonas-people-text-page' is on no route", said)
 
+    def test_a_key_that_stands_twice_is_found(self):
+        with tempfile.TemporaryDirectory() as directory:
+            plugin = Path(directory) / "plugin"
+            shutil.copytree(OMV, plugin)
+            shutil.copytree(OMV.parent / "php", plugin.parent / "php")
+            page = plugin / "workbench/component.d/omv-octonas-team-form-page.yaml"
+            text = page.read_text()
+            page.write_text(text.replace("suggestions: true", "suggestions: true\n                  suggestions: false", 1))
+            said = "\n".join(manifests.check(plugin))
+        self.assertIn("the key 'suggestions' is used twice", said)
+
     def test_every_text_is_there_in_french(self):
         self.assertEqual(messages.problems(OMV, "fr_FR"), [])
 
