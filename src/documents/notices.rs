@@ -27,6 +27,10 @@ pub(super) const BUILT_IN: &[(&str, &str)] = &[
         include_str!("../../templates/documents/en/notice-quota.hbs"),
     ),
     (
+        "en/notice-retention",
+        include_str!("../../templates/documents/en/notice-retention.hbs"),
+    ),
+    (
         "en/notice-source",
         include_str!("../../templates/documents/en/notice-source.hbs"),
     ),
@@ -53,6 +57,10 @@ pub(super) const BUILT_IN: &[(&str, &str)] = &[
     (
         "fr/notice-quota",
         include_str!("../../templates/documents/fr/notice-quota.hbs"),
+    ),
+    (
+        "fr/notice-retention",
+        include_str!("../../templates/documents/fr/notice-retention.hbs"),
     ),
     (
         "fr/notice-source",

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::operation::Operation;
 use super::package::{self, Options as Packing, Packaged};
 use super::site::{self, OpenBase, Opened, Site};
+use crate::documents::facts::kept_until;
 use crate::error::{Error, Result};
 use crate::experiment::Code;
 use crate::package::algorithm::{Algorithm, Digests};
@@ -173,6 +174,7 @@ pub fn create(site: &Site, code: &Code, options: &Options) -> Result<(Archived, 
             ("bytes", archived.bytes.to_string()),
             ("encrypted", archived.encrypted.to_string()),
             ("places", archived.places.join("\n")),
+            ("until", archived.kept_until.clone().unwrap_or_default()),
         ]
     })
 }
@@ -248,7 +250,7 @@ fn receipt(opened: &Opened, name: &str, packaged: &Packaged, places: &[Reached])
         bytes: packaged.bytes,
         encrypted: !packaged.recipients.is_empty(),
         places: places.iter().map(|place| place.name().to_owned()).collect(),
-        kept_until: None,
+        kept_until: kept_until(&opened.definition),
         overdue: false,
     }
 }
@@ -364,24 +366,22 @@ fn from_ledger(entry: &Entry) -> Option<Archived> {
         bytes: number("bytes")?,
         encrypted: text("encrypted")? == "true",
         places: text("places")?.lines().map(str::to_owned).collect(),
-        kept_until: None,
+        kept_until: text("until").filter(|until| !until.is_empty()),
         overdue: false,
     })
 }
 
-/// Until when the experiment has to be kept, as its definition says today.
+/// Until when the experiment has to be kept: as its definition says today; where that is gone, as it said when it was archived.
 fn keep(site: &Site, base: &OpenBase, archived: &mut Archived) -> Result<()> {
-    let Ok(code) = Code::parse(&archived.code) else {
-        return Ok(());
-    };
-    let Some(opened) = site::open_in(base.try_clone()?, &code)? else {
-        return Ok(());
-    };
-    let until = crate::documents::facts::kept_until(&opened.definition);
-    archived.overdue = until
-        .as_ref()
-        .is_some_and(|until| *until < site.today.get().to_string());
-    archived.kept_until = until;
+    if let Ok(code) = Code::parse(&archived.code)
+        && let Some(opened) = site::open_in(base.try_clone()?, &code)?
+        && opened.id() == archived.id
+    {
+        archived.kept_until = kept_until(&opened.definition);
+    }
+    let today = site.today.get().to_string();
+    let until = archived.kept_until.as_ref();
+    archived.overdue = until.is_some_and(|until| *until < today);
     Ok(())
 }
 

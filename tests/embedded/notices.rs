@@ -288,6 +288,56 @@ fn a_text_of_the_unit_takes_the_place_of_ours() {
 }
 
 #[test]
+fn the_end_of_retention_is_told_before_and_after_and_nothing_is_deleted() {
+    let env = TestEnv::new();
+    let kept = |code: &str, end: &str| {
+        let text = definition(code);
+        format!("{text}dates: {{ end: {end} }}\nretention: {{ years: 1 }}\n")
+    };
+    // A year ago, so many days more.
+    env.create(&kept("eco", &day(-365 + 30))).ok();
+    env.create(&kept("later", &day(-365 + 200))).ok();
+    env.create(&kept("past", &day(-400))).ok();
+    env.run(&["settings", "set", "language=en"]).ok();
+    let mails = send(&env);
+    assert_eq!(kinds(&mails), ["retention"]);
+    let body = mails[0]["body"].as_str().unwrap();
+    assert!(body.contains("- eco ("), "{body}");
+    assert!(
+        body.contains("- past (") && body.contains("; that day is past; not archived"),
+        "{body}"
+    );
+    assert!(!body.contains("later"), "{body}");
+    assert_eq!(mails[0]["subject"], "The retention of 2 experiments ends");
+    assert_eq!(kinds(&send(&env)), [""; 0], "once");
+
+    // What is out of service is known by the receipt of its archive.
+    let place = env.root.path().join("place");
+    fs::create_dir(&place).unwrap();
+    env.run(&["archive", "past", "--to", place.to_str().unwrap()])
+        .ok();
+    env.run(&["experiment", "remove", "past", "--delete-data", "past"])
+        .ok();
+    assert_eq!(kinds(&send(&env)), [""; 0], "told already");
+    env.edit(&kept("eco", &day(-365 + 31))).ok();
+    let mails = send(&env);
+    assert_eq!(kinds(&mails), ["retention"], "another day");
+    assert!(
+        mails[0]["subject"]
+            .as_str()
+            .unwrap()
+            .starts_with("eco: has to be kept until ")
+    );
+    let listed = env.json(&["archive", "list"]);
+    let row = &listed[0];
+    assert_eq!(
+        (row["code"].as_str(), row["overdue"].as_bool()),
+        (Some("past"), Some(true))
+    );
+    assert!(env.at("eco").is_dir() && env.at("later").is_dir());
+}
+
+#[test]
 fn both_languages_have_a_text_for_every_kind() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("templates/documents");
     for kind in [
@@ -297,6 +347,7 @@ fn both_languages_have_a_text_for_every_kind() {
         "failed",
         "integrity",
         "quota",
+        "retention",
         "source",
     ] {
         for language in ["en", "fr"] {

@@ -90,7 +90,8 @@ def told(site, findings):
     nas, top = site.nas, site.path(ECO)
     switches = {s["id"]: s["enable"] for s in nas.rpc("Notification", "getList", {}) if s["id"].startswith("octonas-")}
     findings.equal(switches, dict.fromkeys(
-        ["octonas-base", "octonas-integrity", "octonas-failed", "octonas-drift", "octonas-quota", "octonas-access", "octonas-source"], True),
+        ["octonas-base", "octonas-integrity", "octonas-failed", "octonas-drift", "octonas-quota", "octonas-access", "octonas-source",
+         "octonas-retention"], True),
         "the notification settings have a switch for each, and it is on")
     nas.must("rm -f /var/lib/octonas/notices.json; systemctl start octonas-due.service")
     mails(nas)

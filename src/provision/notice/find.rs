@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{DAYS, Finding, Kind, NEAR, Scope};
+use super::{DAYS, Finding, Kind, NEAR, Scope, retention};
 use crate::documents::words;
 use crate::error::Result;
 use crate::experiment::{Code, Date, Language, Status};
@@ -38,11 +38,14 @@ pub(super) fn find(site: &Site, language: Language, scope: Scope) -> Result<Vec<
             all.extend(silent(site, &opened));
             all.extend(unsound(&opened, language));
         })?;
+        all.extend(retention::find(site, language)?);
     }
     Ok(all)
 }
 
-fn facts<const N: usize>(facts: [(&'static str, Value); N]) -> BTreeMap<&'static str, Value> {
+pub(super) fn facts<const N: usize>(
+    facts: [(&'static str, Value); N],
+) -> BTreeMap<&'static str, Value> {
     BTreeMap::from(facts)
 }
 
@@ -275,7 +278,7 @@ fn ends(site: &Site, opened: &Opened, language: Language) -> Vec<Finding> {
     definition.people.iter().filter_map(of).collect()
 }
 
-fn days_between(from: Date, to: Date) -> Option<i32> {
+pub(super) fn days_between(from: Date, to: Date) -> Option<i32> {
     let day = |date: Date| date.to_string().parse::<jiff::civil::Date>().ok();
     Some(day(from)?.until(day(to)?).ok()?.get_days())
 }

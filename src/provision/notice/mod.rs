@@ -3,6 +3,7 @@
 
 mod find;
 mod mail;
+mod retention;
 mod send;
 
 use std::collections::BTreeMap;
@@ -29,11 +30,13 @@ pub enum Kind {
     Source,
     /// Files are damaged, lost, or changed without a trace.
     Integrity,
+    /// The time for which an experiment has to be kept ends.
+    Retention,
 }
 
 impl Kind {
     /// All of them, in the order in which they are told.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Base,
         Self::Integrity,
         Self::Failed,
@@ -41,6 +44,7 @@ impl Kind {
         Self::Quota,
         Self::Access,
         Self::Source,
+        Self::Retention,
     ];
 
     /// Its name, which is that of its template.
@@ -53,6 +57,7 @@ impl Kind {
             Self::Quota => "quota",
             Self::Source => "source",
             Self::Integrity => "integrity",
+            Self::Retention => "retention",
         }
     }
 
@@ -98,6 +103,9 @@ pub struct Finding {
 
 /// How many days before the end of somebody's access it is told.
 const DAYS: i32 = 14;
+
+/// How many days before the end of its retention an experiment is told.
+const NOTICE: i32 = 90;
 
 /// From how many hundredths of its quota on an experiment is nearly full.
 const NEAR: u64 = 90;
