@@ -31,9 +31,12 @@ pub struct Arguments {
     /// The most that is read in a second, like `50MB`.
     #[arg(long, value_name = "SIZE")]
     pub limit_rate: Option<String>,
-    /// A directory with good copies (a backup, a replica, an unpacked package): what is damaged or lost is put back from there.
-    #[arg(long, value_name = "DIR")]
+    /// Good copies (a directory: a backup, a replica; or a package, also in one file): what is damaged or lost is put back from there.
+    #[arg(long, value_name = "PATH")]
     pub repair_from: Option<PathBuf>,
+    /// The file with the private key that opens an encrypted package; it is read by age, and kept nowhere.
+    #[arg(long, value_name = "FILE", requires = "repair_from")]
+    pub identity: Option<PathBuf>,
     /// Only say how much is due.
     #[arg(long)]
     pub dry_run: bool,
@@ -94,6 +97,10 @@ pub fn run(desk: &Desk<'_>, arguments: &Arguments) -> Result<Exit> {
         within: within.map(Duration::from_secs),
         repair_from: arguments
             .repair_from
+            .as_ref()
+            .map(|path| settings::absolute(path, desk.cwd)),
+        identity: arguments
+            .identity
             .as_ref()
             .map(|path| settings::absolute(path, desk.cwd)),
         dry_run: arguments.dry_run,

@@ -1,22 +1,25 @@
 //! Reading the files of experiments again: locks, the ledger, and where good copies come from.
 
+mod container;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Serialize;
 
+use self::container::Container;
 use super::catalogue::heads;
 use super::list;
 use super::operation::Operation;
 use super::site::{self, Opened, PATIENCE, Site};
 use crate::catalogue::seal::Strength;
-use crate::catalogue::verify::repair::Tree;
+use crate::catalogue::verify::spare::{Spare, Tree};
 use crate::catalogue::verify::{self, Verified, Work};
-use crate::error::{Exit, Result};
+use crate::error::{Error, Exit, Result};
 use crate::experiment::Code;
+use crate::package::source::Package;
 use crate::store::catalogue::Catalogue;
 use crate::store::ledger::VERIFY;
-use crate::sys::dir::Dir;
 use crate::sys::{clock, lock, process};
 
 /// How to verify.
@@ -28,8 +31,10 @@ pub struct Options {
     pub rate: Option<u64>,
     /// Nothing new is begun after so long.
     pub within: Option<Duration>,
-    /// A directory with good copies: a backup, a replica, an unpacked package.
+    /// Good copies: a directory (a backup, a replica, an unpacked package), or a package in one file.
     pub repair_from: Option<PathBuf>,
+    /// The file with the key that opens that package.
+    pub identity: Option<PathBuf>,
     /// Only say how much is due.
     pub dry_run: bool,
 }
@@ -105,7 +110,8 @@ fn one(site: &Site, opened: &Opened, code: String, options: &Options) -> Result<
     let id = opened.identity()?;
     let name = id.to_string();
     let hold = || site.lock_experiment(&name);
-    let copies = options.repair_from.as_deref().map(copies).transpose()?;
+    let from = options.repair_from.as_deref();
+    let copies = from.map(|path| copies(site, path, options)).transpose()?;
     let due = i64::try_from(options.due).unwrap_or(i64::MAX);
     let work = Work {
         base: &opened.base.dir,
@@ -115,9 +121,7 @@ fn one(site: &Site, opened: &Opened, code: String, options: &Options) -> Result<
         rate: options.rate,
         within: options.within,
         strength: Strength::of(site.nas.identity().enforces_rights),
-        spare: copies
-            .as_ref()
-            .map(|tree| tree as &dyn verify::repair::Spare),
+        spare: copies.as_ref().map(Copies::spare),
         hold: &hold,
         progress: &*site.progress,
     };
@@ -154,7 +158,44 @@ fn one(site: &Site, opened: &Opened, code: String, options: &Options) -> Result<
 }
 
 /// A directory with copies. The path is that of whoever asks: links before its last part are theirs.
-fn copies(path: &Path) -> Result<Tree> {
+/// Good copies, opened.
+enum Copies<'c> {
+    Tree(Tree),
+    Container(Container<'c>),
+}
+
+impl Copies<'_> {
+    fn spare(&self) -> Spare<'_> {
+        match self {
+            Self::Tree(tree) => Spare::Tree(tree),
+            Self::Container(container) => Spare::Stream(container),
+        }
+    }
+}
+
+fn copies<'c>(site: &'c Site, path: &Path, options: &'c Options) -> Result<Copies<'c>> {
     let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    Tree::new(Dir::open_absolute(&path)?)
+    Ok(match Package::open(&path)? {
+        Package::Directory(dir) => Copies::Tree(Tree::new(dir)?),
+        Package::Container {
+            encrypted: true, ..
+        } if options.identity.is_none() => {
+            return Err(
+                Error::new("age.identity", "the package is encrypted").hint(
+                    "give the file with your private key: --identity FILE; it is read, and kept nowhere",
+                ),
+            );
+        }
+        Package::Container {
+            file,
+            size,
+            encrypted,
+        } => Copies::Container(Container {
+            file,
+            size,
+            encrypted,
+            identity: options.identity.as_ref(),
+            progress: &*site.progress,
+        }),
+    })
 }

@@ -108,6 +108,8 @@ struct Verify {
     #[serde(default)]
     repair_from: Option<PathBuf>,
     #[serde(default)]
+    identity: Option<PathBuf>,
+    #[serde(default)]
     dry_run: bool,
 }
 
@@ -173,6 +175,7 @@ pub(super) fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
                 rate: verify.limit_rate,
                 within: verify.within.map(Duration::from_secs),
                 repair_from: verify.repair_from.as_deref().map(absolute).transpose()?,
+                identity: verify.identity.as_deref().map(absolute).transpose()?,
                 dry_run: verify.dry_run,
             };
             value(verify::verify(site, verify.code.as_ref(), &options)?)

@@ -275,6 +275,20 @@ const OPERATIONS: &[Operation] = &[
         input: nothing,
     },
     Operation {
+        name: "verify and repair from a package",
+        prepare: |env| {
+            known(env);
+            env.pack("eco.tar.zst", &[]).ok();
+            fs::remove_dir_all(env.at("eco/raw/deep")).unwrap();
+        },
+        arguments: |env| {
+            let mut all = words("verify eco --repair-from");
+            all.push(env.path("eco.tar.zst"));
+            all
+        },
+        input: nothing,
+    },
+    Operation {
         name: "seal",
         prepare: known,
         arguments: |_| words("seal eco raw"),

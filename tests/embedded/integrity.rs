@@ -1,13 +1,15 @@
 //! Damage, loss and silent change are found; good copies put them right; the evidence tells when it was tampered with.
 
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::catalogue::{lines, scan, settle, write};
-use crate::support::{TestEnv, copy, names};
+use crate::support::{TestEnv, copy, have, key, names};
 
 /// An experiment with files that somebody has looked through, and a good copy of all of them.
 fn known() -> TestEnv {
@@ -156,6 +158,90 @@ fn good_copies_put_back_what_was_damaged_and_the_bad_file_is_kept() {
         (&json!(0), &json!(0))
     );
     env.run(&["evidence", "verify", "eco"]).ok();
+}
+
+#[test]
+fn a_package_in_one_file_puts_back_what_was_damaged() {
+    let env = known();
+    let odd = std::ffi::OsStr::from_bytes(b"raw/caf\xe9.csv");
+    write(&env, "raw/large", &"0123456789".repeat(100_000));
+    fs::write(env.at("eco").join(odd), "odd").unwrap();
+    settle();
+    scan(&env);
+    env.pack("eco.tar.zst", &[]).ok();
+    env.pack("eco.zip", &["--format", "zip"]).ok();
+    // Not a package of ours: the tree itself, as anybody would pack it.
+    let plain = env.path("plain.tar");
+    let tar = Command::new("/usr/bin/tar")
+        .args(["-C", env.nas.to_str().unwrap(), "-cf", &plain, "eco/raw"])
+        .status();
+    assert!(tar.unwrap().success());
+    let containers = [env.path("eco.tar.zst"), env.path("eco.zip"), plain];
+    for from in &containers {
+        rot(&env.at("eco/raw/a"), "aaXa");
+        fs::remove_dir_all(env.at("eco/raw/d")).unwrap();
+        fs::remove_file(env.at("eco/raw/large")).unwrap();
+        fs::remove_file(env.at("eco").join(odd)).unwrap();
+        let (exit, report) = verify(&env, &["--repair-from", from]);
+        assert_eq!((exit, &report["repaired"]), (Some(0), &json!(5)), "{from}");
+        assert_eq!(fs::read_to_string(env.at("eco/raw/a")).unwrap(), "aaaa");
+        assert_eq!(fs::read(env.at("eco/raw/large")).unwrap().len(), 1_000_000);
+        assert_eq!(fs::read(env.at("eco").join(odd)).unwrap(), b"odd");
+        assert_eq!(verify(&env, &[]).0, Some(0), "{from}");
+        // Nothing of the work stays.
+        let work = env.at(".octonas/repair");
+        assert_eq!(names(&work.join(&names(&work)[0])), [""; 0]);
+    }
+    env.run(&["evidence", "verify", "eco"]).ok();
+
+    // Half a package is good for what comes before the damage; the rest stays found.
+    let half = env.path("half.tar");
+    let bytes = fs::read(&containers[2]).unwrap();
+    fs::write(&half, &bytes[..600_000]).unwrap();
+    for name in ["raw/a", "raw/d/b", "raw/large"] {
+        fs::remove_file(env.at(&format!("eco/{name}"))).unwrap();
+    }
+    let ran = env.run(&["verify", "eco", "--repair-from", &half]);
+    assert_eq!(ran.exit, Some(3), "{ran:?}");
+    assert!(
+        ran.stderr.contains("could not be read to its end"),
+        "{ran:?}"
+    );
+    assert!(!env.at("eco/raw/large").exists());
+    let ran = env.run(&["verify", "eco", "--repair-from", &containers[0]]);
+    assert_eq!(ran.exit, Some(0), "{ran:?}");
+    assert!(env.at("eco/raw/large").exists());
+    env.run(&["verify", "eco", "--repair-from", &env.path("nowhere.zip")])
+        .failed(1, "package.missing");
+}
+
+#[test]
+fn an_encrypted_package_puts_back_what_was_damaged_for_whoever_has_the_key() {
+    if !have("age") {
+        println!("SKIPPED: no age");
+        return;
+    }
+    let env = known();
+    let (public, private) = key(&env, "unit.key");
+    let (_, other) = key(&env, "other.key");
+    let from = env.path("eco.tar.zst.age");
+    env.pack("eco.tar.zst.age", &["--recipient", &public]).ok();
+    rot(&env.at("eco/raw/a"), "aaXa");
+    env.run(&["verify", "eco", "--repair-from", &from])
+        .failed(1, "age.identity");
+    env.run(&[
+        "verify",
+        "eco",
+        "--repair-from",
+        &from,
+        "--identity",
+        &other,
+    ])
+    .failed(1, "age.identity");
+    assert_eq!(fs::read_to_string(env.at("eco/raw/a")).unwrap(), "aaXa");
+    let (exit, report) = verify(&env, &["--repair-from", &from, "--identity", &private]);
+    assert_eq!((exit, &report["repaired"]), (Some(0), &json!(1)));
+    assert_eq!(fs::read_to_string(env.at("eco/raw/a")).unwrap(), "aaaa");
 }
 
 #[test]

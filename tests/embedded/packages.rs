@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::landing::{sha256, with_sources};
 use crate::rpc::golden;
-use crate::support::{Ran, TestEnv, clear, deepen, definition, descend, names, os};
+use crate::support::{Ran, TestEnv, clear, deepen, definition, descend, have, key, names, os};
 
 /// An experiment with data, ingested and not, in names of all kinds.
 pub fn filled(env: &TestEnv) {
@@ -68,17 +68,6 @@ pub fn data(top: &Path) -> Vec<(PathBuf, String, i64, i64)> {
 }
 
 impl TestEnv {
-    fn path(&self, name: &str) -> String {
-        self.root.path().join(name).display().to_string()
-    }
-
-    fn pack(&self, name: &str, more: &[&str]) -> Ran {
-        let out = self.path(name);
-        let mut all = vec!["package", "create", "eco", "-o", &out];
-        all.extend(more);
-        self.run(&all)
-    }
-
     fn verdict(&self, name: &str) -> (i32, Value) {
         let ran = self.run(&["--json", "-q", "package", "verify", &self.path(name)]);
         let verdict = serde_json::from_str(&ran.stdout).unwrap_or(Value::Null);
@@ -99,10 +88,6 @@ impl TestEnv {
         assert_eq!(verdict["valid"], codes.is_empty(), "{verdict}");
         codes
     }
-}
-
-fn have(program: &str) -> bool {
-    Path::new("/usr/bin").join(program).is_file()
 }
 
 #[test]
@@ -526,17 +511,6 @@ fn links_in_a_bag_that_is_a_directory_are_not_followed() {
     ])
     .failed(1, "package.invalid");
     assert_eq!(names(env.root.path()), ["nas", "out"]);
-}
-
-/// A key pair: public key, and the file of the private one.
-fn key(env: &TestEnv, name: &str) -> (String, String) {
-    let file = env.path(name);
-    let made = Command::new("/usr/bin/age-keygen")
-        .args(["-o", &file])
-        .output()
-        .unwrap();
-    let text = String::from_utf8(made.stderr).unwrap();
-    (text.split_whitespace().last().unwrap().to_owned(), file)
 }
 
 #[test]

@@ -105,6 +105,19 @@ impl TestEnv {
         one_answer(&ran)
     }
 
+    /// A path beside the NAS.
+    pub fn path(&self, name: &str) -> String {
+        self.root.path().join(name).display().to_string()
+    }
+
+    /// Packages its experiment, into a file or directory beside the NAS.
+    pub fn pack(&self, name: &str, more: &[&str]) -> Ran {
+        let out = self.path(name);
+        let mut all = vec!["package", "create", "eco", "-o", &out];
+        all.extend(more);
+        self.run(&all)
+    }
+
     /// A path in an experiment.
     pub fn at(&self, path: &str) -> PathBuf {
         self.nas.join(path)
@@ -283,6 +296,22 @@ people:
 layout: minimal
 "
     )
+}
+
+/// Whether a program of the system is there.
+pub fn have(program: &str) -> bool {
+    Path::new("/usr/bin").join(program).is_file()
+}
+
+/// A key pair of age: public key, and the file of the private one.
+pub fn key(env: &TestEnv, name: &str) -> (String, String) {
+    let file = env.path(name);
+    let made = Command::new("/usr/bin/age-keygen")
+        .args(["-o", &file])
+        .output()
+        .unwrap();
+    let text = String::from_utf8(made.stderr).unwrap();
+    (text.split_whitespace().last().unwrap().to_owned(), file)
 }
 
 /// The names in a directory, sorted; none where it is not there.

@@ -5,8 +5,9 @@
 //! written down every half minute, so that a run that was killed goes on where it was.
 
 mod read;
-pub mod repair;
+mod repair;
 mod settle;
+pub mod spare;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -14,7 +15,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use self::read::Found;
-use self::repair::Spare;
+use self::spare::Spare;
 use super::digest::Pace;
 pub use super::scan::Finding;
 use super::seal::Strength;
@@ -55,7 +56,7 @@ pub struct Work<'a> {
     /// How a sealed file is sealed again when it is put back.
     pub strength: Strength,
     /// Where damaged and lost files are put back from.
-    pub spare: Option<&'a dyn Spare>,
+    pub spare: Option<Spare<'a>>,
     /// Takes the lock of the experiment.
     pub hold: &'a dyn Fn() -> Result<Lock>,
     /// Where it shows itself.
@@ -101,6 +102,8 @@ struct Run<'a> {
     report: Verified,
     good: Vec<Due>,
     bad: Vec<(Due, Found)>,
+    /// What waits for a copy out of a container, and whether a bad one is in its place.
+    waiting: Vec<(Due, bool)>,
     settled: Instant,
 }
 
@@ -129,6 +132,7 @@ pub fn run(work: &Work<'_>) -> Result<Verified> {
             report: Verified::default(),
             good: Vec::new(),
             bad: Vec::new(),
+            waiting: Vec::new(),
             settled: Instant::now(),
         }
     };
@@ -181,6 +185,7 @@ impl Run<'_> {
             self.piece(piece, &pace)?;
         }
         self.settle()?;
+        self.repair_waiting()?;
         // What was read in the second in which this began counts as done.
         self.report.left = self.index.count_due(self.work.before.min(now - 1), now)?.0;
         Ok(())

@@ -4,12 +4,15 @@
 //! step (renameat2(2), `RENAME_EXCHANGE`), so that at no moment nothing is in its place. The bad one goes to
 //! `<base>/.octonas/damaged/<id>/<line of the baseline>-<uuid>`.
 
+use std::collections::BTreeMap;
 use std::io::{Read, Write as _};
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
 use super::read::Found;
+use super::spare::{Spare, Wanted, copy_in};
 use super::{Run, Work};
 use crate::catalogue::destination::Destination;
 use crate::catalogue::digest::{self, Pace};
@@ -27,46 +30,11 @@ use crate::sys::{clock, fault, process};
 const REPAIR: &str = "repair";
 const DAMAGED: &str = "damaged";
 const NEW: &str = "new";
+/// What came out of a container.
+const LAID: &str = "laid";
+/// So many copies at most are taken out of a container in one reading.
+const AT_ONCE: usize = 100_000;
 const PIECE: usize = 1 << 20;
-
-/// Where copies are.
-pub trait Spare {
-    /// The copy of a file (path below the experiment, as bytes); `None` where there is none.
-    fn open(&self, path: &std::path::Path) -> Result<Option<Box<dyn Read + '_>>>;
-}
-
-/// A copy of an experiment's tree in a directory: a backup, a replica, the payload of an unpacked package.
-pub struct Tree {
-    dir: Dir,
-}
-
-impl Tree {
-    /// The tree itself, or the `data/` of a bag (RFC 8493) that holds it.
-    pub fn new(dir: Dir) -> Result<Self> {
-        let payload = match dir.stat("bagit.txt")? {
-            Some(_) => dir.child("data")?,
-            None => None,
-        };
-        Ok(Self {
-            dir: payload.unwrap_or(dir),
-        })
-    }
-}
-
-impl Spare for Tree {
-    fn open(&self, path: &std::path::Path) -> Result<Option<Box<dyn Read + '_>>> {
-        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
-            return Ok(None);
-        };
-        let Some(dir) = self.dir.open(parent)? else {
-            return Ok(None);
-        };
-        let Some(reading) = dir.reading(name, false)? else {
-            return Ok(None);
-        };
-        Ok(Some(Box::new(reading.into_file())))
-    }
-}
 
 /// What a killed repair left: a copy that is not in its place yet is made again; a bad file that was exchanged is kept.
 pub(super) fn clear_up(work: &Work<'_>, index: &Catalogue) -> Result<()> {
@@ -110,13 +78,75 @@ fn damaged(work: &Work<'_>) -> Result<Dir> {
     )
 }
 
+fn workshop(work: &Work<'_>) -> Result<Dir> {
+    private_dir(
+        &private_dir(&evidence(work.base)?, REPAIR)?,
+        &work.id.to_string(),
+    )
+}
+
 impl Run<'_> {
-    /// Puts a file back, where there is a good copy of it.
-    pub(super) fn repair(&mut self, due: &Due, found: &Found) -> Result<()> {
-        let Some(spare) = self.work.spare else {
+    /// Puts a file back, where there is a good copy of it; at once, or with others at the end.
+    pub(super) fn repair(&mut self, due: Due, found: &Found) -> Result<()> {
+        let is_there = !matches!(found, Found::Missing);
+        match self.work.spare {
+            None => Ok(()),
+            Some(Spare::Tree(tree)) => {
+                let path = PathBuf::from(pathname::path(&due.path));
+                let copy = tree.open(&path);
+                self.repair_from(&due, is_there, copy)
+            }
+            Some(Spare::Stream(_)) => {
+                self.waiting.push((due, is_there));
+                if self.waiting.len() < AT_ONCE {
+                    return Ok(());
+                }
+                self.repair_waiting()
+            }
+        }
+    }
+
+    /// Puts back what waits for copies out of a container.
+    pub(super) fn repair_waiting(&mut self) -> Result<()> {
+        let waiting = std::mem::take(&mut self.waiting);
+        let Some(Spare::Stream(stream)) = self.work.spare else {
             return Ok(());
         };
-        match self.put_back(due, spare) {
+        let wanted: BTreeMap<PathBuf, Wanted> = waiting
+            .iter()
+            .filter_map(|(due, _)| {
+                let wanted = Wanted {
+                    name: due.known.mark.to_string(),
+                    size: due.known.size,
+                    sha256: due.known.sha256?,
+                };
+                Some((PathBuf::from(pathname::path(&due.path)), wanted))
+            })
+            .collect();
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let workshop = workshop(self.work)?;
+        workshop.remove_tree(LAID)?;
+        let laid = private_dir(&workshop, LAID)?;
+        stream.lay(&wanted, &laid)?;
+        fault::point("repair.laid")?;
+        for (due, is_there) in waiting {
+            let copy = copy_in(&laid, Path::new(&due.known.mark.to_string()));
+            self.repair_from(&due, is_there, copy)?;
+        }
+        workshop.remove_tree(LAID)?;
+        Ok(())
+    }
+
+    /// Puts a file back from a copy of which nobody knows yet what it holds.
+    fn repair_from(
+        &mut self,
+        due: &Due,
+        is_there: bool,
+        copy: Result<Option<Box<dyn Read>>>,
+    ) -> Result<()> {
+        match copy.and_then(|copy| self.put_back(due, copy)) {
             Ok(true) => {
                 self.report.repaired += 1;
                 let kept = self
@@ -125,7 +155,7 @@ impl Run<'_> {
                     .path_of(EVIDENCE)
                     .join(DAMAGED)
                     .join(self.work.id.to_string());
-                if !matches!(found, Found::Missing) {
+                if is_there {
                     self.report.kept = Some(kept.display().to_string());
                 }
                 Ok(())
@@ -150,16 +180,12 @@ impl Run<'_> {
         }
     }
 
-    fn put_back(&mut self, due: &Due, spare: &dyn Spare) -> Result<bool> {
-        let path = std::path::PathBuf::from(pathname::path(&due.path));
-        let Some(mut copy) = spare.open(&path)? else {
+    fn put_back(&mut self, due: &Due, copy: Option<Box<dyn Read>>) -> Result<bool> {
+        let Some(mut copy) = copy else {
             return Ok(false);
         };
         let work = self.work;
-        let workshop = private_dir(
-            &private_dir(&evidence(work.base)?, REPAIR)?,
-            &work.id.to_string(),
-        )?;
+        let workshop = workshop(work)?;
         workshop.remove_file(NEW)?;
         if !write_copy(&workshop, copy.as_mut(), due)? {
             workshop.remove_file(NEW)?;

@@ -53,7 +53,7 @@ impl Run<'_> {
         // A copy of a large file takes its time: whoever waits for the experiment may come in between two.
         drop(lock);
         for (due, what) in found {
-            self.repair(&due, &what)?;
+            self.repair(due, &what)?;
         }
         Ok(())
     }

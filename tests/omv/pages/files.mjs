@@ -109,7 +109,7 @@ async function found(site, admin) {
   await admin.picture('file');
 }
 
-async function integrity(site, admin, { root, raw }) {
+async function integrity(site, admin, { root, path, raw }) {
   const { check } = site;
   let said = await examine(site, admin, 'verify', async () => {
     await admin.fill('Only what was not checked for so many days', '0');
@@ -128,10 +128,36 @@ async function integrity(site, admin, { root, raw }) {
   await admin.picture('integrity-damaged');
   said = await examine(site, admin, 'evidence');
   check(said.includes('The evidence is whole.'), 'the evidence is whole', said);
-  await root(`printf 150 >${raw}/many/150.txt.new; echo >>${raw}/many/150.txt.new; mv ${raw}/many/150.txt.new ${raw}/many/150.txt; touch -d '2026-11-02 10:00' ${raw}/many/150.txt`);
-  said = await examine(site, admin, 'scan');
+  // A backup has the right bytes.
+  const copies = path.replace(/[^/]+$/, 'otest-copies');
+  await root(`rm -rf ${copies}; mkdir -p ${copies}/raw/many; echo 150 >${copies}/raw/many/150.txt`);
+  await admin.open(`${PAGES}/integrity/${site.code}`);
+  await admin.page.locator('.octonas a', { hasText: 'Put them back' }).click();
+  await admin.settle();
+  await admin.picture('examine-repair');
+  await admin.fill('Where the good copies are', copies);
+  await admin.press('Begin');
+  said = await admin.task();
+  check(said.includes('files that were put back: 1'), 'a good copy puts it right', said);
   said = await examine(site, admin, 'verify');
-  check(said.includes('something is wrong: 0'), 'the right bytes put it right', said);
+  check(said.includes('something is wrong: 0'), 'and nothing is wrong any more', said);
+  await root(`rm -rf ${copies}`);
+  // A program put the time back; somebody looked, and it is right.
+  await root(`f=${raw}/many/151.txt; t=$(stat -c %y $f); printf y | dd of=$f conv=notrunc status=none; touch -d "$t" $f; sync`);
+  said = await examine(site, admin, 'verify');
+  check(said.includes('many/151.txt'), 'a change without a trace is found', said);
+  said = await examine(site, admin, 'accept', async () => {
+    await admin.fill('Files', 'raw/many/151.txt');
+    await admin.fill('Why they are right as they are', 'A logger corrected it "in place": R&D');
+  });
+  check(said.includes('files that are right as they are: 1'), 'it is accepted, with the reason', said);
+  await admin.picture('examine-accept');
+  said = await examine(site, admin, 'seal', () => admin.fill('Files', 'raw/many/152.txt\nraw/one.csv'));
+  check(said.includes('files: 2; they were so already: 0'), 'files are sealed', said);
+  said = await examine(site, admin, 'unseal', () => admin.fill('Files', 'raw'));
+  check(said.includes('files: 2;'), 'and the seals taken off', said);
+  said = await examine(site, admin, 'verify');
+  check(said.includes('something is wrong: 0'), 'all is in order', said);
 }
 
 async function packages(site, admin, { root, path }) {
