@@ -18,6 +18,9 @@ pub(super) const METHODS: [&str; 6] = [
     "show-form",
 ];
 
+/// Where archives lie: other disks and machines, which are the administrators' alone.
+const PLACES: &str = "places";
+
 /// What administrators may do.
 pub(super) fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
     match method {
@@ -55,6 +58,13 @@ pub(super) fn user(site: &Site, method: &str, given: &Value, name: &str) -> Resu
                 "show-experiment" => {
                     let access = access(site, &code, name)?.map_or("", Access::as_str);
                     shown(site, &code, access)
+                }
+                "history" => {
+                    let mut lines = history::history(site, &code)?;
+                    for line in &mut lines {
+                        line.detail.remove(PLACES);
+                    }
+                    value(lines)
                 }
                 _ => look(site, method, &code),
             }
