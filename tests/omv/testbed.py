@@ -164,6 +164,7 @@ def create_both(site, findings):
         site.in_order(findings, code, "after create")
         again = site.create(code)
         findings.check(again.code == 0 and not again.json().get("steps"), f"{code}: create again does nothing", again)
+    described(site, findings)
     findings.note(f"waiting in the panel: {nas.dirty()}")
     for name, (how, *_) in PEOPLE.items():
         if how != "octonas":
@@ -177,6 +178,22 @@ def create_both(site, findings):
     people.delete_account(nas, people.EMPTY)
     doctor = nas.octonas("doctor")
     findings.check(doctor.code == 0, "doctor finds nothing else", doctor)
+
+
+def described(site, findings):
+    """Words about an experiment change nothing on the server."""
+    nas = site.nas
+    definition = nas.octonas_json("experiment", "show", ECO)["definition"]
+    definition["description"] = "Four chambers, R&D.\nA second line."
+    waiting, restarts = nas.dirty(), smbd_starts(nas)
+    done = nas.octonas("--json", "experiment", "edit", "-f", "-", input=json.dumps(definition))
+    if not findings.check(done.code == 0, f"{ECO}: another description is saved", done):
+        return
+    outcome = done.json()
+    findings.equal(outcome["interruption"]["modules"], [], f"{ECO}: for that no module is applied")
+    findings.equal([call for call in outcome["calls"] if "apply" in call.lower() or "set" in call.lower()], [],
+                   f"{ECO}: and nothing is set in OpenMediaVault")
+    findings.equal((nas.dirty(), smbd_starts(nas)), (waiting, restarts), f"{ECO}: nothing waits in the panel, nothing restarted")
 
 
 def doors_shut(site, findings):

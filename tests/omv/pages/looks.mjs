@@ -32,6 +32,26 @@ async function counts(site) {
   await admin.leave();
 }
 
+/** What an administrator may have on the first page of the panel. */
+async function dashboard(site, locale) {
+  const { check } = site;
+  const [title, save] = locale === 'fr-FR' ? ['Expériences - ', 'Enregistrer'] : ['Experiments - ', 'Save'];
+  const admin = await Visitor.login(site, site.admin, locale);
+  await admin.open('/dashboard/settings');
+  const ours = admin.page.locator('mat-list-option', { hasText: title });
+  const count = await ours.count();
+  for (let i = 0; i < count; i += 1) await ours.nth(i).click();
+  await admin.press(save);
+  admin.failures.length = 0;
+  await admin.page.waitForURL(/dashboard$/);
+  await admin.settle();
+  const asked = ['Octonas.getStats', 'Octonas.getStorage', 'Octonas.getSilentSources'].filter((name) => admin.asked.includes(name));
+  check(count === 3 && asked.length === 3 && admin.failures.length === 0, `${locale}: three widgets are on the dashboard`, [count, asked, admin.failures]);
+  check(await admin.reads(site.code), `${locale}: they tell of the experiment`, await admin.text());
+  await admin.picture('dashboard');
+  await admin.leave();
+}
+
 export async function looks(site) {
   const { check } = site;
   const one = ONE;
@@ -53,6 +73,8 @@ export async function looks(site) {
       await admin.leave();
     }
   }
+  await dashboard(site, 'en-US');
+  await dashboard(site, 'fr-FR');
   await counts(site);
   // Members and a stranger; what is refused has a page too.
   for (const role of ['manage', 'write', 'read', 'stranger']) {
