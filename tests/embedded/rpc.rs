@@ -261,6 +261,29 @@ fn nasty_texts_survive_the_way_through() {
 }
 
 #[test]
+fn where_archives_lie_is_told_to_administrators_alone() {
+    let env = TestEnv::with_experiment();
+    std::fs::create_dir(env.path("far")).unwrap();
+    env.run(&["archive", "eco", "--to", &env.path("far")]).ok();
+    let history = |answer: &Value| {
+        let lines = answer["result"].as_array().unwrap();
+        let archived = lines.iter().find(|line| line["operation"] == "archive");
+        archived.unwrap()["detail"].clone()
+    };
+    let told = history(&one_answer(&env.rpc(
+        "history",
+        ("bo", "user"),
+        &json!({"code": "eco"}),
+    )));
+    assert!(
+        told["package"].is_string() && told.get("places").is_none(),
+        "{told}"
+    );
+    let told = history(&env.admin("history", &json!({"code": "eco"})));
+    assert_eq!(told["places"], env.path("far"));
+}
+
+#[test]
 fn a_user_sees_their_own_experiments_whatever_they_ask() {
     let env = TestEnv::with_experiment();
     env.create(&definition("lake").replace("account: bo", "account: dee"))
@@ -269,8 +292,6 @@ fn a_user_sees_their_own_experiments_whatever_they_ask() {
         .ok();
     env.create(&definition("gone")).ok();
     env.run(&["experiment", "remove", "gone"]).ok();
-    std::fs::create_dir(env.path("far")).unwrap();
-    env.run(&["archive", "eco", "--to", &env.path("far")]).ok();
     let before = exact(&env.nas);
     let bo = ("bo", "user");
     let answer = |method: &str, params: Value| one_answer(&env.rpc(method, bo, &params));
@@ -292,20 +313,6 @@ fn a_user_sees_their_own_experiments_whatever_they_ask() {
         !cells.is_empty() && cells.iter().all(|cell| cell["account"] == "bo"),
         "{rights}"
     );
-
-    // Where archives lie is told to administrators alone.
-    let history = |answer: &Value| {
-        let lines = answer["result"].as_array().unwrap();
-        let archived = lines.iter().find(|line| line["operation"] == "archive");
-        archived.unwrap()["detail"].clone()
-    };
-    let told = history(&answer("history", json!({"code": "eco"})));
-    assert!(
-        told["package"].is_string() && told.get("places").is_none(),
-        "{told}"
-    );
-    let told = history(&env.admin("history", &json!({"code": "eco"})));
-    assert_eq!(told["places"], env.path("far"));
 
     // Another's, a past one, a removed one and none at all cannot be told apart.
     for method in [
