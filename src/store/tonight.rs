@@ -220,8 +220,14 @@ impl Request {
                 Err(error) => damaged.push(error),
             }
         }
-        all.sort_by(|a, b| (&a.asked, &a.code).cmp(&(&b.asked, &b.code)));
+        all.sort_by(|a, b| a.order().cmp(&b.order()));
         Ok((all, damaged))
+    }
+
+    /// By which they come one after the other: when they were asked for; in one second the base comes last, because what an
+    /// import started from is how it was shared before.
+    pub fn order(&self) -> (&str, bool, &str) {
+        (&self.asked, self.code.is_empty(), &self.code)
     }
 
     /// The code of its experiment; nothing where it is the base itself.

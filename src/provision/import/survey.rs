@@ -83,6 +83,7 @@ pub struct Survey {
 
 impl Survey {
     /// The same without what changes while people work: numbers count as one, and examples not at all.
+    #[must_use]
     pub fn kinds(&self) -> Self {
         let count = |found: &Count| Count {
             count: found.count.min(1),

@@ -334,14 +334,14 @@ pub fn list(site: &Site) -> Result<Listing> {
         waiting: Vec::new(),
         unavailable: Vec::new(),
     };
+    let mut all: Vec<(PathBuf, Request)> = Vec::new();
     for base in site.bases()? {
         let read = site
             .base(&base.path)
             .and_then(|open| Request::all(&open.dir));
         match read {
             Ok((requests, damaged)) => {
-                let all = requests.iter().map(|each| Waiting::of(each, &base.path));
-                listing.waiting.extend(all);
+                all.extend(requests.into_iter().map(|each| (base.path.clone(), each)));
                 let texts = damaged.iter().map(ToString::to_string);
                 listing.unavailable.extend(texts);
             }
@@ -350,9 +350,9 @@ pub fn list(site: &Site) -> Result<Listing> {
             Err(error) => listing.unavailable.push(error.to_string()),
         }
     }
-    listing
-        .waiting
-        .sort_by(|a, b| (&a.asked, &a.code).cmp(&(&b.asked, &b.code)));
+    all.sort_by(|(_, a), (_, b)| a.order().cmp(&b.order()));
+    let all = all.iter().map(|(base, each)| Waiting::of(each, base));
+    listing.waiting.extend(all);
     Ok(listing)
 }
 

@@ -150,7 +150,7 @@ fn due(
             }
         }
     }
-    all.sort_by(|(_, a), (_, b)| (&a.asked, &a.code).cmp(&(&b.asked, &b.code)));
+    all.sort_by(|(_, a), (_, b)| a.order().cmp(&b.order()));
     Ok(all)
 }
 

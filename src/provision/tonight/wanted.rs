@@ -156,12 +156,9 @@ impl Looked {
 
     /// What it is about.
     pub(super) fn subject(&self) -> Result<Subject> {
-        match self {
-            Self::Share(chosen) => Ok(Subject::Base(PathBuf::from(&chosen.path))),
-            _ => {
-                let code = self.outcome().map(|outcome| outcome.code.as_str());
-                Code::parse(code.unwrap_or_default()).map(Subject::Experiment)
-            }
+        match self.outcome() {
+            Some(outcome) => Code::parse(&outcome.code).map(Subject::Experiment),
+            None => Ok(Subject::Base(self.base())),
         }
     }
 
@@ -175,14 +172,11 @@ impl Looked {
 
     /// The base on which it works.
     pub(super) fn base(&self) -> PathBuf {
-        match self {
-            Self::Share(chosen) => PathBuf::from(&chosen.path),
-            _ => {
-                let path = self.outcome().map(|outcome| outcome.path.as_str());
-                let path = Path::new(path.unwrap_or_default());
-                path.parent().unwrap_or(path).to_owned()
-            }
+        if let Self::Share(chosen) = self {
+            return PathBuf::from(&chosen.path);
         }
+        let path = Path::new(self.outcome().map_or("", |outcome| &outcome.path));
+        path.parent().unwrap_or(path).to_owned()
     }
 
     /// What it interrupts.
