@@ -22,8 +22,7 @@ pub enum Command {
     /// What is set for one experiment, or for a base.
     Show {
         /// The experiment's code, or the base's path.
-        #[arg(value_name = "CODE|BASE")]
-        of: String,
+        name: String,
         /// The definition that is to be applied.
         #[arg(long)]
         definition: bool,
@@ -31,16 +30,14 @@ pub enum Command {
     /// Take back what is set for an experiment or a base, or put away what failed.
     Cancel {
         /// The experiment's code, or the base's path.
-        #[arg(value_name = "CODE|BASE")]
-        of: String,
+        name: String,
     },
     /// Do now what is set, in the order in which it was asked for.
     Run {
         /// Of one experiment or base (its path), also where it failed; without it, everything that waits.
-        #[arg(value_name = "CODE|BASE")]
-        of: Option<String>,
+        name: Option<String>,
         /// Only in the hours of the night, and once in it: for the timer.
-        #[arg(long, conflicts_with = "of")]
+        #[arg(long, conflicts_with = "name")]
         at_night: bool,
         /// Only say what is set.
         #[arg(long)]
@@ -54,14 +51,16 @@ pub fn run(desk: &Desk<'_>, command: &Command) -> Result<Exit> {
     match command {
         Command::List => list(desk),
         Command::Run {
-            of, dry_run: true, ..
-        } => match of {
-            Some(of) => show(desk, &subject(desk, of)?, false),
+            name,
+            dry_run: true,
+            ..
+        } => match name {
+            Some(name) => show(desk, &subject(desk, name)?, false),
             None => list(desk),
         },
-        Command::Show { of, definition } => show(desk, &subject(desk, of)?, *definition),
-        Command::Cancel { of } => {
-            let waiting = tonight::cancel(site, &subject(desk, of)?)?;
+        Command::Show { name, definition } => show(desk, &subject(desk, name)?, *definition),
+        Command::Cancel { name } => {
+            let waiting = tonight::cancel(site, &subject(desk, name)?)?;
             if desk.json {
                 report::json(&waiting)?;
             } else {
@@ -73,19 +72,20 @@ pub fn run(desk: &Desk<'_>, command: &Command) -> Result<Exit> {
             }
             Ok(Exit::Done)
         }
-        Command::Run { of, at_night, .. } => {
-            let only = of.as_deref().map(|of| subject(desk, of)).transpose()?;
+        Command::Run { name, at_night, .. } => {
+            let only = name.as_deref().map(|name| subject(desk, name));
+            let only = only.transpose()?;
             carry_out(desk, only.as_ref(), *at_night)
         }
     }
 }
 
 /// A path has what no code has.
-fn subject(desk: &Desk<'_>, of: &str) -> Result<Subject> {
-    if of.contains(['/', '.']) {
-        Ok(Subject::Base(absolute(Path::new(of), desk.cwd)))
+fn subject(desk: &Desk<'_>, name: &str) -> Result<Subject> {
+    if name.contains(['/', '.']) {
+        Ok(Subject::Base(absolute(Path::new(name), desk.cwd)))
     } else {
-        Code::parse(of).map(Subject::Experiment)
+        Code::parse(name).map(Subject::Experiment)
     }
 }
 
