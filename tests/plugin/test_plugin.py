@@ -419,6 +419,18 @@ class Pages(unittest.TestCase):
         self.assertEqual((OMV / "locale/openmediavault-octonas.pot").read_text(), messages.pot(OMV))
 
 
+class Notifications(unittest.TestCase):
+    """The switches of the notification page."""
+
+    def test_installing_turns_every_switch_on_and_purging_leaves_none(self):
+        module = (OMV / "engined/module/octonas.inc").read_text()
+        switches = re.findall(r'"octonas-([a-z]+)"', module)
+        self.assertGreater(len(switches), 5)
+        for script in ("postinst", "postrm"):
+            text = (PROJECT / f"debian/openmediavault-octonas.{script}").read_text()
+            self.assertEqual(re.search(r"for id in (.*); do", text)[1].split(), switches, script)
+
+
 class Service(unittest.TestCase):
     """The service behind the pages."""
 
