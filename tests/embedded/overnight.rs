@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use serde_json::{Value, json};
 
 use crate::import::used;
+use crate::notices::send;
 use crate::support::{Ran, TestEnv, definition, exact, names, untouched};
 use crate::tonight::{results, waiting};
 
@@ -116,6 +117,10 @@ fn a_base_that_is_shared_otherwise_by_then_is_left_so() {
     env.share(&["--common", "seas"]).ok();
     env.overtaken();
     assert_eq!(env.share_name(), "seas");
+    let mails = send(&env);
+    let body = mails[0]["body"].as_str().unwrap();
+    let line = format!("{} : partage des expériences du dossier", env.base());
+    assert!(body.contains(&line), "{body}");
     // It is not tried again by itself; what is asked anew takes its place.
     assert_eq!(env.run(&["tonight", "run"]).ok().stdout, "");
     env.share(&["--common", "lakes", "--tonight"]).ok();
