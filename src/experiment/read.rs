@@ -1,22 +1,24 @@
 //! The reader of `experiment.yaml`: text → definition, or every problem of the file at once.
 
-use std::collections::HashMap;
-use std::net::IpAddr;
+mod doors;
 
-use super::choice::{Access, Language, Role, SourceKind, Status};
+use std::collections::HashMap;
+
+use super::choice::{Access, Language, Role, Status};
 use super::definition::{
-    Dates, Definition, Facility, Funding, Imported, NfsRow, Person, Protocols, Retention, Source,
-    Storage, VERSION, Variable,
+    Dates, Definition, Facility, Funding, Imported, Person, Retention, Storage, VERSION, Variable,
 };
 use super::fields::{Fields, Findings};
 use super::identifier::{Email, Licence, Orcid, Ror};
-use super::name::{AccountName, Code, ExperimentId, LayoutName, SourceId};
+use super::name::{AccountName, Code, ExperimentId, LayoutName};
 use super::node::{self, Node, Place};
-use super::path::{AbsPath, RelPath};
+use super::path::AbsPath;
 use super::problem::Problems;
-use super::quantity::{Date, Interval, Size, Timezone};
+use super::quantity::{Date, Size};
 use super::text::{line, paragraph, quote};
 use crate::error::{Error, Result};
+
+use doors::{into, protocols, source};
 
 /// Whose words are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -338,45 +340,6 @@ fn person(mut f: Fields, start: Option<Date>) -> Option<Person> {
     })
 }
 
-fn source(mut f: Fields) -> Option<Source> {
-    let id = f.required("id", SourceId::parse);
-    let kind = f.required("kind", SourceKind::parse);
-    let timezone = f
-        .value("timezone", Timezone::parse)
-        .unwrap_or_else(Timezone::utc);
-    let into = f.required("into", into);
-    let every = f
-        .value("every", Interval::parse)
-        .unwrap_or(Interval::QUARTER);
-    let account = f.value("account", AccountName::parse);
-    let description = f.value("description", |text| paragraph(text, 5_000));
-    let unknown = f.close();
-    Some(Source {
-        id: id?,
-        kind: kind?,
-        timezone,
-        into: into?,
-        every,
-        account,
-        description,
-        unknown,
-    })
-}
-
-/// Where members and sources never write.
-fn into(text: &str) -> Result<RelPath> {
-    let path = RelPath::parse(text)?;
-    let first = path.components().next().unwrap_or_default().to_lowercase();
-    if matches!(first.as_str(), "metadata" | "landing") {
-        return Err(Error::new(
-            "path.reserved",
-            format!("data cannot go into `{first}`, which OctoNAS itself writes"),
-        )
-        .hint("take a directory of the layout, like `raw/plc-c1`"));
-    }
-    Ok(path)
-}
-
 fn variable(mut f: Fields) -> Option<Variable> {
     let name = f.required("name", |text| line(text, 100));
     let label = f.value("label", |text| line(text, 300));
@@ -442,68 +405,6 @@ fn imported(mut f: Fields) -> Option<Imported> {
         leaves,
         unknown,
     })
-}
-
-fn protocols(mut f: Fields) -> Protocols {
-    let default = Protocols::default();
-    Protocols {
-        smb: f.flag("smb", default.smb),
-        sftp: f.flag("sftp", default.sftp),
-        rsync: f.flag("rsync", default.rsync),
-        ftp: f.flag("ftp", default.ftp),
-        rsyncd: f.flag("rsyncd", default.rsyncd),
-        nfs: f.mappings("nfs", nfs_row),
-        unknown: f.close(),
-    }
-}
-
-fn nfs_row(mut f: Fields) -> Option<NfsRow> {
-    let host = f.required("host", host);
-    let access = f.required("access", Access::parse);
-    if access == Some(Access::Manage) {
-        f.problem(
-            "access",
-            "a machine cannot manage an experiment",
-            "write `read` or `write`",
-        );
-    }
-    let unknown = f.close();
-    Some(NfsRow {
-        host: host?,
-        access: access?,
-        unknown,
-    })
-}
-
-/// A machine or network of exports(5), without wildcards and netgroups.
-fn host(text: &str) -> Result<String> {
-    let network = text.split_once('/').is_some_and(|(address, bits)| {
-        address.parse::<IpAddr>().is_ok_and(|address| {
-            let most = if address.is_ipv4() { 32 } else { 128 };
-            bits.parse::<u8>()
-                .is_ok_and(|bits| (8..=most).contains(&bits))
-        })
-    });
-    let name = text.len() <= 253
-        && text.split('.').all(|label| {
-            (1..=63).contains(&label.len())
-                && label
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || b == b'-')
-                && !label.starts_with('-')
-                && !label.ends_with('-')
-        });
-    if network || name || text.parse::<IpAddr>().is_ok() {
-        return Ok(text.to_lowercase());
-    }
-    Err(Error::new(
-        "nfs.host",
-        format!(
-            "{} is not a host name, an address or a network",
-            quote(text)
-        ),
-    )
-    .hint("like `calcul1.example.org` or `10.1.2.0/24`"))
 }
 
 fn retention(mut f: Fields) -> Option<Retention> {

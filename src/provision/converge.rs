@@ -6,213 +6,26 @@
 //! configuration is touched, and forgotten when it is in force. Each experiment has its own, so that each can be taken up
 //! again by itself.
 
-use std::collections::{BTreeSet, VecDeque};
+mod order;
+mod work;
 
-use super::apply::{self, Look, Outcome};
+use std::collections::BTreeSet;
+
+use super::apply::Outcome;
 use super::operation::Operation;
-use super::plan::{Action, Drift, Step};
+use super::plan::{Action, Step};
 use super::site::{OpenBase, Opened, Site};
-use super::{presence, sharing, stages, sweep};
+use super::{presence, sharing, stages};
 use crate::error::{Error, Result};
 use crate::nas::{Interruption, Observation};
-use crate::object::{Attributes, Found, Kind, ObjectId};
+use crate::object::Kind;
 use crate::report::Said;
-use crate::store;
-use crate::sys::{fault, process};
+
+pub use work::Work;
 
 /// A plan needs at most three rounds (make; link what got its name only when it was made; nothing left), two more before
 /// them where an import keeps the experiment shut, and one where the common share of its base has to be mended first.
 const ROUNDS: usize = 8;
-
-/// One experiment on its way.
-pub struct Work<'a> {
-    opened: &'a mut Opened,
-    operation: &'a Operation<'a>,
-    outcome: Outcome,
-    /// What was changed by hand of the common share in which it lies.
-    around: Vec<Drift>,
-    end: Option<Result<()>>,
-    round: Option<Round>,
-}
-
-/// What is left of a round.
-struct Round {
-    look: Look,
-    steps: VecDeque<Step>,
-    done: usize,
-    /// Something was put that has to become effective in this stage.
-    open_stage: Option<usize>,
-    /// It cannot go on before that stage is effective.
-    waits: Option<usize>,
-    /// Whoever lost a membership in this round is out.
-    ended: bool,
-    /// Directories belong to groups that this round made: their numbers are known only now.
-    with_new_groups: Option<Observation>,
-}
-
-impl<'a> Work<'a> {
-    /// What is to be done with an experiment, by an operation.
-    pub fn new(opened: &'a mut Opened, operation: &'a Operation<'a>) -> Self {
-        let outcome = Outcome::of(opened);
-        Self {
-            opened,
-            operation,
-            outcome,
-            around: Vec::new(),
-            end: None,
-            round: None,
-        }
-    }
-
-    /// How it ended.
-    pub fn result(self) -> Result<Outcome> {
-        match self.end {
-            Some(Ok(())) => Ok(self.outcome),
-            Some(Err(error)) => Err(error),
-            None => Err(Error::new(
-                "apply.unsettled",
-                format!(
-                    "{} does not come to rest: something changes it back at the same time",
-                    self.opened.definition.code
-                ),
-            )
-            .hint("see `octonas experiment plan`, find who changes it, then apply again")),
-        }
-    }
-
-    /// A part of the work; a failure is its end.
-    fn attempt(&mut self, part: impl FnOnce(&mut Self) -> Result<()>) {
-        if let Err(error) = part(self) {
-            self.fail(error);
-        }
-    }
-
-    fn fail(&mut self, error: Error) {
-        self.round = None;
-        self.end = Some(Err(error));
-    }
-
-    fn is_open(&self) -> bool {
-        self.end.is_none()
-    }
-
-    fn prepare(&mut self, site: &Site) -> Result<()> {
-        let opened = &mut *self.opened;
-        opened.show_definition()?;
-        // Files that a killed run had not given their name: we hold both locks, so nobody is writing one.
-        opened.metadata.remove_unfinished()?;
-        store::remove_unfinished(&opened.base.dir)?;
-        let server = apply::server(site);
-        if !opened.applied.objects.contains_key(&server) {
-            opened.applied.done(&server, &Found::default())?;
-        }
-        if !opened.applied.intents.is_empty() {
-            self.operation.begin()?;
-        }
-        Ok(())
-    }
-
-    /// Looks, and ends the work where nothing is left to do.
-    fn look(&mut self, site: &Site, observation: &Observation, mend: bool) -> Result<()> {
-        let opened = &mut *self.opened;
-        let look = apply::look(site, opened, observation, mend)?;
-        apply::admissible(&look)?;
-        self.outcome.drift.clone_from(&look.plan.drift);
-        self.outcome.drift.extend(self.around.iter().cloned());
-        if !look.plan.steps.is_empty() {
-            self.operation.begin()?;
-            for account in &look.plan.revoked {
-                let revocation = ObjectId::new(Kind::Revocation, account);
-                opened.applied.intend(&revocation, &Attributes::new())?;
-            }
-            self.round = Some(Round::of(look));
-            return Ok(());
-        }
-        // A kill between a new definition, or a new group, and their rights.
-        opened.show_definition()?;
-        store::show_below(&opened.metadata)?;
-        // Last, because a group that was made again has another number; and what it kept shut opens after it.
-        let sealed = sweep::is_sealed(&opened.applied.intents);
-        if opened.applied.intents.contains_key(&sweep::intent()) {
-            let swept = sweep::mend(site, opened, &look, observation)?;
-            self.outcome.repaired += swept.repaired;
-            sweep::settle(opened, &swept)?;
-        }
-        if !sealed {
-            self.outcome.status = opened.definition.status.to_string();
-            self.outcome.digest.clone_from(&opened.digest);
-            self.outcome.calls = site.nas.counters();
-            self.outcome.passwords.extend(site.nas.fresh_passwords());
-            self.end = Some(Ok(()));
-        }
-        Ok(())
-    }
-
-    /// Carries out what can be before a stage has to become effective; where nothing of the round is left, ends it.
-    fn advance(&mut self, site: &Site, observation: &Observation) -> Result<()> {
-        let Some(round) = &mut self.round else {
-            return Ok(());
-        };
-        let opened = &mut *self.opened;
-        while let Some(step) = round.steps.front() {
-            process::check_interrupted()?;
-            let next = stages::of(step.object.kind);
-            // Mount what the entry rendered before the mounts themselves are looked after; finish a stage before the next.
-            if round.open_stage.is_some()
-                && (round.open_stage != next || step.object.kind == Kind::Mounts)
-            {
-                round.waits = round.open_stage.take();
-                return Ok(());
-            }
-            // Whoever lost a membership is out before anything else is tried that may fail; and before a group is gone,
-            // by whose number a process is known.
-            let past_groups = step.object.kind != Kind::Group || step.action == Action::Delete;
-            if past_groups && !std::mem::replace(&mut round.ended, true) {
-                presence::end_sessions(site, opened)?;
-            }
-            let total = round.done + round.steps.len();
-            site.progress.step(round.done + 1, total, &describe(step));
-            if let Some(stage) = next.filter(|_| touches(step) && step.object.kind != Kind::Mounts)
-            {
-                stages::intend(opened, stage, step.object.kind)?;
-                round.open_stage = Some(stage);
-            }
-            let is_first_directory =
-                step.object.kind == Kind::Directory && round.with_new_groups.is_none();
-            if is_first_directory && round.look.plan.makes_groups() {
-                round.with_new_groups = Some(Observation {
-                    group_ids: site.nas.group_ids()?,
-                    ..observation.clone()
-                });
-            }
-            let observation = round.with_new_groups.as_ref().unwrap_or(observation);
-            apply::carry_out(site, opened, observation, &round.look, step)?;
-            fault::point("step.done")?;
-            round.done += 1;
-            self.outcome.steps.extend(round.steps.pop_front());
-        }
-        round.waits = round.open_stage.take();
-        if round.waits.is_none() {
-            presence::end_revoked(site, opened)?;
-            self.round = None;
-        }
-        Ok(())
-    }
-}
-
-impl Round {
-    fn of(look: Look) -> Self {
-        Self {
-            steps: ordered(&look.plan.steps).into_iter().cloned().collect(),
-            look,
-            done: 0,
-            open_stage: None,
-            waits: None,
-            ended: false,
-            with_new_groups: None,
-        }
-    }
-}
 
 /// Makes the NAS match the definition; says what it did. Run again, it does nothing. `seen` is what was observed under
 /// the lock of the NAS, if nothing was changed there since.
@@ -409,35 +222,6 @@ pub(super) fn merge(into: &mut Interruption, more: Interruption) {
     }
 }
 
-fn touches(step: &Step) -> bool {
-    matches!(
-        step.action,
-        Action::Create | Action::Update | Action::Delete
-    )
-}
-
-/// Creation goes by kind, but the experiment's own directory lets people in only when its mount stands: in a common share
-/// they would be inside at once, on a file system where links are followed and nothing can be closed. Removal shuts the
-/// door first, then unmounts, then lets go of the folder and the groups.
-fn ordered(steps: &[Step]) -> Vec<&Step> {
-    let rank = |step: &Step| match (step.action == Action::Delete, step.object.kind) {
-        (false, Kind::Directory) if step.object.key.is_empty() => 1,
-        (false, kind) if kind <= Kind::Mounts => 0,
-        (false, _) => 2,
-        (true, kind) if kind.is_door() => 3,
-        (true, Kind::Privileges) => 4,
-        (true, Kind::Source) => 5,
-        (true, Kind::Entry) => 6,
-        (true, Kind::Mounts) => 7,
-        (true, Kind::SharedFolder) => 8,
-        (true, Kind::Directory) => 9,
-        (true, _) => 10,
-    };
-    let mut ordered: Vec<&Step> = steps.iter().collect();
-    ordered.sort_by_key(|step| rank(step));
-    ordered
-}
-
 /// A step in words.
 pub(super) fn describe(step: &Step) -> Said {
     let (en, fr) = match step.action {
@@ -451,72 +235,5 @@ pub(super) fn describe(step: &Step) -> Said {
     Said {
         en: format!("{en} {object}"),
         fr: format!("{fr} : {}", object.french()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn step(kind: Kind, key: &str, action: Action) -> Step {
-        Step {
-            object: ObjectId::new(kind, key),
-            action,
-            attributes: Attributes::new(),
-            record: Attributes::new(),
-            changes: Vec::new(),
-        }
-    }
-
-    #[test]
-    fn people_are_let_in_when_the_mount_stands_and_before_it_is_shared() {
-        let steps = [
-            step(Kind::Group, "exp-lake-w", Action::Create),
-            step(Kind::Directory, "", Action::Create),
-            step(Kind::Directory, "raw", Action::Create),
-            step(Kind::Entry, "lake", Action::Create),
-            step(Kind::Mounts, "lake", Action::Create),
-            step(Kind::SharedFolder, "lake", Action::Create),
-            step(Kind::SmbShare, "lake", Action::Create),
-        ];
-        let order: Vec<String> = ordered(&steps)
-            .into_iter()
-            .map(|step| step.object.to_string())
-            .collect();
-        assert_eq!(
-            order,
-            [
-                "group exp-lake-w",
-                "directory raw",
-                "configuration entry lake",
-                "mounts lake",
-                "directory .",
-                "shared folder lake",
-                "SMB share lake"
-            ]
-        );
-    }
-
-    #[test]
-    fn what_is_taken_away_goes_in_the_other_direction() {
-        let steps = [
-            step(Kind::Group, "exp-lake-w", Action::Delete),
-            step(Kind::SharedFolder, "lake", Action::Delete),
-            step(Kind::Mounts, "lake", Action::Delete),
-            step(Kind::SmbShare, "lake", Action::Delete),
-        ];
-        let order: Vec<Kind> = ordered(&steps)
-            .into_iter()
-            .map(|step| step.object.kind)
-            .collect();
-        assert_eq!(
-            order,
-            [
-                Kind::SmbShare,
-                Kind::Mounts,
-                Kind::SharedFolder,
-                Kind::Group
-            ]
-        );
     }
 }

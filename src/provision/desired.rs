@@ -342,7 +342,7 @@ fn rsyncd(objects: &mut Objects, wish: &Wish<'_>, members: &BTreeMap<String, Rig
         (
             "extraoptions",
             "refuse options = acls xattrs copy-devices write-devices fake-super delete\n\
-             exclude = /metadata/applied.jsonl",
+             exclude = /metadata/applied.jsonl /metadata/before-import.facl",
         ),
     ];
     let mut attributes: Attributes = fixed

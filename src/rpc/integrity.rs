@@ -6,7 +6,8 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{One, absolute, anybody, code_of, params, value, visible};
+use super::member::visible;
+use super::{One, absolute, anybody, code_of, params, value};
 use crate::error::{Error, Result};
 use crate::experiment::Code;
 use crate::provision::site::Site;

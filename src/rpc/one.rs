@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::{One, access, anybody, form, manages, params, required, team, value, visible};
+use super::member::{access, manages, visible};
+use super::{One, anybody, form, params, required, team, value};
 use crate::error::Result;
 use crate::experiment::{Access, Code};
 use crate::provision::site::Site;

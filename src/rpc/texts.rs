@@ -3,7 +3,8 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{One, anybody, params, value, visible};
+use super::member::visible;
+use super::{One, anybody, params, value};
 use crate::documents::tame;
 use crate::error::{Error, Result};
 use crate::experiment::{Code, Language};

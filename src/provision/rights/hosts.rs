@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use super::{Basis, is_off};
+use super::Basis;
+use super::doors::is_off;
 use crate::object::{Attributes, Kind, ObjectId};
 use crate::report::{Said, said};
 

@@ -3,7 +3,8 @@
 use rusqlite::{Connection, OptionalExtension as _, params};
 use serde::{Deserialize, Serialize};
 
-use super::{Catalogue, FileRow, failed, folder_id, number, unsigned};
+use super::rows::{FileRow, folder_id};
+use super::{Catalogue, failed, number, unsigned};
 use crate::content::Contents;
 use crate::error::Result;
 use crate::store::pathname;

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::{Catalogue, failed, folder_id, number, set_state, unsigned};
+use super::rows::folder_id;
+use super::{Catalogue, failed, number, set_state, unsigned};
 use crate::error::Result;
 use crate::store::{hexadecimal, pathname};
 

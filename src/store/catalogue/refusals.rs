@@ -84,3 +84,30 @@ impl Catalogue {
         read().map_err(|e| failed("read", e))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::catalogue::tests::base;
+
+    #[test]
+    fn a_refusal_stands_until_it_is_forgotten() {
+        let (_temp, base, id) = base();
+        let index = Catalogue::open(&base, &id).unwrap();
+        let refusal = Refusal {
+            source: "plc".into(),
+            path: "a".into(),
+            size: 1,
+            mtime_ns: 2,
+            inode: 3,
+            sha256: "ab".into(),
+            reason: "name-taken".into(),
+            since: "2026-11-21T00:00:00Z".into(),
+        };
+        index.refuse(&refusal).unwrap();
+        index.refuse(&refusal).unwrap();
+        assert_eq!(index.refusals().unwrap(), [refusal]);
+        index.forget_refusal("plc", "a").unwrap();
+        assert!(index.refusals().unwrap().is_empty());
+    }
+}

@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::entries::{Past, Sum, history, rename};
-use super::{Catalogue, checksum, failed, folder_id, number, set_state};
+use super::rows::{checksum, folder_id};
+use super::{Catalogue, failed, number, set_state};
 use crate::error::{Error, Result};
 use crate::store::baseline::{self, Baseline};
 use crate::store::checks::{self, Checks, What};
