@@ -7,7 +7,7 @@ const ENGLISH = ['In order', 'Not checked', 'Open question', 'Answered', 'Respon
 
 // A view asks no more than a page of OpenMediaVault's own of the same kind. What the frame of all pages asks is not counted.
 const FRAME = /^(Config\.isDirty|System\.|WebGui\.|Session\.|Notification|Services\.|Apt\.)/;
-const own = (site) => ({ table: ['/services/smb/shares', '/storage/sharedfolders'], form: ['/services/smb/shares/create', `/usermgmt/users/edit/${site.write.name}`] });
+const own = (site) => ({ table: ['/services/smb/shares', '/storage/sharedfolders'], form: ['/services/smb/shares/create', '/services/rsync/modules/create', `/usermgmt/users/edit/${site.write.name}`] });
 const FORMS = ['create', 'edit', 'team', 'settings', 'takeover', 'import', 'search', 'examine', 'package', 'restore', 'operation', 'removal'];
 const ONE = ['experiment', 'people', 'documents', 'plan', 'questions', 'files', 'folder', 'search', 'found', 'integrity', 'examine', 'packages', 'package', 'operation', 'removal', 'sources', 'deliveries', 'history', 'state', 'edit', 'team'];
 const ASKED = { folder: '?folder=raw', found: '?text=raw', operation: '?operation=close', removal: '?operation=remove', examine: '?work=verify' };
