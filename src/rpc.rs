@@ -15,10 +15,9 @@ use crate::catalogue::examine::Options;
 use crate::error::{Error, Result};
 use crate::experiment::{Code, Language};
 use crate::provision::site::Site;
-use crate::provision::{
-    apply, base, check, create, doctor, edit, lifecycle, list, probe, sharing, show,
-};
+use crate::provision::{apply, check, create, doctor, edit, lifecycle, list, probe, show};
 
+mod bases;
 mod deliveries;
 mod dmp;
 mod form;
@@ -242,18 +241,6 @@ struct Change {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct Share {
-    path: PathBuf,
-    #[serde(rename = "share")]
-    way: String,
-    #[serde(default)]
-    name: Option<String>,
-    #[serde(default)]
-    dry_run: bool,
-}
-
-#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Select {
     #[serde(default)]
@@ -369,21 +356,12 @@ fn admin(site: &Site, method: &str, given: &Value) -> Result<Value> {
             };
             value(probe::experiment(site, &examine.code, options)?)
         }
-        "add-base" => value(base::add(site, &absolute(&params::<Folder>(given)?.path)?)?),
-        "check-base" => value(base::check(
-            site,
-            &absolute(&params::<Folder>(given)?.path)?,
-        )?),
-        "share-base" => share_base(site, &params(given)?),
-        "list-bases" => {
-            let Nothing {} = params(given)?;
-            value(base::list(site)?)
-        }
         "build-documents" | "list-documents" | "show-document" => texts::admin(site, method, given),
         "doctor" => {
             let Nothing {} = params(given)?;
             value(doctor::examine(site))
         }
+        _ if bases::METHODS.contains(&method) => bases::call(site, method, given),
         _ if dmp::METHODS.contains(&method) => dmp::call(site, method, given),
         _ if packages::METHODS.contains(&method) => packages::admin(site, method, given),
         _ if settings::METHODS.contains(&method) => settings::call(site, method, given),
@@ -402,21 +380,6 @@ fn status(site: &Site, method: &str, change: &Change) -> Result<Value> {
         "reopen-experiment" => lifecycle::reopen(site, code, change.dry_run)?,
         _ => lifecycle::remove(site, code, change.delete_data.as_ref(), change.dry_run)?,
     })
-}
-
-fn share_base(site: &Site, share: &Share) -> Result<Value> {
-    let name = match (share.way.as_str(), share.name.as_deref()) {
-        ("own", None | Some("")) => None,
-        ("common", Some(name)) => Some(name),
-        _ => {
-            return Err(Error::new(
-                "rpc.invalid",
-                "share is `own` without a name, or `common` with one",
-            ));
-        }
-    };
-    let path = absolute(&share.path)?;
-    value(sharing::choose(site, &path, name, share.dry_run)?)
 }
 
 /// What concerns no experiment.

@@ -5,9 +5,12 @@ use std::path::PathBuf;
 use clap::Subcommand;
 
 use super::Desk;
+use super::experiment::print;
 use crate::error::{Exit, Result};
 use crate::provision::base::{self, BaseReport};
+use crate::provision::create::Options;
 use crate::provision::sharing::{self, Chosen};
+use crate::provision::tonight::{self, Wanted};
 use crate::report;
 use crate::settings::absolute;
 use crate::sys::abilities::Trial;
@@ -41,6 +44,9 @@ pub enum Command {
         /// Only say what would be done, and what it would interrupt.
         #[arg(long)]
         dry_run: bool,
+        /// Only in the night: it is looked at now, and kept until then (`octonas tonight`).
+        #[arg(long, conflicts_with = "dry_run")]
+        tonight: bool,
     },
     /// Try what the file system of a folder can do, and look whether its common share is as it should be.
     Check {
@@ -57,8 +63,14 @@ pub fn run(desk: &Desk<'_>, command: &Command) -> Result<Exit> {
             common,
             own: _,
             dry_run,
+            tonight,
         } => {
             let path = absolute(path, desk.cwd);
+            if *tonight {
+                let wanted = Wanted::Share(&path, common.as_deref());
+                let set = tonight::set(desk.site, &wanted, Options::default())?;
+                return print::set(desk, &set);
+            }
             let chosen = sharing::choose(desk.site, &path, common.as_deref(), *dry_run)?;
             if desk.json {
                 report::json(&chosen)?;
@@ -89,7 +101,7 @@ pub fn run(desk: &Desk<'_>, command: &Command) -> Result<Exit> {
     Ok(exit)
 }
 
-fn choice(chosen: &Chosen, dry_run: bool) -> String {
+pub(super) fn choice(chosen: &Chosen, dry_run: bool) -> String {
     let how = match &chosen.share_name {
         Some(name) => format!("its experiments are folders of the share {name}"),
         None => "each of its experiments has a share of its own".to_owned(),

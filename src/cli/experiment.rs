@@ -1,6 +1,6 @@
 //! `octonas experiment …`: arguments, and what they call.
 
-mod print;
+pub(super) mod print;
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -152,6 +152,9 @@ pub enum Command {
         /// The name of the plan that was looked at: refused when it is another one by now.
         #[arg(long, value_name = "PLAN")]
         plan: Option<String>,
+        /// Only in the night: it is looked at now, and kept until then (`octonas tonight`).
+        #[arg(long, conflicts_with = "dry_run")]
+        tonight: bool,
     },
     /// What lies on the disks and could be taken into service: removed experiments, and those of another NAS.
     Adoptable,
@@ -172,6 +175,9 @@ pub enum Command {
         /// The name of the plan that was looked at: refused when it is another one by now.
         #[arg(long, value_name = "PLAN")]
         plan: Option<String>,
+        /// Only in the night: it is looked at now, and kept until then (`octonas tonight`).
+        #[arg(long, requires = "confirm")]
+        tonight: bool,
     },
     /// Take out the people whose access has ended.
     Due {
@@ -191,6 +197,8 @@ impl Command {
                 | Self::Close { tonight: true, .. }
                 | Self::Reopen { tonight: true, .. }
                 | Self::Remove { tonight: true, .. }
+                | Self::Adopt { tonight: true, .. }
+                | Self::Import { tonight: true, .. }
         )
     }
 }
@@ -232,6 +240,25 @@ fn for_tonight(desk: &Desk<'_>, command: &Command) -> Result<Exit> {
         } => {
             let confirmed = delete_data.as_deref().map(parse).transpose()?;
             set(&Wanted::Remove(&parse(code)?, confirmed.as_ref()), false)
+        }
+        Command::Adopt { dir, .. } => set(
+            &Wanted::Adopt(&absolute(dir, desk.cwd), &adoption(command)),
+            false,
+        ),
+        Command::Import {
+            folder,
+            file,
+            create_accounts,
+            plan,
+            ..
+        } => {
+            let wanted = Wanted::Import {
+                folder,
+                cwd: desk.cwd,
+                text: &read(desk, file)?,
+                plan: plan.as_deref(),
+            };
+            set(&wanted, *create_accounts)
         }
         _ => Ok(Exit::Done),
     }
@@ -331,24 +358,9 @@ fn other(desk: &Desk<'_>, command: &Command) -> Result<Exit> {
             let done = lifecycle::remove(site, &parse(code)?, confirmed.as_ref(), *dry_run)?;
             print::outcome(desk, &done, *dry_run)
         }
-        Command::Adopt {
-            dir,
-            take_over,
-            grant,
-            dry_run,
-            plan,
-        } => {
-            let options = adopt::Options {
-                take_over: *take_over,
-                grant: grant.clone(),
-                dry_run: *dry_run,
-                plan: plan.clone(),
-            };
-            print::adoption(
-                desk,
-                &adopt::adopt(site, &absolute(dir, desk.cwd), &options)?,
-                *dry_run,
-            )
+        Command::Adopt { dir, dry_run, .. } => {
+            let done = adopt::adopt(site, &absolute(dir, desk.cwd), &adoption(command))?;
+            print::adoption(desk, &done, *dry_run)
         }
         Command::Import {
             folder,
@@ -356,6 +368,7 @@ fn other(desk: &Desk<'_>, command: &Command) -> Result<Exit> {
             confirm,
             create_accounts,
             plan,
+            ..
         } => {
             let options = import::Options {
                 confirm: *confirm,
@@ -368,6 +381,25 @@ fn other(desk: &Desk<'_>, command: &Command) -> Result<Exit> {
         }
         Command::Adoptable => print::adoptable(desk),
         Command::Due { dry_run } => print::due(desk, *dry_run),
+    }
+}
+
+/// How an experiment is to be adopted.
+fn adoption(command: &Command) -> adopt::Options {
+    match command {
+        Command::Adopt {
+            take_over,
+            grant,
+            dry_run,
+            plan,
+            ..
+        } => adopt::Options {
+            take_over: *take_over,
+            grant: grant.clone(),
+            dry_run: *dry_run,
+            plan: plan.clone(),
+        },
+        _ => adopt::Options::default(),
     }
 }
 

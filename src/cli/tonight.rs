@@ -1,6 +1,7 @@
 //! `octonas tonight …`
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 use clap::Subcommand;
 
@@ -8,34 +9,35 @@ use super::Desk;
 use crate::error::{Exit, Result};
 use crate::experiment::Code;
 use crate::provision::notice::{self, Scope};
-use crate::provision::tonight::{self, Became, Waiting};
+use crate::provision::tonight::{self, Became, Subject, Waiting};
 use crate::report;
-use crate::store::tonight::Failure;
+use crate::settings::absolute;
+use crate::store::tonight::{Failure, Verb};
 
 /// What can be done with operations that were set for the night.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// What is set, and what was not done and why.
     List,
-    /// What is set for one experiment.
+    /// What is set for one experiment, or for a base.
     Show {
-        /// Its code.
-        code: String,
+        /// The experiment's code, or the base's path.
+        name: String,
         /// The definition that is to be applied.
         #[arg(long)]
         definition: bool,
     },
-    /// Take back what is set for an experiment, or put away what failed.
+    /// Take back what is set for an experiment or a base, or put away what failed.
     Cancel {
-        /// Its code.
-        code: String,
+        /// The experiment's code, or the base's path.
+        name: String,
     },
     /// Do now what is set, in the order in which it was asked for.
     Run {
-        /// Of one experiment, also where it failed; without it, everything that waits.
-        code: Option<String>,
+        /// Of one experiment or base (its path), also where it failed; without it, everything that waits.
+        name: Option<String>,
         /// Only in the hours of the night, and once in it: for the timer.
-        #[arg(long, conflicts_with = "code")]
+        #[arg(long, conflicts_with = "name")]
         at_night: bool,
         /// Only say what is set.
         #[arg(long)]
@@ -49,31 +51,41 @@ pub fn run(desk: &Desk<'_>, command: &Command) -> Result<Exit> {
     match command {
         Command::List => list(desk),
         Command::Run {
-            code,
+            name,
             dry_run: true,
             ..
-        } => match code {
-            Some(code) => show(desk, &Code::parse(code)?, false),
+        } => match name {
+            Some(name) => show(desk, &subject(desk, name)?, false),
             None => list(desk),
         },
-        Command::Show { code, definition } => show(desk, &Code::parse(code)?, *definition),
-        Command::Cancel { code } => {
-            let waiting = tonight::cancel(site, &Code::parse(code)?)?;
+        Command::Show { name, definition } => show(desk, &subject(desk, name)?, *definition),
+        Command::Cancel { name } => {
+            let waiting = tonight::cancel(site, &subject(desk, name)?)?;
             if desk.json {
                 report::json(&waiting)?;
             } else {
                 report::stdout(&format!(
                     "{} of {} is not set for the night any more\n",
                     waiting.operation.as_str(),
-                    waiting.code
+                    report::printable(&waiting.name)
                 ))?;
             }
             Ok(Exit::Done)
         }
-        Command::Run { code, at_night, .. } => {
-            let code = code.as_deref().map(Code::parse).transpose()?;
-            carry_out(desk, code.as_ref(), *at_night)
+        Command::Run { name, at_night, .. } => {
+            let only = name.as_deref().map(|name| subject(desk, name));
+            let only = only.transpose()?;
+            carry_out(desk, only.as_ref(), *at_night)
         }
+    }
+}
+
+/// A path has what no code has.
+fn subject(desk: &Desk<'_>, name: &str) -> Result<Subject> {
+    if name.contains(['/', '.']) {
+        Ok(Subject::Base(absolute(Path::new(name), desk.cwd)))
+    } else {
+        Code::parse(name).map(Subject::Experiment)
     }
 }
 
@@ -84,13 +96,13 @@ fn list(desk: &Desk<'_>) -> Result<Exit> {
         return Ok(Exit::Done);
     }
     let mut rows = vec![
-        ["CODE", "OPERATION", "STATE", "BY", "FROM"]
+        ["NAME", "OPERATION", "STATE", "BY", "FROM"]
             .map(str::to_owned)
             .to_vec(),
     ];
     rows.extend(listing.waiting.iter().map(|each| {
         vec![
-            each.code.clone(),
+            each.name.clone(),
             each.operation.as_str().to_owned(),
             each.state.as_str().to_owned(),
             each.by.clone(),
@@ -104,7 +116,8 @@ fn list(desk: &Desk<'_>) -> Result<Exit> {
     }
     for each in &listing.waiting {
         if let Some(failure) = &each.failure {
-            report::stdout(&format!("{}: {}", each.code, reason(failure)))?;
+            let name = report::printable(&each.name);
+            report::stdout(&format!("{name}: {}", reason(failure)))?;
         }
     }
     for reason in &listing.unavailable {
@@ -113,8 +126,8 @@ fn list(desk: &Desk<'_>) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn show(desk: &Desk<'_>, code: &Code, definition: bool) -> Result<Exit> {
-    let (waiting, text) = tonight::show(desk.site, code)?;
+fn show(desk: &Desk<'_>, of: &Subject, definition: bool) -> Result<Exit> {
+    let (waiting, text) = tonight::show(desk.site, of)?;
     if desk.json {
         report::json(&serde_json::json!({"tonight": waiting, "definition": text}))?;
     } else if definition {
@@ -131,7 +144,7 @@ fn described(waiting: &Waiting) -> String {
         out,
         "{} of {}: {}, from {}",
         waiting.operation.as_str(),
-        waiting.code,
+        report::printable(&waiting.name),
         waiting.state.as_str(),
         waiting.from
     );
@@ -142,6 +155,18 @@ fn described(waiting: &Waiting) -> String {
     }
     if waiting.delete_data {
         out.push_str("it also deletes the data\n");
+    }
+    if waiting.take_over {
+        out.push_str("it takes over what another NAS served\n");
+    }
+    if !waiting.grant.is_empty() {
+        let _ = writeln!(out, "who keeps access: {}", waiting.grant.join(", "));
+    }
+    if waiting.operation == Verb::ShareBase {
+        let _ = match &waiting.share_name {
+            Some(name) => writeln!(out, "its experiments become folders of the share {name}"),
+            None => writeln!(out, "each of its experiments gets a share of its own"),
+        };
     }
     for effect in &waiting.effects {
         let _ = writeln!(out, "! {}", report::printable(&effect.en));
@@ -169,8 +194,8 @@ fn failed(done: &tonight::Done) -> bool {
     done.result == Became::Failed
 }
 
-fn carry_out(desk: &Desk<'_>, code: Option<&Code>, at_night: bool) -> Result<Exit> {
-    let run = tonight::run(desk.site, code, at_night)?;
+fn carry_out(desk: &Desk<'_>, only: Option<&Subject>, at_night: bool) -> Result<Exit> {
+    let run = tonight::run(desk.site, only, at_night)?;
     // Nobody looks at this hour.
     if at_night && (run.done.iter().any(failed) || !run.unavailable.is_empty()) {
         notice::send(desk.site, Scope::Tonight, false)?;
@@ -191,7 +216,8 @@ fn carry_out(desk: &Desk<'_>, code: Option<&Code>, at_night: bool) -> Result<Exi
             Became::Waits => "waits",
         };
         let verb = done.operation.as_str();
-        let mut line = format!("{}: {verb}: {became}\n", done.code);
+        let name = report::printable(&done.name);
+        let mut line = format!("{name}: {verb}: {became}\n");
         if let Some(failure) = &done.reason {
             let _ = write!(line, "    {}", reason(failure));
         }

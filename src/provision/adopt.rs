@@ -105,10 +105,10 @@ pub fn adopt(site: &Site, dir: &Path, options: &Options) -> Result<Adoption> {
     let settled = settled(site, &opened, &before, options)?;
     let outcome = rehearse(site, &opened, &settled, &observation, was_ours)?;
     let plan = looked_at(&before, &map)?;
+    seen::must_be(options.plan.as_deref(), &plan)?;
     if options.dry_run {
         return Ok(Adoption { map, plan, outcome });
     }
-    seen::must_be(options.plan.as_deref(), &plan)?;
     if foreign_base {
         take(site, &opened.base)?;
     }
@@ -125,11 +125,17 @@ pub fn adopt(site: &Site, dir: &Path, options: &Options) -> Result<Adoption> {
             ("granted", names(&map, |line| line.granted)),
         ]
     })?;
-    site.note(&opened);
-    documents::follow(site, &opened);
+    tidy(site, &opened)?;
+    Ok(Adoption { map, plan, outcome })
+}
+
+/// What comes after the last line of the ledger: the list, the documents, and that nothing is under way any more.
+pub fn tidy(site: &Site, opened: &Opened) -> Result<()> {
+    site.note(opened);
+    documents::follow(site, opened);
     // The last line of all: while it stands, the adoption is not finished.
     opened.metadata.remove_file(BEFORE)?;
-    Ok(Adoption { map, plan, outcome })
+    Ok(())
 }
 
 /// Whom the definition names and who they are here; whoever looked at it chooses whom to let in.

@@ -106,7 +106,9 @@ impl<'a> Operation<'a> {
     pub fn end<T>(&self, result: Result<T>, detail: impl FnOnce(&T) -> Detail) -> Result<T> {
         // What was asked for in advance gets its line whatever it came to.
         let acting = self.site.acting.borrow();
-        let is_told = acting.as_ref().is_none_or(|acting| acting.told);
+        let is_told = acting
+            .as_ref()
+            .is_none_or(|acting| acting.told || !acting.is_about(&self.experiment));
         drop(acting);
         if !self.begun.get() && !self.unsettled && is_told {
             return result;
@@ -161,7 +163,7 @@ impl<'a> Operation<'a> {
         }
         self.append(name, outcome, detail)?;
         if let Some(acting) = self.site.acting.borrow_mut().as_mut() {
-            acting.told |= outcome != Outcome::Begun;
+            acting.told |= outcome != Outcome::Begun && acting.is_about(&self.experiment);
         }
         Ok(())
     }

@@ -70,8 +70,18 @@ pub struct Acting {
     pub by: String,
     /// The id of the request.
     pub request: String,
+    /// The id of the experiment that it is about; empty where it is a base, nothing where the experiment is being made.
+    pub experiment: Option<String>,
     /// The ledger says how it ended.
     pub told: bool,
+}
+
+impl Acting {
+    /// True where a line about this experiment tells what became of the request. What is done for a base as a whole also
+    /// works on its experiments.
+    pub fn is_about(&self, experiment: &str) -> bool {
+        self.experiment.as_ref().is_none_or(|id| id == experiment)
+    }
 }
 
 /// What the unit says for every data management plan, as text; nothing where it does not.

@@ -1,4 +1,5 @@
-//! `import-experiment`, `adopt-experiment`, `list-adoptable`: what takes into service something that lies on a disk.
+//! `import-experiment`, `adopt-experiment`, `list-adoptable`: what takes into service something that lies on a disk, now or in
+//! the night.
 
 use std::path::{Path, PathBuf};
 
@@ -6,10 +7,11 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::form::{self, Given};
-use super::{Nothing, absolute, params, value};
-use crate::error::Result;
+use super::{Nothing, absolute, params, tonight, value};
+use crate::error::{Error, Result};
 use crate::provision::import::{self, Options};
 use crate::provision::site::Site;
+use crate::provision::tonight::Wanted;
 use crate::provision::{adopt, adoptable};
 
 #[derive(Deserialize)]
@@ -27,6 +29,9 @@ struct Import {
     create_accounts: bool,
     #[serde(default)]
     plan: Option<String>,
+    /// Looked at before (`tonight::is_asked`).
+    #[serde(default, rename = "tonight")]
+    _tonight: bool,
 }
 
 #[derive(Deserialize)]
@@ -41,6 +46,20 @@ struct Adopt {
     dry_run: bool,
     #[serde(default)]
     plan: Option<String>,
+    /// Looked at before (`tonight::is_asked`).
+    #[serde(default, rename = "tonight")]
+    _tonight: bool,
+}
+
+impl Adopt {
+    fn options(self) -> adopt::Options {
+        adopt::Options {
+            take_over: self.take_over,
+            grant: self.grant,
+            dry_run: self.dry_run,
+            plan: self.plan,
+        }
+    }
 }
 
 /// The methods.
@@ -58,14 +77,34 @@ pub(super) fn call(site: &Site, method: &str, given: &Value) -> Result<Value> {
     }
 }
 
-fn adopt(site: &Site, given: Adopt) -> Result<Value> {
-    let options = adopt::Options {
-        take_over: given.take_over,
-        grant: given.grant,
-        dry_run: given.dry_run,
-        plan: given.plan,
+/// Sets one for the night.
+pub(super) fn tonight(site: &Site, method: &str, given: &Value) -> Result<Value> {
+    if method == "adopt-experiment" {
+        let given: Adopt = params(given)?;
+        let dir = absolute(&given.dir)?;
+        let options = given.options();
+        return tonight::keep(site, &Wanted::Adopt(&dir, &options), false, options.dry_run);
+    }
+    let given: Import = params(given)?;
+    if !given.confirm {
+        return Err(Error::new(
+            "rpc.params",
+            "only what is confirmed can wait for the night",
+        )
+        .field("confirm"));
+    }
+    let wanted = Wanted::Import {
+        folder: &given.folder,
+        cwd: Path::new("/"),
+        text: &form::text_of(given.definition.as_ref(), given.form.as_ref())?,
+        plan: given.plan.as_deref(),
     };
-    value(adopt::adopt(site, &absolute(&given.dir)?, &options)?)
+    tonight::keep(site, &wanted, given.create_accounts, false)
+}
+
+fn adopt(site: &Site, given: Adopt) -> Result<Value> {
+    let dir = absolute(&given.dir)?;
+    value(adopt::adopt(site, &dir, &given.options())?)
 }
 
 fn import(site: &Site, given: &Value) -> Result<Value> {

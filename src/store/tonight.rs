@@ -1,5 +1,6 @@
-//! Operations that were set for the night: `<base>/.octonas/tonight/<code>.json`, one an experiment, root only. Each is
-//! whole: what was asked, by whom, when, and from which definition; never a password.
+//! Operations that were set for the night: `<base>/.octonas/tonight/<code>.json`, one an experiment, and `base.share.json`
+//! for the base itself; root only. Each is whole: what was asked, by whom, when, and from which definition; never a
+//! password. Where it lies says of which base it is, wherever that is mounted.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +10,8 @@ use crate::experiment::Code;
 use crate::sys::dir::{Dir, FileKind, Permissions};
 
 const DIRECTORY: &str = "tonight";
+/// The request of the base itself: no code has a full stop.
+const OF_THE_BASE: &str = "base.share.json";
 
 /// The largest request: a definition of 1 MiB, written as a text of JSON.
 const LIMIT: u64 = 8 << 20;
@@ -32,6 +35,12 @@ pub enum Verb {
     Reopen,
     /// Take it out of service.
     Remove,
+    /// Take one that lies on the base into service.
+    Adopt,
+    /// Make one of a directory that is in use.
+    Import,
+    /// Choose how the experiments of the base are shared.
+    ShareBase,
 }
 
 impl Verb {
@@ -44,6 +53,9 @@ impl Verb {
             Self::Close => "close",
             Self::Reopen => "reopen",
             Self::Remove => "remove",
+            Self::Adopt => "adopt",
+            Self::Import => "import",
+            Self::ShareBase => "share-base",
         }
     }
 }
@@ -94,22 +106,34 @@ pub struct Request {
     pub id: String,
     /// The NAS that it was set on.
     pub nas: String,
-    /// The experiment.
+    /// The experiment; empty where it is the base itself.
     pub code: String,
-    /// Its id; nothing where it is to be made.
+    /// Its id; nothing where it is to be made, empty where it is the base itself.
     pub experiment: Option<String>,
     /// What is to be done.
     pub operation: Verb,
     /// The definition, as it was given.
     pub definition: Option<String>,
-    /// The digest of the definition that it started from.
+    /// The digest of the definition that it started from; how the base was shared then.
     pub from: Option<String>,
+    /// The name of the plan that was looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<String>,
     /// Also set right what was changed by hand.
     #[serde(default)]
     pub mend: bool,
     /// Delete the data too.
     #[serde(default)]
     pub delete_data: bool,
+    /// Take over what another NAS served.
+    #[serde(default)]
+    pub take_over: bool,
+    /// The accounts that keep their access.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub grant: Vec<String>,
+    /// The share of all experiments of the base; nothing where each one gets its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share_name: Option<String>,
     /// Who asked.
     pub by: String,
     /// When (RFC 3339, UTC).
@@ -143,10 +167,10 @@ impl Request {
         dir.write(self.file(), text.as_bytes(), &Permissions::PRIVATE)
     }
 
-    /// What is set for the night for an experiment of this code.
-    pub fn read(base: &Dir, code: &Code) -> Result<Option<Self>> {
+    /// What is set for the night for an experiment of this code, or for the base itself.
+    pub fn read(base: &Dir, code: Option<&Code>) -> Result<Option<Self>> {
         match base.open(format!("{EVIDENCE}/{DIRECTORY}"))? {
-            Some(dir) => Self::load(&dir, &format!("{code}.json")),
+            Some(dir) => Self::load(&dir, &file(code.map(Code::as_str))),
             None => Ok(None),
         }
     }
@@ -166,7 +190,7 @@ impl Request {
         if request.octonas > VERSION {
             return Err(damaged("a newer version wrote it".into()));
         }
-        if request.file() != name || Code::parse(&request.code).is_err() {
+        if request.file() != name || request.experiment_code().is_err() {
             return Err(damaged("it is of another experiment than its name".into()));
         }
         Ok(Some(request))
@@ -196,12 +220,36 @@ impl Request {
                 Err(error) => damaged.push(error),
             }
         }
-        all.sort_by(|a, b| (&a.asked, &a.code).cmp(&(&b.asked, &b.code)));
+        all.sort_by(|a, b| a.order().cmp(&b.order()));
         Ok((all, damaged))
     }
 
+    /// By which they come one after the other: when they were asked for; in one second the base comes last, because what an
+    /// import started from is how it was shared before.
+    pub fn order(&self) -> (&str, bool, &str) {
+        (&self.asked, self.code.is_empty(), &self.code)
+    }
+
+    /// The code of its experiment; nothing where it is the base itself.
+    pub fn experiment_code(&self) -> Result<Option<Code>> {
+        match self.operation {
+            Verb::ShareBase => Ok(None),
+            _ => Code::parse(&self.code).map(Some),
+        }
+    }
+
     fn file(&self) -> String {
-        format!("{}.json", self.code)
+        match self.operation {
+            Verb::ShareBase => file(None),
+            _ => file(Some(&self.code)),
+        }
+    }
+}
+
+fn file(code: Option<&str>) -> String {
+    match code {
+        Some(code) => format!("{code}.json"),
+        None => OF_THE_BASE.to_owned(),
     }
 }
 
@@ -220,8 +268,12 @@ mod tests {
             operation: Verb::Create,
             definition: Some("code: eco\n".into()),
             from: None,
+            plan: None,
             mend: false,
             delete_data: false,
+            take_over: false,
+            grant: Vec::new(),
+            share_name: None,
             by: "admin".into(),
             asked: asked.into(),
             due: "2026-11-22T01:30:00Z".into(),
@@ -251,7 +303,10 @@ mod tests {
             [early.clone(), late.clone()]
         );
         let code = Code::parse("eco").unwrap();
-        assert_eq!(Request::read(&base, &code).unwrap(), Some(late.clone()));
+        assert_eq!(
+            Request::read(&base, Some(&code)).unwrap(),
+            Some(late.clone())
+        );
         let mode = std::fs::metadata(temp.path().join(".octonas/tonight/eco.json"))
             .map(|m| std::os::unix::fs::PermissionsExt::mode(&m.permissions()) & 0o7777)
             .unwrap();
@@ -259,6 +314,49 @@ mod tests {
         assert!(late.clear(&base).unwrap());
         assert!(!late.clear(&base).unwrap());
         assert_eq!(Request::all(&base).unwrap().0, [early]);
+    }
+
+    #[test]
+    fn the_base_has_one_of_its_own_which_is_no_experiments() {
+        let (_temp, base) = base();
+        let share = Request {
+            code: String::new(),
+            experiment: Some(String::new()),
+            operation: Verb::ShareBase,
+            definition: None,
+            share_name: Some("experiments".into()),
+            ..request("", "2026-11-21T09:00:00Z")
+        };
+        let eco = request("eco", "2026-11-21T10:00:00Z");
+        eco.write(&base).unwrap();
+        share.write(&base).unwrap();
+        assert_eq!(Request::read(&base, None).unwrap(), Some(share.clone()));
+        assert_eq!(Request::all(&base).unwrap().0, [share.clone(), eco.clone()]);
+        assert!(Code::parse(OF_THE_BASE.trim_end_matches(".json")).is_err());
+        // What stands in the place of the other is damaged.
+        let dir = base.open(".octonas/tonight").unwrap().unwrap();
+        let text = serde_json::to_string(&eco).unwrap();
+        dir.write(OF_THE_BASE, text.as_bytes(), &Permissions::PRIVATE)
+            .unwrap();
+        assert!(Request::read(&base, None).is_err());
+        assert!(share.clear(&base).unwrap());
+        assert_eq!(Request::all(&base).unwrap().0, [eco]);
+    }
+
+    #[test]
+    fn what_an_older_program_wrote_is_read() {
+        let (_temp, base) = base();
+        request("eco", "2026-11-21T10:00:00Z").write(&base).unwrap();
+        let dir = base.open(".octonas/tonight").unwrap().unwrap();
+        let old = r#"{"octonas":1,"id":"r1","nas":"nas1","code":"eco","experiment":"0b9e","operation":"close",
+            "definition":null,"from":"00","mend":false,"delete-data":false,"by":"admin","asked":"2026-11-21T10:00:00Z",
+            "due":"2026-11-22T01:30:00Z","state":"waiting"}"#;
+        dir.write("eco.json", old.as_bytes(), &Permissions::PRIVATE)
+            .unwrap();
+        let (all, damaged) = Request::all(&base).unwrap();
+        assert!(damaged.is_empty(), "{damaged:?}");
+        assert_eq!(all[0].operation, Verb::Close);
+        assert_eq!((all[0].take_over, &all[0].plan), (false, &None));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::rpc::golden;
 use crate::support::{Ran, TestEnv, definition, exact, names, untouched};
 
 /// A NAS with a directory `eco` as people leave one behind.
-fn used() -> TestEnv {
+pub fn used() -> TestEnv {
     let env = TestEnv::new();
     for (path, text) in [
         ("eco/raw/data.csv", "1,2\n"),

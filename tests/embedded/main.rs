@@ -37,6 +37,7 @@ mod landing;
 mod many;
 mod notices;
 mod order;
+mod overnight;
 mod packages;
 mod probe;
 mod race;

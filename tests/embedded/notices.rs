@@ -9,7 +9,7 @@ use crate::catalogue::{scan, settle, write};
 use crate::integrity::rot;
 use crate::support::{TestEnv, copy, definition};
 
-fn send(env: &TestEnv) -> Vec<Value> {
+pub fn send(env: &TestEnv) -> Vec<Value> {
     let sent = env.json(&["notice", "send"]);
     sent["mails"].as_array().unwrap().clone()
 }

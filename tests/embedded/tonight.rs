@@ -11,7 +11,7 @@ fn edited() -> String {
 }
 
 /// The ledger's lines about an operation that was asked for in advance.
-fn results(env: &TestEnv) -> Vec<String> {
+pub fn results(env: &TestEnv) -> Vec<String> {
     let dir = env.at(".octonas/ledger");
     let mut all = Vec::new();
     for name in names(&dir).iter().filter(|name| name.ends_with(".jsonl")) {
@@ -39,7 +39,7 @@ fn results(env: &TestEnv) -> Vec<String> {
     all
 }
 
-fn waiting(env: &TestEnv) -> Value {
+pub fn waiting(env: &TestEnv) -> Value {
     env.json(&["tonight", "list"])["waiting"].clone()
 }
 
@@ -325,44 +325,88 @@ fn the_web_ui_sets_shows_and_takes_back() {
 #[cfg(feature = "faults")]
 mod kills {
     use super::*;
-    use crate::support::{copy, in_parallel};
+    use crate::support::{copy, in_parallel, telling};
 
     struct Case {
         name: &'static str,
-        set: &'static [&'static str],
+        prepare: fn() -> TestEnv,
+        set: fn(&TestEnv) -> String,
         input: fn() -> String,
+    }
+
+    fn removed() -> TestEnv {
+        let env = TestEnv::with_experiment();
+        env.run(&["experiment", "remove", "eco"]).ok();
+        env
+    }
+
+    fn shared() -> TestEnv {
+        let env = TestEnv::with_experiment();
+        let base = env.nas.display().to_string();
+        env.run(&["base", "share", &base, "--common", "lakes"]).ok();
+        env
     }
 
     const CASES: &[Case] = &[
         Case {
             name: "close",
-            set: &["close", "eco"],
+            prepare: TestEnv::with_experiment,
+            set: |_| "experiment close eco".into(),
             input: String::new,
         },
         Case {
             name: "edit",
-            set: &["edit", "-f", "-"],
+            prepare: TestEnv::with_experiment,
+            set: |_| "experiment edit -f -".into(),
             input: edited,
         },
         Case {
             name: "create",
-            set: &["create", "-f", "-"],
+            prepare: TestEnv::with_experiment,
+            set: |_| "experiment create -f -".into(),
             input: || definition("lake"),
         },
         Case {
-            name: "delete",
-            set: &["remove", "eco", "--delete-data", "eco"],
+            name: "remove",
+            prepare: TestEnv::with_experiment,
+            set: |_| "experiment remove eco --delete-data eco".into(),
+            input: String::new,
+        },
+        Case {
+            name: "adopt",
+            prepare: removed,
+            set: |env| format!("experiment adopt {} --grant ada", env.at("eco").display()),
+            input: String::new,
+        },
+        Case {
+            name: "import",
+            prepare: crate::import::used,
+            set: |env| {
+                let folder = env.at("eco").display().to_string();
+                format!("experiment import {folder} -f - --confirm")
+            },
+            input: || definition("eco"),
+        },
+        Case {
+            name: "share-base",
+            prepare: TestEnv::with_experiment,
+            set: |env| format!("base share {} --common lakes", env.nas.display()),
+            input: String::new,
+        },
+        Case {
+            name: "share-base",
+            prepare: shared,
+            set: |env| format!("base share {} --own", env.nas.display()),
             input: String::new,
         },
     ];
 
     /// A NAS on which the operation is set, again and again from the same state.
     fn stage(case: &Case) -> TestEnv {
-        let env = TestEnv::with_experiment();
-        let mut all = vec!["experiment"];
-        all.extend(case.set);
-        all.push("--tonight");
-        env.with_input(&all, (case.input)().as_bytes()).ok();
+        let env = (case.prepare)();
+        let set = (case.set)(&env) + " --tonight";
+        let arguments: Vec<&str> = set.split(' ').collect();
+        env.with_input(&arguments, (case.input)().as_bytes()).ok();
         copy(&env.nas, &env.root.path().join("before"));
         env
     }
@@ -379,9 +423,10 @@ mod kills {
             let env = stage(case);
             let trace = env.root.path().join("trace");
             run(&env, ("OCTONAS_FAULT_TRACE", trace.to_str().unwrap())).ok();
-            let points = fs::read_to_string(trace).unwrap().lines().count();
+            let points = fs::read_to_string(trace).unwrap();
+            let points: Vec<String> = points.lines().map(str::to_owned).collect();
             let wanted = env.end_state();
-            let numbers: Vec<usize> = (1..=points).collect();
+            let numbers = telling(&points, 4);
             let chunks: Vec<&[usize]> = numbers.chunks(16).collect();
             let wrong: Vec<String> = in_parallel(&chunks, |chunk| {
                 let env = stage(case);
@@ -391,7 +436,9 @@ mod kills {
                     copy(&env.root.path().join("before"), &env.nas);
                     let killed = run(&env, ("OCTONAS_FAULT", &format!("kill:{number}")));
                     let again = env.run(&["tonight", "run"]);
-                    let done = results(&env);
+                    // What is done for a base has lines of its experiments, too.
+                    let mut done = results(&env);
+                    done.retain(|line| line.starts_with(case.name));
                     if killed.exit.is_some()
                         || again.exit != Some(0)
                         || done.len() != 1
@@ -404,7 +451,8 @@ mod kills {
                 wrong
             })
             .concat();
-            eprintln!("{}: killed at {points} points", case.name);
+            let (tried, all) = (numbers.len(), points.len());
+            eprintln!("{}: killed at {tried} of {all} points", case.name);
             assert!(wrong.is_empty(), "{}", wrong.join("\n"));
         }
     }

@@ -25,6 +25,7 @@ mod calls;
 mod counts;
 mod drift;
 mod kills;
+mod night;
 mod others;
 mod together;
 mod world;

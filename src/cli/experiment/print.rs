@@ -2,14 +2,14 @@
 
 use std::fmt::Write as _;
 
-use crate::cli::Desk;
+use crate::cli::{Desk, base};
 use crate::error::{Exit, Passwords, Result};
 use crate::experiment::Code;
 use crate::provision::apply::Outcome;
 use crate::provision::create::Created;
 use crate::provision::import::{self, Survey};
 use crate::provision::plan::{Action, Drift, Step};
-use crate::provision::tonight::Set;
+use crate::provision::tonight::{Looked, Set};
 use crate::provision::{adopt, adoptable, check, lifecycle, list, show};
 use crate::report;
 
@@ -64,16 +64,23 @@ fn password_line(whose: &str, password: &str) -> String {
 }
 
 /// What was set for the night: what it would do, and when.
-pub(super) fn set(desk: &Desk<'_>, set: &Set) -> Result<Exit> {
+pub(in crate::cli) fn set(desk: &Desk<'_>, set: &Set) -> Result<Exit> {
     if desk.json {
         report::json(set)?;
         return Ok(Exit::Done);
     }
-    report::stdout(&text(&set.outcome, true))?;
+    match &set.looked {
+        Looked::Outcome(outcome) => report::stdout(&text(outcome, true))?,
+        Looked::Adoption(told) => {
+            adoption(desk, told, true)?;
+        }
+        Looked::Import(told) => import_plan(desk, told)?,
+        Looked::Share(chosen) => report::stdout(&base::choice(chosen, true))?,
+    }
     report::stdout(&format!(
         "set for the night: {} of {}, from {}; nothing was changed yet\n",
         set.tonight.operation.as_str(),
-        set.tonight.code,
+        report::printable(&set.tonight.name),
         set.tonight.from
     ))?;
     Ok(Exit::Done)
@@ -356,6 +363,17 @@ pub(super) fn import(desk: &Desk<'_>, told: &import::Import) -> Result<Exit> {
         report::json(told)?;
         return Ok(Exit::Done);
     }
+    import_plan(desk, told)?;
+    if !told.confirmed {
+        report::stdout(&format!(
+            "nothing was changed: `--confirm` does it; with `--plan {}` only if it is still this\n",
+            told.plan
+        ))?;
+    }
+    Ok(Exit::Done)
+}
+
+fn import_plan(desk: &Desk<'_>, told: &import::Import) -> Result<()> {
     if !told.access.is_empty() {
         let mut rows = vec![
             ["ACCOUNT", "", "BEFORE", "AFTER", ""]
@@ -379,13 +397,7 @@ pub(super) fn import(desk: &Desk<'_>, told: &import::Import) -> Result<Exit> {
         report::stdout(&contents(survey, told.enforced))?;
     }
     outcome(desk, &told.outcome, !told.confirmed)?;
-    if !told.confirmed {
-        report::stdout(&format!(
-            "nothing was changed: `--confirm` does it; with `--plan {}` only if it is still this\n",
-            told.plan
-        ))?;
-    }
-    Ok(Exit::Done)
+    Ok(())
 }
 
 /// What lies in a directory that is to be imported, and what becomes of it.

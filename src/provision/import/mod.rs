@@ -62,6 +62,10 @@ pub struct Import {
     pub contents: Option<Survey>,
     /// Names the plan: what is shown is what is done when it is given back. Empty where an earlier run has begun.
     pub plan: String,
+    /// Names what of it lasts while people go on working in the directory: who gains and loses, which steps, which kinds of
+    /// things lie there, and not how many. It can be given back as well.
+    #[serde(skip)]
+    pub lasting: String,
     /// The operation itself.
     pub outcome: Outcome,
 }
@@ -129,18 +133,20 @@ pub fn import(
     apply::admissible(&look)?;
     settle::accounts_are_there(site, &definition, &seen)?;
     accounts::warn_of_shells(site, &definition, &seen);
+    let steps = &look.plan.steps;
+    let named = |contents: &Survey| {
+        let plan = (&access, contents, steps, options.create_accounts);
+        seen::digest(&plan, &id.to_string())
+    };
+    let (plan, lasting) = (named(&surveyed.survey)?, named(&surveyed.survey.kinds())?);
+    if options.plan.as_deref() != Some(lasting.as_str()) {
+        seen::must_be(options.plan.as_deref(), &plan)?;
+    }
     let mut told = Import {
         confirmed: options.confirm,
         enforced: site.nas.identity().enforces_rights,
-        plan: seen::digest(
-            &(
-                &access,
-                &surveyed.survey,
-                &look.plan.steps,
-                options.create_accounts,
-            ),
-            &id.to_string(),
-        )?,
+        plan,
+        lasting,
         access,
         contents: Some(surveyed.survey),
         outcome: Outcome {
@@ -155,7 +161,6 @@ pub fn import(
     if !options.confirm {
         return Ok(told);
     }
-    seen::must_be(options.plan.as_deref(), &told.plan)?;
     let _lock = site.lock_experiment(&id.to_string())?;
     let about = ("code", definition.code.to_string());
     let operation = Operation::new(site, &base, &id.to_string(), IMPORT, about)?;
@@ -321,6 +326,7 @@ fn resume(
         access: Vec::new(),
         contents: None,
         plan: String::new(),
+        lasting: String::new(),
         outcome: settle::settle(site, &mut opened, create, seen, &operation)?,
     })
 }

@@ -81,6 +81,40 @@ pub struct Survey {
     pub writable_by_all: Count,
 }
 
+impl Survey {
+    /// The same without what changes while people work: numbers count as one, and examples not at all.
+    #[must_use]
+    pub fn kinds(&self) -> Self {
+        let count = |found: &Count| Count {
+            count: found.count.min(1),
+            examples: Vec::new(),
+        };
+        let mut owners: Vec<Owner> = self
+            .owners
+            .iter()
+            .map(|owner| Owner {
+                account: owner.account.clone(),
+                count: owner.count.min(1),
+                given_to_root: owner.given_to_root.min(1),
+            })
+            .collect();
+        owners.sort_by(|a, b| a.account.cmp(&b.account));
+        let mut leaves = self.leaves.clone();
+        leaves.sort();
+        Self {
+            symbolic_links: count(&self.symbolic_links),
+            special: count(&self.special),
+            leaves,
+            in_frame: count(&self.in_frame),
+            owners,
+            private: count(&self.private),
+            public: count(&self.public),
+            writable_by_all: count(&self.writable_by_all),
+            ..Self::default()
+        }
+    }
+}
+
 /// A survey, and what it is needed for.
 pub struct Surveyed {
     /// For people.

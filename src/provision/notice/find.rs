@@ -74,6 +74,7 @@ fn word(language: Language, operation: &str) -> &str {
         "archive" => "archivage",
         "thin" => "allègement des données",
         "restore" => "restauration",
+        "share-base" => "partage des expériences du dossier",
         other => other,
     }
 }
@@ -114,10 +115,10 @@ fn tonights(site: &Site, language: Language) -> Result<Vec<Finding>> {
             let time = failure.map(|f| f.time.clone()).unwrap_or_default();
             Finding {
                 kind: Kind::Failed,
-                key: format!("tonight {}", waiting.code),
+                key: format!("tonight {}", waiting.name),
                 mark: time.clone(),
                 facts: facts([
-                    ("code", waiting.code.into()),
+                    ("code", waiting.name.into()),
                     (
                         "operation",
                         word(language, waiting.operation.as_str()).into(),

@@ -3,6 +3,7 @@
 
 mod night;
 mod run;
+mod wanted;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,15 +13,12 @@ use serde::Serialize;
 
 pub use night::Night;
 pub use run::{Became, Done, Run, run};
+pub use wanted::{Looked, Subject, Wanted};
 
-use super::apply::{self, Outcome};
-use super::create::{self, Options};
-use super::plan::Step;
+use super::create::Options;
 use super::site::{OpenBase, Site};
-use super::{edit, lifecycle};
 use crate::error::{Error, Result};
 use crate::experiment::Code;
-use crate::object::Kind;
 use crate::report::Said;
 use crate::store::ledger::{self, TONIGHT};
 use crate::store::registry;
@@ -34,42 +32,13 @@ const LOCK: &str = "tonight";
 const RUNNING: &str = "tonight-run";
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// An operation, as somebody asks for it.
-#[derive(Debug, Clone, Copy)]
-pub enum Wanted<'a> {
-    /// Make an experiment of a definition.
-    Create(&'a [u8]),
-    /// Replace a definition. With the digest of the one that the change was made on.
-    Edit(&'a [u8], Option<&'a str>),
-    /// Make the NAS match the definition; perhaps also what was changed by hand.
-    Apply(&'a Code, bool),
-    /// Make it read-only.
-    Close(&'a Code),
-    /// Open it again.
-    Reopen(&'a Code),
-    /// Take it out of service; perhaps with its data (its code, repeated).
-    Remove(&'a Code, Option<&'a Code>),
-}
-
-impl Wanted<'_> {
-    fn verb(&self) -> Verb {
-        match self {
-            Self::Create(_) => Verb::Create,
-            Self::Edit(..) => Verb::Edit,
-            Self::Apply(..) => Verb::Apply,
-            Self::Close(_) => Verb::Close,
-            Self::Reopen(_) => Verb::Reopen,
-            Self::Remove(..) => Verb::Remove,
-        }
-    }
-}
-
 /// What is set for the night, for people.
 #[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "kebab-case")]
 pub struct Waiting {
-    /// The experiment.
+    /// The experiment; empty where it is the base.
     pub code: String,
+    /// The code of the experiment, or the path of the base: by what it is shown, taken back and done.
+    pub name: String,
     /// What is to be done.
     pub operation: Verb,
     /// How far it is.
@@ -88,6 +57,12 @@ pub struct Waiting {
     pub mend: bool,
     /// Deletes the data too.
     pub delete_data: bool,
+    /// Takes over what another NAS served.
+    pub take_over: bool,
+    /// The accounts that keep their access.
+    pub grant: Vec<String>,
+    /// The share of all experiments of the base.
+    pub share_name: Option<String>,
     /// What it interrupts.
     pub effects: Vec<Said>,
     /// Why it was not done.
@@ -98,6 +73,7 @@ impl Waiting {
     fn of(request: &Request, base: &Path) -> Self {
         Self {
             code: request.code.clone(),
+            name: wanted::name(request, base),
             operation: request.operation,
             state: request.state,
             by: request.by.clone(),
@@ -107,6 +83,9 @@ impl Waiting {
             base: base.to_owned(),
             mend: request.mend,
             delete_data: request.delete_data,
+            take_over: request.take_over,
+            grant: request.grant.clone(),
+            share_name: request.share_name.clone(),
             effects: request
                 .effects
                 .iter()
@@ -137,7 +116,7 @@ fn local(time: &str) -> String {
 pub struct Set {
     /// What would be done now.
     #[serde(flatten)]
-    pub outcome: Outcome,
+    pub looked: Looked,
     /// What is set for the night.
     pub tonight: Waiting,
 }
@@ -159,88 +138,98 @@ pub fn night(site: &Site) -> Result<Night> {
 /// Sets an operation for the night: everything that can be refused is refused now.
 ///
 /// # Errors
-/// Those of the operation; `tonight.taken` where something is set for this experiment already; `tonight.passwords` where it
-/// would make passwords, which are shown once, to whoever is there.
+/// Those of the operation; `tonight.taken` where something is set for this experiment or base already; `tonight.passwords`
+/// where it would make passwords, which are shown once, to whoever is there; `tonight.not-ours` where there is no base of
+/// this NAS yet that could keep it.
 pub fn set(site: &Site, wanted: &Wanted<'_>, options: Options) -> Result<Set> {
     if options.create_accounts {
         return Err(passwords("accounts with initial passwords"));
     }
-    let outcome = rehearse(site, wanted)?;
-    let code = Code::parse(&outcome.code)?;
-    refuse_second(site, &code)?;
-    let base = base_of(site, wanted, &outcome)?;
-    let now = Zoned::now();
-    let effects = &outcome.interruption.effects;
+    let looked = wanted.rehearse(site)?;
+    let subject = looked.subject()?;
+    refuse_second(site, &looked, &subject)?;
+    let base = base_of(site, wanted, &looked)?;
+    let request = requested(site, wanted, &looked, &base)?;
+    let _lock = site.lock_tonight()?;
+    // Looked at again under the lock: two people may ask at once.
+    refuse_second(site, &looked, &subject)?;
+    request.write(&base.dir)?;
+    note(site, &base, &request, "set", ledger::Outcome::Done, None)?;
+    remember(site, &base)?;
+    let tonight = Waiting::of(&request, &base.path);
+    Ok(Set { looked, tonight })
+}
+
+/// What is asked for, whole.
+fn requested(
+    site: &Site,
+    wanted: &Wanted<'_>,
+    looked: &Looked,
+    base: &OpenBase,
+) -> Result<Request> {
+    let effects = looked
+        .interruption()
+        .map_or(&[][..], |interruption| interruption.effects.as_slice());
     let mut request = Request {
         octonas: Request::VERSION,
         id: uuid::Uuid::new_v4().to_string(),
         nas: site.nas.identity().id.clone(),
-        code: outcome.code.clone(),
-        experiment: (!outcome.id.is_empty()).then(|| outcome.id.clone()),
+        code: looked
+            .outcome()
+            .map_or_else(String::new, |o| o.code.clone()),
+        experiment: looked.experiment(),
         operation: wanted.verb(),
         definition: None,
         from: None,
-        mend: matches!(wanted, Wanted::Apply(_, true)),
-        delete_data: matches!(wanted, Wanted::Remove(_, Some(_))),
+        plan: looked.plan(),
+        mend: false,
+        delete_data: false,
+        take_over: false,
+        grant: Vec::new(),
+        share_name: None,
         by: site.by(),
         asked: clock::now_text(),
-        due: clock::text(night(site)?.next(&now)),
+        due: clock::text(night(site)?.next(&Zoned::now())),
         effects: effects.iter().map(|effect| effect.en.clone()).collect(),
         effects_fr: effects.iter().map(|effect| effect.fr.clone()).collect(),
         state: State::Waiting,
         failure: None,
     };
-    if let Wanted::Create(text) | Wanted::Edit(text, _) = wanted {
-        request.definition = Some(String::from_utf8_lossy(text).into_owned());
-    }
-    if request.operation != Verb::Create {
-        let digest = site.open(&code)?.digest;
-        // Somebody else was quicker than this rehearsal.
-        if let Wanted::Edit(_, Some(from)) = wanted
-            && *from != digest
-        {
-            return Err(overtaken(&request));
+    match *wanted {
+        Wanted::Create(text) | Wanted::Import { text, .. } => {
+            request.definition = Some(String::from_utf8_lossy(text).into_owned());
         }
-        request.from = Some(digest);
+        Wanted::Edit(text, from) => {
+            request.definition = Some(String::from_utf8_lossy(text).into_owned());
+            request.from = Some(digest(site, &request)?);
+            // Somebody else was quicker than this rehearsal.
+            if from.is_some() && from != request.from.as_deref() {
+                return Err(overtaken(&request, base));
+            }
+        }
+        Wanted::Apply(_, mend) => {
+            request.mend = mend;
+            request.from = Some(digest(site, &request)?);
+        }
+        Wanted::Close(_) | Wanted::Reopen(_) => request.from = Some(digest(site, &request)?),
+        Wanted::Remove(_, delete) => {
+            request.delete_data = delete.is_some();
+            request.from = Some(digest(site, &request)?);
+        }
+        Wanted::Adopt(_, options) => {
+            request.take_over = options.take_over;
+            request.grant.clone_from(&options.grant);
+        }
+        Wanted::Share(_, name) => {
+            request.share_name = name.map(str::to_owned);
+            request.from = Some(wanted::way(base));
+        }
     }
-    let _lock = site.lock_tonight()?;
-    // Looked at again under the lock: two people may ask at once.
-    refuse_second(site, &code)?;
-    request.write(&base.dir)?;
-    note(site, &base, &request, "set", ledger::Outcome::Done, None)?;
-    remember(site, &base)?;
-    let tonight = Waiting::of(&request, &base.path);
-    Ok(Set { outcome, tonight })
+    Ok(request)
 }
 
-/// What it would do if it were done now.
-fn rehearse(site: &Site, wanted: &Wanted<'_>) -> Result<Outcome> {
-    let options = Options {
-        create_accounts: false,
-        dry_run: true,
-    };
-    let outcome = match wanted {
-        Wanted::Create(text) => create::create(site, text, options)?,
-        Wanted::Edit(text, from) => edit::edit(site, text, *from, options)?,
-        Wanted::Close(code) => lifecycle::close(site, code, true)?,
-        Wanted::Reopen(code) => lifecycle::reopen(site, code, true)?,
-        Wanted::Remove(code, delete) => lifecycle::remove(site, code, *delete, true)?,
-        Wanted::Apply(code, mend) => apply::rehearse(site, code, *mend)?,
-    };
-    let given: Vec<&str> = outcome
-        .steps
-        .iter()
-        .filter(|step: &&Step| step.object.kind == Kind::RsyncModule)
-        .flat_map(|step| step.gives("user:"))
-        .collect();
-    if given.is_empty() {
-        Ok(outcome)
-    } else {
-        Err(passwords(&format!(
-            "passwords of the rsync daemon for {}",
-            given.join(", ")
-        )))
-    }
+fn digest(site: &Site, request: &Request) -> Result<String> {
+    Ok(site.open(&Code::parse(&request.code)?)?.digest)
 }
 
 fn passwords(what: &str) -> Error {
@@ -251,23 +240,32 @@ fn passwords(what: &str) -> Error {
     .hint("create the accounts or open the rsync daemon now, and set the rest for tonight")
 }
 
-fn overtaken(request: &Request) -> Error {
+fn overtaken(request: &Request, base: &OpenBase) -> Error {
     Error::new(
         "tonight.overtaken",
         format!(
             "{} was changed since {} was set for the night (by {}, on {})",
-            request.code,
+            wanted::name(request, &base.path),
             request.operation.as_str(),
             request.by,
             local(&request.asked)
         ),
     )
-    .hint("look at it as it is now (`octonas experiment show`), then set the operation again or do it at once")
+    .hint("look at it as it is now, then set the operation again or do it at once")
 }
 
 /// One thing at a time: what is asked second would start from what the first one changes.
-fn refuse_second(site: &Site, code: &Code) -> Result<()> {
-    let Some((_, request)) = find(site, code)? else {
+fn refuse_second(site: &Site, looked: &Looked, subject: &Subject) -> Result<()> {
+    refuse_waiting(site, subject)?;
+    match looked {
+        // How its base is shared is part of its plan.
+        Looked::Import(_) => refuse_waiting(site, &Subject::Base(looked.base())),
+        _ => Ok(()),
+    }
+}
+
+fn refuse_waiting(site: &Site, subject: &Subject) -> Result<()> {
+    let Some((_, request)) = find(site, subject)? else {
         return Ok(());
     };
     if request.state == State::Failed {
@@ -276,44 +274,58 @@ fn refuse_second(site: &Site, code: &Code) -> Result<()> {
     Err(Error::new(
         "tonight.taken",
         format!(
-            "{} of {code} is set for the night already (by {})",
+            "{} of {subject} is set for the night already (by {})",
             request.operation.as_str(),
             request.by
         ),
     )
-    .hint(format!("`octonas tonight cancel {code}` takes it back")))
+    .hint(format!("`octonas tonight cancel {subject}` takes it back")))
 }
 
-/// What is set for an experiment, and on which base.
-fn find(site: &Site, code: &Code) -> Result<Option<(OpenBase, Request)>> {
+/// What is set for an experiment, and on which base; or for a base.
+fn find(site: &Site, subject: &Subject) -> Result<Option<(OpenBase, Request)>> {
     for base in site.bases()? {
+        if !subject.may_lie_on(&base.path) {
+            continue;
+        }
         let Ok(open) = site.base(&base.path) else {
             continue;
         };
-        if let Some(request) = Request::read(&open.dir, code)? {
+        if let Some(request) = Request::read(&open.dir, subject.code())? {
             return Ok(Some((open, request)));
         }
     }
     Ok(None)
 }
 
-fn found(site: &Site, code: &Code) -> Result<(OpenBase, Request)> {
-    find(site, code)?.ok_or_else(|| {
+fn found(site: &Site, subject: &Subject) -> Result<(OpenBase, Request)> {
+    find(site, subject)?.ok_or_else(|| {
         Error::new(
             "tonight.unknown",
-            format!("nothing is set for the night for {code}"),
+            format!("nothing is set for the night for {subject}"),
         )
         .hint("`octonas tonight list` shows what is")
     })
 }
 
-fn base_of(site: &Site, wanted: &Wanted<'_>, outcome: &Outcome) -> Result<OpenBase> {
-    let path = Path::new(&outcome.path);
-    let base = path.parent().unwrap_or(path);
-    if matches!(wanted, Wanted::Create(_)) {
-        super::base::claim_embedded(site, base)?;
+/// The base that keeps it until the night.
+fn base_of(site: &Site, wanted: &Wanted<'_>, looked: &Looked) -> Result<OpenBase> {
+    let base = looked.base();
+    if matches!(wanted, Wanted::Create(_) | Wanted::Import { .. }) {
+        super::base::claim_embedded(site, &base)?;
     }
-    site.base(base)
+    site.base(&base).map_err(|error| {
+        if matches!(error.code(), "base.foreign" | "base.unknown") {
+            // An adoption would take it over.
+            Error::new(
+                "tonight.not-ours",
+                format!("{} is not served by this NAS yet: it keeps nothing until the night", base.display()),
+            )
+            .hint("adopt one of its experiments at once, which takes it over; the others can wait for the night")
+        } else {
+            error
+        }
+    })
 }
 
 /// All of them, read from the bases.
@@ -322,14 +334,14 @@ pub fn list(site: &Site) -> Result<Listing> {
         waiting: Vec::new(),
         unavailable: Vec::new(),
     };
+    let mut all: Vec<(PathBuf, Request)> = Vec::new();
     for base in site.bases()? {
         let read = site
             .base(&base.path)
             .and_then(|open| Request::all(&open.dir));
         match read {
             Ok((requests, damaged)) => {
-                let all = requests.iter().map(|each| Waiting::of(each, &base.path));
-                listing.waiting.extend(all);
+                all.extend(requests.into_iter().map(|each| (base.path.clone(), each)));
                 let texts = damaged.iter().map(ToString::to_string);
                 listing.unavailable.extend(texts);
             }
@@ -338,34 +350,35 @@ pub fn list(site: &Site) -> Result<Listing> {
             Err(error) => listing.unavailable.push(error.to_string()),
         }
     }
-    listing
-        .waiting
-        .sort_by(|a, b| (&a.asked, &a.code).cmp(&(&b.asked, &b.code)));
+    all.sort_by(|(_, a), (_, b)| a.order().cmp(&b.order()));
+    let all = all.iter().map(|(base, each)| Waiting::of(each, base));
+    listing.waiting.extend(all);
     Ok(listing)
 }
 
 /// What is set for one experiment; `None` where nothing is.
 pub fn of(site: &Site, code: &Code) -> Result<Option<Waiting>> {
-    Ok(find(site, code)?.map(|(base, request)| Waiting::of(&request, &base.path)))
+    let found = find(site, &Subject::Experiment(code.clone()))?;
+    Ok(found.map(|(base, request)| Waiting::of(&request, &base.path)))
 }
 
-/// What is set for one experiment, and the definition that it carries.
-pub fn show(site: &Site, code: &Code) -> Result<(Waiting, Option<String>)> {
-    let (base, request) = found(site, code)?;
+/// What is set for one experiment or base, and the definition that it carries.
+pub fn show(site: &Site, subject: &Subject) -> Result<(Waiting, Option<String>)> {
+    let (base, request) = found(site, subject)?;
     Ok((Waiting::of(&request, &base.path), request.definition))
 }
 
-/// Takes back what is set for an experiment, or puts away what failed.
+/// Takes back what is set for an experiment or base, or puts away what failed.
 ///
 /// # Errors
 /// `tonight.unknown`; `tonight.running` while it is carried out.
-pub fn cancel(site: &Site, code: &Code) -> Result<Waiting> {
+pub fn cancel(site: &Site, subject: &Subject) -> Result<Waiting> {
     let _lock = site.lock_tonight()?;
-    let (base, request) = found(site, code)?;
+    let (base, request) = found(site, subject)?;
     if request.state == State::Begun && lock::is_held(&site.locks, RUNNING)? {
         return Err(Error::new(
             "tonight.running",
-            format!("{} of {code} is under way", request.operation.as_str()),
+            format!("{} of {subject} is under way", request.operation.as_str()),
         )
         .hint("wait until it has ended"));
     }
@@ -398,8 +411,12 @@ fn note(
     outcome: ledger::Outcome,
     error: Option<&Error>,
 ) -> Result<()> {
+    let about = match request.operation {
+        Verb::ShareBase => "path",
+        _ => "code",
+    };
     let mut detail = vec![
-        ("code", request.code.clone()),
+        (about, wanted::name(request, &base.path)),
         ("request", request.id.clone()),
         ("operation", request.operation.as_str().to_owned()),
         ("what", what.to_owned()),
@@ -419,6 +436,7 @@ fn remember(site: &Site, base: &OpenBase) -> Result<()> {
     let (all, _) = Request::all(&base.dir)?;
     let rows: Vec<registry::Tonight> = all
         .into_iter()
+        .filter(|request| !request.code.is_empty())
         .map(|request| registry::Tonight {
             code: request.code,
             operation: request.operation.as_str().to_owned(),

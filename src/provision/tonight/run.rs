@@ -5,15 +5,16 @@
 //! so), goes on (the last line of its experiment is its own), is tried as if nothing had been done (it has no line), or is
 //! refused (somebody else was there since).
 
+use std::path::Path;
+
 use jiff::{Timestamp, Zoned};
 use serde::Serialize;
 
-use super::{LOCK, RUNNING, Wanted, found, note, overtaken, rehearse, remember};
+use super::{LOCK, RUNNING, Subject, Wanted, found, note, overtaken, remember, wanted};
 use crate::error::{Error, Exit, Result};
 use crate::experiment::Code;
-use crate::provision::create::{self, Options};
 use crate::provision::site::{self, Acting, OpenBase, Site};
-use crate::provision::{documents, edit, lifecycle};
+use crate::provision::{adopt, documents};
 use crate::report::said;
 use crate::store::ledger::{self, Entry, Ledger, TONIGHT};
 use crate::store::tonight::{Failure, Request, State, Verb};
@@ -38,8 +39,10 @@ pub enum Became {
 /// One request, and what became of it.
 #[derive(Debug, Clone, Serialize)]
 pub struct Done {
-    /// The experiment.
+    /// The experiment; empty where it is a base.
     pub code: String,
+    /// The code of the experiment, or the path of the base.
+    pub name: String,
     /// What was to be done.
     pub operation: Verb,
     /// Who asked.
@@ -62,8 +65,8 @@ pub struct Run {
 }
 
 /// Carries out what is due. `at_night`: only in the hours of the night, and once in it; otherwise now, whatever the hour.
-/// With a code: only this one, a failed one too.
-pub fn run(site: &Site, only: Option<&Code>, at_night: bool) -> Result<Run> {
+/// With a subject: only this one, a failed one too.
+pub fn run(site: &Site, only: Option<&Subject>, at_night: bool) -> Result<Run> {
     let mut all = Run {
         night: true,
         done: Vec::new(),
@@ -82,18 +85,18 @@ pub fn run(site: &Site, only: Option<&Code>, at_night: bool) -> Result<Run> {
     }
     let _running = lock::lock(&site.locks, RUNNING, super::PATIENCE)?;
     let waiting = match only {
-        Some(code) => vec![found(site, code)?],
+        Some(subject) => vec![found(site, subject)?],
         None => due(site, at_night, &mut all.unavailable)?,
     };
     for (base, request) in waiting {
         process::check_interrupted()?;
         let over = at_night && night.now(&Zoned::now()) != begins;
-        let done = if over {
-            told(&request, Became::Waits, None)
+        if over {
+            all.done.push(told(&base, &request, Became::Waits, None));
         } else {
-            one(site, &base, &request.code, only.is_some())?
-        };
-        all.done.extend(Some(done));
+            let subject = Subject::of(&request, &base.path)?;
+            all.done.extend(one(site, &base, &subject, only.is_some())?);
+        }
     }
     let waits = all.done.iter().any(|done| done.result == Became::Waits);
     if let Some(begins) = begins
@@ -147,13 +150,14 @@ fn due(
             }
         }
     }
-    all.sort_by(|(_, a), (_, b)| (&a.asked, &a.code).cmp(&(&b.asked, &b.code)));
+    all.sort_by(|(_, a), (_, b)| a.order().cmp(&b.order()));
     Ok(all)
 }
 
-fn told(request: &Request, result: Became, reason: Option<Failure>) -> Done {
+fn told(base: &OpenBase, request: &Request, result: Became, reason: Option<Failure>) -> Done {
     Done {
         code: request.code.clone(),
+        name: wanted::name(request, &base.path),
         operation: request.operation,
         by: request.by.clone(),
         result,
@@ -161,15 +165,12 @@ fn told(request: &Request, result: Became, reason: Option<Failure>) -> Done {
     }
 }
 
-/// One request, from its state on the disk to its end.
-fn one(site: &Site, base: &OpenBase, code: &str, again: bool) -> Result<Done> {
-    let code = Code::parse(code)?;
+/// One request, from its state on the disk to its end. Nothing where it was cancelled since the list was made.
+fn one(site: &Site, base: &OpenBase, subject: &Subject, again: bool) -> Result<Option<Done>> {
     let (mut request, past) = {
         let _lock = lock::lock(&site.locks, LOCK, super::PATIENCE)?;
-        // It may have been cancelled since the list was made.
-        let Some(mut request) = Request::read(&base.dir, &code)? else {
-            let (_, request) = found(site, &code)?;
-            return Ok(told(&request, Became::Waits, None));
+        let Some(mut request) = Request::read(&base.dir, subject.code())? else {
+            return Ok(None);
         };
         if request.state == State::Failed && again {
             // Another attempt, by which the ledger must not know the first one.
@@ -189,10 +190,10 @@ fn one(site: &Site, base: &OpenBase, code: &str, again: bool) -> Result<Done> {
     fault::point("tonight.begun")?;
     let result = match past {
         Past::Done => {
-            tidy(site, &code);
+            tidy(site, &request);
             Ok(())
         }
-        Past::Overtaken => Err(overtaken(&request)),
+        Past::Overtaken => Err(overtaken(&request, base)),
         Past::Failed(code) => Err(Error::new(
             "tonight.failed",
             format!("it failed before this machine stopped: {code}"),
@@ -202,22 +203,29 @@ fn one(site: &Site, base: &OpenBase, code: &str, again: bool) -> Result<Done> {
         Past::Begun => work(site, base, &request, true),
     };
     fault::point("tonight.ended")?;
-    settle(site, base, &mut request, result)
+    settle(site, base, &mut request, result).map(Some)
 }
 
 /// What comes after the last line of an operation: the experiment's documents. It is not worth a failure.
-fn tidy(site: &Site, code: &Code) {
+fn tidy(site: &Site, request: &Request) {
     let tidied = || -> Result<()> {
+        let Some(code) = request.experiment_code()? else {
+            return Ok(());
+        };
         let _nas = site.lock_nas()?;
-        let opened = site.open(code)?;
+        let opened = site.open(&code)?;
         site::in_service(&opened)?;
         let _lock = site.lock_experiment(&opened.id())?;
         opened.metadata.remove_unfinished()?;
+        if request.operation == Verb::Adopt {
+            return adopt::tidy(site, &opened);
+        }
         site.note(&opened);
         documents::follow(site, &opened);
         Ok(())
     };
     if let Err(error) = tidied() {
+        let code = &request.code;
         site.progress
             .note(&said!("{code}: {error}", "{code} : {error}"));
     }
@@ -229,7 +237,7 @@ fn settle(site: &Site, base: &OpenBase, request: &mut Request, result: Result<()
     let done = match result {
         Ok(()) => {
             request.clear(&base.dir)?;
-            told(request, Became::Done, None)
+            told(base, request, Became::Done, None)
         }
         Err(error) if error.exit_status() == Exit::Interrupted => return Err(error),
         // Somebody works on it at this hour: it waits, in this night or for the next one.
@@ -237,7 +245,7 @@ fn settle(site: &Site, base: &OpenBase, request: &mut Request, result: Result<()
             request.state = State::Waiting;
             request.write(&base.dir)?;
             let reason = failure(&error);
-            told(request, Became::Waits, Some(reason))
+            told(base, request, Became::Waits, Some(reason))
         }
         Err(error) => {
             let reason = failure(&error);
@@ -248,7 +256,7 @@ fn settle(site: &Site, base: &OpenBase, request: &mut Request, result: Result<()
                 request.from = Some(digest);
             }
             request.write(&base.dir)?;
-            told(request, Became::Failed, Some(reason))
+            told(base, request, Became::Failed, Some(reason))
         }
     };
     remember(site, base)?;
@@ -264,11 +272,8 @@ fn failure(error: &Error) -> Failure {
     }
 }
 
-/// The digest of the definition, where the last line of the experiment is the request's own.
+/// What another attempt starts from, where the last line of the experiment or base is the request's own.
 fn reached(site: &Site, base: &OpenBase, request: &Request) -> Result<Option<String>> {
-    if request.operation == Verb::Create {
-        return Ok(None);
-    }
     let last = match &request.experiment {
         Some(id) => Ledger::open(&base.dir)?.last_of(id, "")?,
         None => None,
@@ -276,8 +281,14 @@ fn reached(site: &Site, base: &OpenBase, request: &Request) -> Result<Option<Str
     if last.is_none_or(|entry| !is_of(&entry, request)) {
         return Ok(None);
     }
-    let code = Code::parse(&request.code)?;
-    Ok(site.open(&code).ok().map(|opened| opened.digest))
+    match (request.operation, request.experiment_code()?) {
+        (Verb::Create | Verb::Import | Verb::Adopt, _) => Ok(None),
+        (_, Some(code)) => Ok(site.open(&code).ok().map(|opened| opened.digest)),
+        (_, None) => {
+            site.known_bases.take();
+            Ok(site.base(&base.path).ok().map(|base| wanted::way(&base)))
+        }
+    }
 }
 
 /// What the ledger knows of a request that was begun.
@@ -294,7 +305,8 @@ enum Past {
     Overtaken,
 }
 
-/// The ledger's line is the request's own; a removal also ends older ones, of other experiments.
+/// The ledger's line is the request's own; a removal also ends older ones, of other experiments, and what is done for a base
+/// has lines of its experiments.
 fn is_of(entry: &Entry, request: &Request) -> bool {
     let experiment = request.experiment.as_ref();
     entry.event.detail.get(TONIGHT) == Some(&request.id)
@@ -332,12 +344,18 @@ fn past(base: &OpenBase, request: &Request) -> Result<Past> {
 
 /// The operation itself, in the name of whoever asked for it. The ledger has one line about its end, whatever it is.
 fn work(site: &Site, base: &OpenBase, request: &Request, goes_on: bool) -> Result<()> {
+    // It is an operation of its own: what an earlier one of this run asked the NAS may be so no more.
+    site.known_bases.take();
     site.acting.replace(Some(Acting {
         by: request.by.clone(),
         request: request.id.clone(),
+        experiment: request.experiment.clone(),
         told: false,
     }));
-    let result = carry_out(site, request, goes_on);
+    let result = carry_out(site, base, request, goes_on).map_err(|error| match error.code() {
+        "plan.changed" => overtaken(request, base),
+        _ => error,
+    });
     let acting = site.acting.take();
     let is_told = acting.is_some_and(|acting| acting.told);
     let waits = |error: &Error| matches!(error.exit_status(), Exit::Locked | Exit::Interrupted);
@@ -351,63 +369,84 @@ fn work(site: &Site, base: &OpenBase, request: &Request, goes_on: bool) -> Resul
     result
 }
 
-fn carry_out(site: &Site, request: &Request, goes_on: bool) -> Result<()> {
+fn carry_out(site: &Site, base: &OpenBase, request: &Request, goes_on: bool) -> Result<()> {
     if request.nas != site.nas.identity().id {
         return Err(Error::new(
             "tonight.foreign",
             format!(
                 "{} of {} was set for the night on another NAS",
                 request.operation.as_str(),
-                request.code
+                wanted::name(request, &base.path)
             ),
         )
         .hint("set it again here, if it is still wanted"));
     }
-    let code = Code::parse(&request.code)?;
-    let text = request.definition.clone().unwrap_or_default();
-    let digest = match request.operation {
-        Verb::Create => None,
-        _ => Some(same(site, request, &code, goes_on)?),
+    let code = request.experiment_code()?;
+    let dir = base.path.join(&request.code);
+    let folder = dir.display().to_string();
+    let text = request.definition.as_deref().unwrap_or_default().as_bytes();
+    // What was begun goes on, whatever it made of what was looked at.
+    let plan = request.plan.as_deref().filter(|_| !goes_on);
+    let adoption = adopt::Options {
+        take_over: request.take_over,
+        grant: request.grant.clone(),
+        dry_run: false,
+        plan: plan.map(str::to_owned),
     };
-    let wanted = match request.operation {
-        Verb::Create => Wanted::Create(text.as_bytes()),
-        Verb::Edit => Wanted::Edit(text.as_bytes(), digest.as_deref()),
-        Verb::Apply => Wanted::Apply(&code, request.mend),
-        Verb::Close => Wanted::Close(&code),
-        Verb::Reopen => Wanted::Reopen(&code),
-        Verb::Remove => Wanted::Remove(&code, request.delete_data.then_some(&code)),
+    let digest = same(site, base, request, code.as_ref(), goes_on)?;
+    let wanted = match (request.operation, &code) {
+        (Verb::ShareBase, _) | (_, None) => {
+            Wanted::Share(&base.path, request.share_name.as_deref())
+        }
+        (Verb::Create, _) => Wanted::Create(text),
+        (Verb::Edit, _) => Wanted::Edit(text, digest.as_deref()),
+        (Verb::Apply, Some(code)) => Wanted::Apply(code, request.mend),
+        (Verb::Close, Some(code)) => Wanted::Close(code),
+        (Verb::Reopen, Some(code)) => Wanted::Reopen(code),
+        (Verb::Remove, Some(code)) => Wanted::Remove(code, request.delete_data.then_some(code)),
+        (Verb::Adopt, _) => Wanted::Adopt(&dir, &adoption),
+        (Verb::Import, _) => Wanted::Import {
+            folder: &folder,
+            cwd: Path::new("/"),
+            text,
+            plan,
+        },
     };
     // What would be refused is refused before it is begun; a removal whose data is gone has nothing to be looked at.
     if !(goes_on && request.delete_data) {
-        rehearse(site, &wanted)?;
+        wanted.rehearse(site)?;
     }
-    let options = Options::default();
-    match wanted {
-        Wanted::Create(text) => create::create(site, text, options)?,
-        Wanted::Edit(text, from) => edit::edit(site, text, from, options)?,
-        Wanted::Apply(code, mend) => lifecycle::apply(site, code, mend)?,
-        Wanted::Close(code) => lifecycle::close(site, code, false)?,
-        Wanted::Reopen(code) => lifecycle::reopen(site, code, false)?,
-        Wanted::Remove(code, delete) => lifecycle::remove(site, code, delete, false)?,
-    };
+    wanted.carry_out(site, false)?;
     Ok(())
 }
 
-/// The experiment is the one that was meant, and nobody changed its definition since. Gives its digest.
-fn same(site: &Site, request: &Request, code: &Code, goes_on: bool) -> Result<String> {
+/// What it starts from is what was meant, and nobody changed it since. Gives the digest of the definition, where there is
+/// one; what an import or an adoption starts from is their plan.
+fn same(
+    site: &Site,
+    base: &OpenBase,
+    request: &Request,
+    code: Option<&Code>,
+    goes_on: bool,
+) -> Result<Option<String>> {
+    let is = |now: &str| goes_on || request.from.as_deref() == Some(now);
+    let code = match (request.operation, code) {
+        (Verb::Create | Verb::Import | Verb::Adopt, _) => return Ok(None),
+        (_, Some(code)) => code,
+        (_, None) if is(&wanted::way(&site.base(&base.path)?)) => return Ok(None),
+        (_, None) => return Err(overtaken(request, base)),
+    };
     let opened = match site.open(code) {
         Ok(opened) => opened,
         // Its data is deleted already.
         Err(error) if error.code() == "experiment.unknown" && goes_on && request.delete_data => {
-            return Ok(String::new());
+            return Ok(Some(String::new()));
         }
         Err(error) => return Err(error),
     };
-    let is_same = request.experiment.as_deref() == Some(opened.id().as_str());
-    let is_unchanged = goes_on || request.from.as_deref() == Some(opened.digest.as_str());
-    if is_same && is_unchanged {
-        Ok(opened.digest)
+    if request.experiment.as_deref() == Some(opened.id().as_str()) && is(&opened.digest) {
+        Ok(Some(opened.digest))
     } else {
-        Err(overtaken(request))
+        Err(overtaken(request, base))
     }
 }

@@ -12,7 +12,7 @@ const METHODS = {
   getSources: page, getDeliveries: page, enrolSource: { source: 'plc-1', key: 'x' }, revokeSource: { source: 'plc-1' },
   getHistory: page, downloadDefinition: {}, downloadDocument: { name: 'README' }, downloadPlan: {}, downloadKit: { source: 'plc-1' },
   enumerateLayouts: null, getForm: {}, stageForm: { title: 'x' }, getDraft: null,
-  getOperation: { operation: 'close' }, carryOut: { operation: 'close' }, getTonight: page, cancelTonight: {}, runTonight: {},
+  getOperation: { operation: 'close' }, carryOut: { operation: 'close' }, getTonight: page, cancelTonight: { name: '/srv' }, runTonight: { name: '/srv' },
   getFiles: { here: 'files' }, searchFiles: { here: 'found' }, getFile: { path: 'raw' }, getIntegrity: {}, examine: { work: 'scan' },
   getArchives: page, createPackage: { path: '/srv/nowhere', format: 'zip' }, verifyPackage: { path: '/srv/nowhere' },
   restore: { package: '/srv/nowhere', as: 'other-2' }, archive: {}, verifyArchive: {}, thin: { confirm: 'x1' },
@@ -27,6 +27,7 @@ const METHODS = {
 const SUBJECTS = {
   setSettings: 'organisation', getLayout: 'name', checkBase: 'path', shareBase: 'path', stageImport: 'path', import: 'plan',
   getAdoption: 'dir', enumerateAdoptionAccounts: 'dir', adopt: 'dir', verifyPackage: 'path', restore: 'package',
+  cancelTonight: 'name', runTonight: 'name',
 };
 const ADMIN = ['getForm', 'stageForm', 'getDraft', 'getOperation', 'carryOut', 'getTonight', 'cancelTonight', 'runTonight', 'examine', 'getArchives', 'createPackage', 'verifyPackage', 'restore', 'archive', 'verifyArchive', 'thin', 'check', 'getState', 'ingest', 'buildDocuments', 'getBases', 'enumerateBases', 'addBase', 'getDoctor', 'getSilentSources', 'getSettings', 'setSettings', 'getLayouts', 'getLayout', 'checkBase', 'shareBase', 'stageImport', 'getImport', 'import', 'getAdoptable', 'getAdoption', 'enumerateAdoptionAccounts', 'adopt'];
 // Of these the experiment may be left out.

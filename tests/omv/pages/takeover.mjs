@@ -5,6 +5,25 @@ import { Visitor } from './browser.mjs';
 
 const PAGES = '/services/experiments';
 
+/** What `button` would do waits for the night, is told on the page of what waits, and is taken back there. */
+async function waits(site, admin, button, words) {
+  const { check } = site;
+  await admin.page.locator('mat-checkbox label', { hasText: 'Do it at night' }).click();
+  await admin.page.waitForTimeout(400);
+  check(/^[0-9]{2}:00$/.test(await admin.field('It begins at').locator('input').inputValue()), `${button}: when the night begins`);
+  await admin.press(button);
+  await admin.dialog().locator('mat-checkbox label').click();
+  await admin.press('Yes', admin.dialog());
+  const said = await admin.task();
+  check(said.includes('It will be done at night'), `${button}: it is set for the night`, said);
+  check(admin.page.url().endsWith('/tonight') && (await admin.reads(words)), `${button}: it is in the table`, await admin.text());
+  await admin.row(site.old.code);
+  await admin.action('cancel').click();
+  await admin.press('Yes', admin.dialog());
+  await admin.settle();
+  check(await admin.reads('No data to display'), `${button}: and taken back`, await admin.text());
+}
+
 async function imports(site, admin) {
   const { check } = site;
   check((await admin.open(`${PAGES}/takeover`)).length === 0, 'the form of an import opens', admin.failures);
@@ -35,6 +54,8 @@ async function imports(site, admin) {
   const ended = await admin.taskOf(wrong.result);
   check(ended.includes('not what was looked at'), 'another plan than the one that was shown is refused', ended);
   check((await admin.rpc('getImport', null)).result.plan === plan.plan, 'nothing was changed until it is confirmed');
+  await waits(site, admin, 'Import', 'Make an experiment of a directory');
+  await admin.open(`${PAGES}/takeoverplan`);
   await admin.press('Import');
   await admin.dialog().locator('mat-checkbox label').click();
   await admin.press('Yes', admin.dialog());
@@ -55,6 +76,10 @@ async function adopts(site, admin) {
   await admin.settle();
   const text = await admin.text();
   check(admin.page.url().includes('/takein/') && text.includes(site.manage.name), 'who was in it is shown', text);
+  const place = admin.page.url();
+  await admin.choose('Who keeps their access', `${site.manage.name} – Ada <i>L</i>`);
+  await waits(site, admin, 'Adopt', `Who keeps their access: ${site.manage.name}`);
+  await admin.open(place.slice(place.indexOf(PAGES)));
   await admin.choose('Who keeps their access', `${site.manage.name} – Ada <i>L</i>`);
   await admin.picture('adopt');
   await admin.press('Adopt');

@@ -57,6 +57,16 @@ export async function unit(site) {
   await admin.action('heart-pulse').click();
   const said = await admin.task();
   check(said.includes('can be used') && said.includes('works'), 'a folder of experiments is examined', said);
+  const base = (await admin.rpc('enumerateBases', null)).result[0].path;
+  const way = await admin.taskOf((await admin.rpc('shareBase', { path: base, share: 'own', tonight: 'true' })).result);
+  check(way.includes('It will be done at night'), 'how a folder is shared waits for the night', way);
+  await admin.open(`${PAGES}/tonight`);
+  check((await admin.reads(base)) && (await admin.reads('Change how the experiments are shared')), 'it is in the table by its path', await admin.text());
+  await admin.row(base);
+  await admin.action('cancel').click();
+  await admin.press('Yes', admin.dialog());
+  await admin.settle();
+  check(!(await admin.text()).includes(base), 'and taken back', await admin.text());
   await admin.leave();
   for (const role of ['manage', 'stranger']) {
     const visitor = await Visitor.login(site, site[role]);
