@@ -426,7 +426,8 @@ mod kills {
             let points = fs::read_to_string(trace).unwrap();
             let points: Vec<String> = points.lines().map(str::to_owned).collect();
             let wanted = env.end_state();
-            let numbers = telling(&points, 4);
+            // By day `faults` kills each of these operations everywhere; here it is the night around them.
+            let numbers = telling(&points, 1);
             let chunks: Vec<&[usize]> = numbers.chunks(16).collect();
             let wrong: Vec<String> = in_parallel(&chunks, |chunk| {
                 let env = stage(case);
