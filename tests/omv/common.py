@@ -46,6 +46,12 @@ def choose(site, *options):
 
 def taken_over(site, findings):
     nas = site.nas
+    if site.has_ftp():
+        refused = choose(site, "--common", SHARE)
+        findings.check(refused.code == 1 and LAKE in refused.text and "protocols.ftp" in refused.text,
+                       "what FTP needs a shared folder for is named, and nothing is taken over", refused)
+        done = site.edit(LAKE)
+        findings.check(done.code == 0, f"{LAKE}: FTP is shut by an edit", done)
     dry = choose(site, "--common", SHARE, "--dry-run")
     findings.check(dry.code == 0 and "smbd restarts" in dry.text and SHARE not in nas.must("omv-confdbadm read conf.system.sharedfolder"),
                    "--dry-run says what is interrupted, and makes nothing", dry)
