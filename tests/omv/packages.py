@@ -103,6 +103,10 @@ def go(site, findings):
         findings.check(done.code == 1 and f"exp-{code}-" in done.text,
                        f"{code}: adopting refuses the groups that the old installation left, with their members", done)
         nas.rpc("SMB", "deleteShare", {"uuid": drift.share(nas, code)["uuid"]})
+        if site.has_ftp():
+            listed = nas.rpc("FTP", "getShareList", {"start": 0, "limit": -1, "sortfield": None, "sortdir": None})["data"]
+            for share in (each for each in listed if each.get("sharedfolderref") == drift.folder(nas, code)["uuid"]):
+                nas.rpc("FTP", "deleteShare", {"uuid": share["uuid"]})
         nas.rpc("ShareMgmt", "delete", {"uuid": drift.folder(nas, code)["uuid"], "recursive": False})
         for letter in "wr":
             nas.rpc("UserMgmt", "setGroup", {"name": f"exp-{code}-{letter}", "comment": "", "members": []})
