@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use serde::ser::{SerializeStruct as _, Serializer};
 use serde::{Deserialize, Serialize};
 
 /// What an object is. The order is the order of creation; removal goes backwards.
@@ -138,6 +139,16 @@ impl ObjectId {
             (_, key) => format!("{kind} {key}"),
         }
     }
+}
+
+/// Encodes an object with its name in both languages, for pages: `{"kind", "key", "en", "fr"}`.
+pub fn named<S: Serializer>(object: &ObjectId, serializer: S) -> Result<S::Ok, S::Error> {
+    let mut map = serializer.serialize_struct("ObjectId", 4)?;
+    map.serialize_field("kind", &object.kind)?;
+    map.serialize_field("key", &object.key)?;
+    map.serialize_field("en", &object.to_string())?;
+    map.serialize_field("fr", &object.french())?;
+    map.end()
 }
 
 impl fmt::Display for ObjectId {

@@ -40,6 +40,12 @@ impl Tell for Said {
 }
 
 impl Said {
+    /// What is the same in every language: a name, a number, the text of an error.
+    pub fn same(text: impl Into<String>) -> Self {
+        let en = text.into();
+        Self { fr: en.clone(), en }
+    }
+
     /// It, and more of it.
     #[must_use]
     pub fn and(mut self, more: &Self) -> Self {

@@ -21,7 +21,11 @@ pub fn run(desk: &Desk<'_>) -> Result<Exit> {
         .iter()
         .map(|finding| {
             let sign = if finding.sound { "ok" } else { "WRONG" };
-            vec![sign.to_owned(), finding.what.clone(), finding.text.clone()]
+            vec![
+                sign.to_owned(),
+                finding.what.en.clone(),
+                finding.text.en.clone(),
+            ]
         })
         .collect();
     report::stdout(&report::table(&rows))?;

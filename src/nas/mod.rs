@@ -111,6 +111,9 @@ impl Mailing {
     }
 }
 
+/// What was looked at, and how it is, or what is wrong with it.
+pub type Examined = (Said, std::result::Result<Said, Said>);
+
 /// What holds accounts, shares and rights.
 ///
 /// Every method is idempotent: asked again after a crash, it ends in the same state. Errors carry a code of the form
@@ -214,8 +217,8 @@ pub trait Nas {
         Ok(())
     }
 
-    /// What else can be looked at without changing anything, for `octonas doctor`: what → how it is, or what is wrong.
-    fn examine(&self) -> Vec<(String, std::result::Result<String, String>)> {
+    /// What else can be looked at without changing anything, for `octonas doctor`.
+    fn examine(&self) -> Vec<Examined> {
         Vec::new()
     }
 

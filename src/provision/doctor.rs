@@ -4,7 +4,8 @@ use serde::Serialize;
 
 use super::site::{OpenBase, Site};
 use super::{base, operation};
-use crate::error;
+use crate::error::{self, Error};
+use crate::report::{Said, said};
 use crate::store::baseline::Baseline;
 use crate::store::chain::Verified;
 use crate::store::ledger::Ledger;
@@ -14,81 +15,93 @@ use crate::sys::clock;
 #[derive(Debug, Serialize)]
 pub struct Finding {
     /// What.
-    pub what: String,
+    pub what: Said,
     /// Whether it is in order.
     pub sound: bool,
     /// How it is, or what to do.
-    pub text: String,
+    pub text: Said,
 }
 
-fn finding(what: &str, result: Result<String, String>) -> Finding {
+fn finding(what: Said, result: Result<Said, Said>) -> Finding {
     let (sound, text) = match result {
         Ok(text) => (true, text),
         Err(text) => (false, text),
     };
-    Finding {
-        what: what.to_owned(),
-        sound,
-        text,
-    }
+    Finding { what, sound, text }
+}
+
+fn wrong(error: &Error) -> Said {
+    Said::same(error.to_string())
 }
 
 /// Looks at everything; what fails is a finding and stops nothing.
 pub fn examine(site: &Site) -> Vec<Finding> {
     let identity = site.nas.identity();
     let rights = if identity.enforces_rights {
-        "enforced"
+        said!(
+            "{0}; rights are enforced",
+            "{0} ; les droits sont imposés",
+            identity.name
+        )
     } else {
-        "declared, not enforced"
+        said!(
+            "{0}; rights are declared, not enforced",
+            "{0} ; les droits sont déclarés, non imposés",
+            identity.name
+        )
+    };
+    let time = match clock::doubt(clock::now(), None) {
+        None => Ok(Said::same(clock::now_text())),
+        Some(doubt) => Err(Said::same(doubt)),
     };
     let mut findings = vec![
-        finding("version", Ok(env!("CARGO_PKG_VERSION").to_owned())),
-        finding("NAS", Ok(format!("{}; rights are {rights}", identity.name))),
         finding(
-            "clock",
-            clock::doubt(clock::now(), None).map_or_else(|| Ok(clock::now_text()), Err),
+            Said::same("version"),
+            Ok(Said::same(env!("CARGO_PKG_VERSION"))),
         ),
+        finding(Said::same("NAS"), Ok(rights)),
+        finding(said!("clock", "horloge"), time),
     ];
+    let answers = || said!("NAS answers", "le NAS répond");
     match site.nas.observe() {
         Ok(observation) => {
-            let pending: Vec<&str> = observation.pending.iter().map(String::as_str).collect();
+            let accounts = observation.accounts.len();
             findings.push(finding(
-                "NAS answers",
-                Ok(format!("{} accounts", observation.accounts.len())),
+                answers(),
+                Ok(said!("{accounts} accounts", "{accounts} comptes")),
             ));
-            if !pending.is_empty() {
-                let text = format!("waits to be applied in the panel: {}", pending.join(", "));
-                findings.push(finding("configuration", Ok(text)));
-            }
         }
-        Err(error) => findings.push(finding("NAS answers", Err(error.to_string()))),
+        Err(error) => findings.push(finding(answers(), Err(wrong(&error)))),
     }
-    findings.extend(
-        site.nas
-            .examine()
-            .into_iter()
-            .map(|(what, result)| finding(&what, result)),
-    );
+    let examined = site.nas.examine().into_iter();
+    findings.extend(examined.map(|(what, result)| finding(what, result)));
     match base::list(site) {
         Ok(bases) if bases.is_empty() => {
             findings.push(finding(
-                "bases",
-                Err("none yet: octonas base add PATH".into()),
+                said!("bases", "dossiers d'expériences"),
+                Err(said!(
+                    "none yet: octonas base add PATH",
+                    "aucun encore : octonas base add CHEMIN"
+                )),
             ));
         }
         Ok(bases) => findings.extend(bases.into_iter().map(|base| {
-            let place = base.path.display().to_string();
             let result = match base.reason {
-                None => Ok("available".to_owned()),
-                Some(reason) => Err(reason),
+                None => Ok(said!("available", "disponible")),
+                Some(reason) => Err(Said::same(reason)),
             };
-            finding(&format!("base {place}"), result)
+            let what = said!("base {0}", "dossier d'expériences {0}", base.path.display());
+            finding(what, result)
         })),
-        Err(error) => findings.push(finding("bases", Err(error.to_string()))),
+        Err(error) => findings.push(finding(
+            said!("bases", "dossiers d'expériences"),
+            Err(wrong(&error)),
+        )),
     }
     for base in open_bases(site) {
+        let place = base.path.display();
         findings.push(finding(
-            &format!("ledger of {}", base.path.display()),
+            said!("ledger of {place}", "registre de {place}"),
             intact(
                 Ledger::open(&base.dir)
                     .and_then(|ledger| ledger.verify())
@@ -96,17 +109,17 @@ pub fn examine(site: &Site) -> Vec<Finding> {
             ),
         ));
         findings.push(finding(
-            &format!("baselines of {}", base.path.display()),
+            said!("baselines of {place}", "références de {place}"),
             intact(baselines(&base)),
         ));
     }
     findings.extend(unended(site));
     findings.push(finding(
-        "list",
+        said!("list", "liste"),
         site.registry()
             .and_then(|registry| registry.list())
-            .map(|rows| format!("{} experiments", rows.len()))
-            .map_err(|error| error.to_string()),
+            .map(|rows| said!("{0} experiments", "{0} expériences", rows.len()))
+            .map_err(|error| wrong(&error)),
     ));
     findings
 }
@@ -131,24 +144,30 @@ fn baselines(base: &OpenBase) -> error::Result<Vec<(String, Verified)>> {
 }
 
 /// Whether every line follows from the one before.
-fn intact(chains: error::Result<Vec<(String, Verified)>>) -> Result<String, String> {
-    let chains = chains.map_err(|error| error.to_string())?;
+fn intact(chains: error::Result<Vec<(String, Verified)>>) -> Result<Said, Said> {
+    let chains = chains.map_err(|error| wrong(&error))?;
     let lines: u64 = chains.iter().map(|(_, chain)| chain.entries).sum();
-    let mut wrong = chains
+    let mut broken = chains
         .iter()
         .flat_map(|(name, chain)| chain.findings.iter().map(move |found| (name, found)));
-    let Some((name, first)) = wrong.next() else {
-        return Ok(format!("{lines} lines, each follows from the one before"));
+    let Some((name, first)) = broken.next() else {
+        return Ok(said!(
+            "{lines} lines, each follows from the one before",
+            "{lines} lignes, chacune découle de la précédente"
+        ));
     };
-    let more = wrong.count();
-    let others = if more == 0 {
-        String::new()
-    } else {
-        format!("; {more} more like it")
+    let others = match broken.count() {
+        0 => Said::same(""),
+        more => said!("; {more} more like it", " ; {more} de plus"),
     };
-    Err(format!(
-        "{name}: {first}{others}. Compare with a backup or a replica: somebody changed it, or the disk is failing"
-    ))
+    Err(Said::same(format!("{name}: {first}")).and(&others).and(&said!(
+        ". Compare with a backup or a replica: somebody changed it, or the disk is failing",
+        ". Comparez avec une sauvegarde ou un réplica : quelqu'un l'a modifié, ou le disque est défaillant"
+    )))
+}
+
+fn operations() -> Said {
+    said!("operations", "opérations")
 }
 
 /// Operations that were killed.
@@ -156,16 +175,19 @@ fn unended(site: &Site) -> Vec<Finding> {
     let mut killed = Vec::new();
     for base in open_bases(site) {
         match operation::unended(site, &base) {
-            Ok(found) => killed.extend(found.into_values().map(|text| text.en)),
-            Err(error) => killed.push(error.to_string()),
+            Ok(found) => killed.extend(found.into_values()),
+            Err(error) => killed.push(wrong(&error)),
         }
     }
     if killed.is_empty() {
-        let text = "every one that was begun has ended".to_owned();
-        return vec![finding("operations", Ok(text))];
+        let text = said!(
+            "every one that was begun has ended",
+            "toutes celles qui ont commencé sont terminées"
+        );
+        return vec![finding(operations(), Ok(text))];
     }
     let findings = killed.into_iter();
     findings
-        .map(|text| finding("operations", Err(text)))
+        .map(|text| finding(operations(), Err(text)))
         .collect()
 }

@@ -18,7 +18,7 @@ use serde::Serialize;
 
 use super::desired::MARK;
 use super::effect;
-use crate::object::{Attributes, Found, Kind, ObjectId, Objects};
+use crate::object::{self, Attributes, Found, Kind, ObjectId, Objects};
 use crate::report::Said;
 
 /// What we remember of an experiment: what we made, and what we were about to make.
@@ -50,6 +50,7 @@ pub enum Action {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Step {
     /// Which object.
+    #[serde(serialize_with = "object::named")]
     pub object: ObjectId,
     /// What to do.
     pub action: Action,
@@ -77,6 +78,7 @@ impl Step {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Drift {
     /// Which object.
+    #[serde(serialize_with = "object::named")]
     pub object: ObjectId,
     /// Which attribute; `None` where the whole object is gone or another one took its name.
     pub attribute: Option<String>,
@@ -92,6 +94,7 @@ pub struct Drift {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Conflict {
     /// Which object.
+    #[serde(serialize_with = "object::named")]
     pub object: ObjectId,
     /// Why it cannot be used.
     pub reason: Said,

@@ -8,6 +8,7 @@ use zeroize::{Zeroize as _, Zeroizing};
 
 use super::Omv;
 use crate::error::{Error, Result};
+use crate::report::{Said, said};
 use crate::sys::command::{Command, Program};
 
 /// 28 letters of 64: 168 bits.
@@ -86,7 +87,7 @@ pub(super) fn password() -> Result<Zeroizing<String>> {
 
 /// What a person should know about accounts: whoever can connect over SMB without a password. Hashes are compared
 /// and forgotten.
-pub(super) fn warnings() -> Result<Vec<String>> {
+pub(super) fn warnings() -> Result<Vec<Said>> {
     if !Program::Pdbedit.is_installed() {
         return Ok(Vec::new());
     }
@@ -96,9 +97,11 @@ pub(super) fn warnings() -> Result<Vec<String>> {
     Ok(with_empty_password(&text)
         .into_iter()
         .map(|name| {
-            format!(
+            said!(
                 "the account {name} has an empty Samba password: anybody connects over SMB in this name; \
-                 set a password in OpenMediaVault under Users"
+                 set a password in OpenMediaVault under Users",
+                "le compte {name} a un mot de passe Samba vide : n'importe qui se connecte par SMB sous ce nom ; \
+                 donnez-lui un mot de passe dans OpenMediaVault, sous Utilisateurs"
             )
         })
         .collect())

@@ -34,9 +34,9 @@ use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
 use crate::experiment::{AccountName, Unit};
-use crate::nas::{Base, Identity, Interruption, Mailing, Nas, Observation, Session};
+use crate::nas::{Base, Examined, Identity, Interruption, Mailing, Nas, Observation, Session};
 use crate::object::{Attributes, Found, Kind, ObjectId, Reference};
-use crate::report::{Hidden, Progress, said};
+use crate::report::{Hidden, Progress, Said, said};
 
 use people::People;
 
@@ -183,7 +183,7 @@ impl Omv {
     }
 
     /// What a person should know about accounts; one sentence each.
-    pub fn warnings(&self) -> Result<Vec<String>> {
+    pub fn warnings(&self) -> Result<Vec<Said>> {
         accounts::warnings()
     }
 }
@@ -374,36 +374,67 @@ impl Nas for Omv {
         freeze::freeze(self, experiment, read_only)
     }
 
-    fn examine(&self) -> Vec<(String, std::result::Result<String, String>)> {
-        let said = |e: Error| e.to_string();
+    fn examine(&self) -> Vec<Examined> {
+        let wrong = |e: Error| Said::same(e.to_string());
         let waiting = self
             .pending()
-            .map(|modules| match modules.len() {
-                0 => "nothing waits to be applied".to_owned(),
-                _ => format!(
-                    "these wait to be applied: {}",
-                    modules.into_iter().collect::<Vec<_>>().join(", ")
-                ),
+            .map(|modules| {
+                let names = modules.into_iter().collect::<Vec<_>>().join(", ");
+                if names.is_empty() {
+                    said!(
+                        "nothing waits to be applied",
+                        "rien n'attend d'être appliqué"
+                    )
+                } else {
+                    said!(
+                        "these wait to be applied: {names}",
+                        "attendent d'être appliqués : {names}"
+                    )
+                }
             })
-            .map_err(said);
-        let passwords = self.warnings().map_err(said).and_then(|warnings| {
-            if warnings.is_empty() {
-                Ok("every account needs a password".to_owned())
-            } else {
-                Err(warnings.join("; "))
+            .map_err(wrong);
+        let passwords = self.warnings().map_err(wrong).and_then(|warnings| {
+            let mut warnings = warnings.into_iter();
+            match warnings.next() {
+                None => Ok(said!(
+                    "every account needs a password",
+                    "chaque compte a besoin d'un mot de passe"
+                )),
+                Some(first) => {
+                    Err(warnings.fold(first, |all, more| all.and(&Said::same("; ")).and(&more)))
+                }
             }
         });
         let mounts = mounts::verify(self)
-            .map(|count| format!("{count} experiment(s) are mounted as they should be"))
-            .map_err(said);
+            .map(|count| {
+                said!(
+                    "{count} experiment(s) are mounted as they should be",
+                    "{count} expérience(s) montée(s) comme il faut"
+                )
+            })
+            .map_err(wrong);
         let sshd = sshd::verify(self, &Hidden)
-            .map(|()| "everybody with a jail is confined to it".to_owned())
-            .map_err(said);
+            .map(|()| {
+                said!(
+                    "everybody with a jail is confined to it",
+                    "chaque personne est confinée à ses expériences"
+                )
+            })
+            .map_err(wrong);
         vec![
-            ("OpenMediaVault's configuration".to_owned(), waiting),
-            ("SMB passwords".to_owned(), passwords),
-            ("mounts and jails".to_owned(), mounts),
-            ("sshd".to_owned(), sshd),
+            (
+                said!(
+                    "OpenMediaVault's configuration",
+                    "configuration d'OpenMediaVault"
+                ),
+                waiting,
+            ),
+            (said!("SMB passwords", "mots de passe SMB"), passwords),
+            (
+                said!("mounts and jails", "montages et confinements"),
+                mounts,
+            ),
+            (Said::same("sshd"), sshd),
         ]
     }
 
