@@ -465,6 +465,24 @@ class Service(unittest.TestCase):
             self.assertEqual(done.returncode, 0, done.stdout)
             self.assertNotRegex(path.read_text(), r"\b(shell_exec|system|passthru|popen|exec)\s*\((?!\s*\$statusFile)", path)
 
+    def test_every_class_that_is_named_is_one_that_php_finds(self):
+        """A class that is not there ends a request without a word; PHP looks for it only when the line is reached."""
+        ours = {}
+        for path in PHP:
+            text = path.read_text()
+            space = re.search(r"^namespace ([\w\\]+);", text, re.M)
+            for name in re.findall(r"^(?:abstract )?(?:class|trait) (\w+)", text, re.M):
+                ours[f"{space[1]}\\{name}"] = path
+        self.assertIn("OMV\\Octonas\\Folder", ours)
+        for path in PHP:
+            text = re.sub(r"/\*.*?\*/|//[^\n]*", "", path.read_text(), flags=re.S)
+            space = re.search(r"^namespace ([\w\\]+);", text, re.M)[1]
+            imported = {each.rsplit("\\", 1)[-1]: each for each in re.findall(r"^use ([\w\\]+);", text, re.M)}
+            for name in set(re.findall(r"(?<![\w$>])(\\?[A-Z][\w\\]*)::", text) + re.findall(r"\bnew (\\?[A-Z][\w\\]*)\(", text)):
+                whole = name[1:] if name.startswith("\\") else imported.get(name, f"{space}\\{name}")
+                foreign = not whole.startswith(("OMV\\Octonas\\", "Engined\\Rpc\\Octonas")) and (name.startswith("\\") or name in imported)
+                self.assertTrue(whole in ours or foreign, f"{path.name}: {name} is no class here")
+
     @unittest.skipUnless(shutil.which("phpcs"), "phpcs is not there (Debian: php-codesniffer)")
     def test_php_is_written_as_psr_12_asks(self):
         done = subprocess.run(["phpcs", "-q", "--standard=PSR12", "--extensions=inc,php", "--report=emacs", *PHP],
