@@ -47,6 +47,7 @@ def choose(site, *options):
 def taken_over(site, findings):
     nas = site.nas
     if site.has_ftp():
+        site.edit(LAKE, protocols=matrix.ALL_DOORS)
         refused = choose(site, "--common", SHARE)
         findings.check(refused.code == 1 and LAKE in refused.text and "protocols.ftp" in refused.text,
                        "what FTP needs a shared folder for is named, and nothing is taken over", refused)
