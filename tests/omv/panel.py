@@ -41,7 +41,8 @@ def run(site, findings):
         "shell": ["ssh", *site.nas.options, site.nas.host],
     }
     # Passwords go through standard input.
-    driver = subprocess.Popen(["node", "main.mjs"], cwd=HERE, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    parts = os.environ.get("OMV_PAGES", "").split()
+    driver = subprocess.Popen(["node", "main.mjs", *parts], cwd=HERE, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
                               env={**os.environ, "CHROMIUM": chromium})
     driver.stdin.write(json.dumps(about))
     driver.stdin.close()

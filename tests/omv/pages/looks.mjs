@@ -40,7 +40,11 @@ async function dashboard(site, locale) {
   await admin.open('/dashboard/settings');
   const ours = admin.page.locator('mat-list-option', { hasText: title });
   const count = await ours.count();
-  for (let i = 0; i < count; i += 1) await ours.nth(i).click();
+  for (let i = 0; i < count; i += 1) {
+    await ours.nth(i).click();
+    await admin.page.waitForTimeout(300);
+  }
+  await admin.picture('dashboard-settings');
   await admin.press(save);
   admin.failures.length = 0;
   await admin.page.waitForURL(/dashboard$/);
