@@ -214,6 +214,8 @@ class Manifest:
             self.keys(node, COMMON_FIELD | FIELDS[node["type"]], name)
             if node["type"] not in ("divider", "paragraph", "hint", "container", "button") and "name" not in node:
                 self.say(f"{name}: no name")
+            if "modifiers" in node and "name" not in node:
+                self.say(f"{name}: what has no name and no value is never hidden by modifiers")
             validators = self.keys(node.get("validators", {}), VALIDATORS, name)
             if validators.get("patternType", "port") not in PATTERN_TYPES:
                 self.say(f"{name}: no pattern {validators['patternType']!r}")
