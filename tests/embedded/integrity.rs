@@ -161,6 +161,22 @@ fn good_copies_put_back_what_was_damaged_and_the_bad_file_is_kept() {
 }
 
 #[test]
+fn a_long_verification_reads_every_file_once_and_ends() {
+    let env = TestEnv::with_experiment();
+    // More than are written down at once.
+    for number in 0..9_000 {
+        write(&env, &format!("raw/d{}/{number}", number / 1000), "x");
+    }
+    settle();
+    scan(&env);
+    // Later than the scan, so that nothing is read twice for having been checked in the same second.
+    std::thread::sleep(Duration::from_millis(1100));
+    let (exit, report) = verify(&env, &["--within", "60s"]);
+    assert_eq!((exit, &report["good"]), (Some(0), &json!(9_000)));
+    assert_eq!(report["left"], 0);
+}
+
+#[test]
 fn a_package_in_one_file_puts_back_what_was_damaged() {
     let env = known();
     let odd = std::ffi::OsStr::from_bytes(b"raw/caf\xe9.csv");

@@ -153,8 +153,8 @@ impl Run<'_> {
     fn all(&mut self) -> Result<()> {
         let begun = Instant::now();
         let pace = Pace::new(self.work.rate);
-        let now = clock::now().as_second();
-        let (total, _) = self.index.count_due(self.work.before, now)?;
+        let start = clock::now().as_second();
+        let (total, _) = self.index.count_due(self.work.before, start)?;
         let mut done: u64 = 0;
         let mut last: Option<Due> = None;
         loop {
@@ -166,6 +166,8 @@ impl Run<'_> {
             {
                 break;
             }
+            // What this run has written down meanwhile lies behind this moment, or it would be due again, and again.
+            let now = clock::now().as_second();
             let mut piece = self
                 .index
                 .due(self.work.before, now, last.as_ref(), PIECE)?;
@@ -187,7 +189,9 @@ impl Run<'_> {
         self.settle()?;
         self.repair_waiting()?;
         // What was read in the second in which this began counts as done.
-        self.report.left = self.index.count_due(self.work.before.min(now - 1), now)?.0;
+        let now = clock::now().as_second();
+        let before = self.work.before.min(start - 1);
+        self.report.left = self.index.count_due(before, now)?.0;
         Ok(())
     }
 
