@@ -105,6 +105,8 @@ struct Run<'a> {
     /// What waits for a copy out of a container, and whether a bad one is in its place.
     waiting: Vec<(Due, bool)>,
     settled: Instant,
+    /// When it began, seconds since 1970.
+    start: i64,
 }
 
 /// How many files and bytes are due. Changes nothing.
@@ -134,6 +136,7 @@ pub fn run(work: &Work<'_>) -> Result<Verified> {
             bad: Vec::new(),
             waiting: Vec::new(),
             settled: Instant::now(),
+            start: clock::now().as_second(),
         }
     };
     if run.index.is_empty()? {
@@ -153,11 +156,12 @@ impl Run<'_> {
     fn all(&mut self) -> Result<()> {
         let begun = Instant::now();
         let pace = Pace::new(self.work.rate);
-        let start = clock::now().as_second();
+        let start = self.start;
         let (total, _) = self.index.count_due(self.work.before, start)?;
         let mut done: u64 = 0;
         let mut last: Option<Due> = None;
-        loop {
+        // Whatever the clock does meanwhile, no more is read than was due.
+        while done < total {
             process::check_interrupted()?;
             if self
                 .work
@@ -166,7 +170,7 @@ impl Run<'_> {
             {
                 break;
             }
-            // What this run has written down meanwhile lies behind this moment, or it would be due again, and again.
+            // What this run has written down lies behind the start and not behind this moment: it is not due again.
             let now = clock::now().as_second();
             let mut piece = self
                 .index
@@ -202,8 +206,18 @@ impl Run<'_> {
             if self.settled.elapsed() < PAUSE && self.good.len() < 2 * PIECE as usize {
                 return Ok(());
             }
+            self.pass_the_first_second();
             self.settle()
         })
+    }
+
+    /// Times of checks are seconds: one of the second in which this run began could be older than it.
+    fn pass_the_first_second(&self) {
+        let now = clock::now();
+        if now.as_second() == self.start {
+            let passed = Duration::from_nanos(now.subsec_nanosecond().unsigned_abs().into());
+            std::thread::sleep(Duration::from_secs(1).saturating_sub(passed));
+        }
     }
 
     fn take(&mut self, due: Due, found: Found) {
