@@ -107,6 +107,18 @@ fn without_prefix<'a>(text: &'a str, prefixes: &[&str]) -> &'a str {
         .unwrap_or(text)
 }
 
+/// The labels of a host name (RFC 1123, section 2.1): letters, digits and hyphens, 1 to 63 of them, no hyphen at an end.
+pub(super) fn is_host_name(text: &str) -> bool {
+    text.split('.').all(|label| {
+        (1..=63).contains(&label.len())
+            && label
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    })
+}
+
 /// An e-mail address: the part of RFC 5321 that people have. ASCII, no quotes, at most 254 bytes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Email(String);
@@ -123,14 +135,7 @@ impl Email {
                     .split('.')
                     .all(|part| !part.is_empty() && part.bytes().all(atom))
                 && domain.contains('.')
-                && domain.split('.').all(|label| {
-                    (1..=63).contains(&label.len())
-                        && label
-                            .bytes()
-                            .all(|b| b.is_ascii_alphanumeric() || b == b'-')
-                        && !label.starts_with('-')
-                        && !label.ends_with('-')
-                })
+                && is_host_name(domain)
         });
         match parts {
             Some((local, domain)) => Ok(Self(format!("{local}@{}", domain.to_ascii_lowercase()))),

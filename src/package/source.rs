@@ -120,6 +120,12 @@ fn read_start(file: &mut File, start: &mut [u8]) -> std::io::Result<usize> {
     Ok(read)
 }
 
+/// There is no key for what is encrypted.
+pub fn locked() -> Error {
+    Error::new("age.identity", "the package is encrypted")
+        .hint("give the file with your private key: --identity FILE; it is read, and kept nowhere")
+}
+
 /// Shows a visitor everything that a container holds. What is wrong with the container is found; what is wrong with us, with
 /// the identity or with the visitor is an error.
 pub fn visit(
@@ -139,9 +145,7 @@ pub fn visit(
     let mut decrypting: Option<Running> = None;
     if encrypted {
         let Some(identity) = identity else {
-            return Err(Error::new("age.identity", "the package is encrypted").hint(
-                "give the file with your private key: --identity FILE; it is read, and kept nowhere",
-            ));
+            return Err(locked());
         };
         age::installed()?;
         let mut running = age::decrypting(file, identity).start()?;

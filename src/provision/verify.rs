@@ -15,9 +15,9 @@ use super::site::{self, Opened, PATIENCE, Site};
 use crate::catalogue::seal::Strength;
 use crate::catalogue::verify::spare::{Spare, Tree};
 use crate::catalogue::verify::{self, Verified, Work};
-use crate::error::{Error, Exit, Result};
+use crate::error::{Exit, Result};
 use crate::experiment::Code;
-use crate::package::source::Package;
+use crate::package::source::{self, Package};
 use crate::store::catalogue::Catalogue;
 use crate::store::ledger::VERIFY;
 use crate::sys::{clock, lock, process};
@@ -180,11 +180,7 @@ fn copies<'c>(site: &'c Site, path: &Path, options: &'c Options) -> Result<Copie
         Package::Container {
             encrypted: true, ..
         } if options.identity.is_none() => {
-            return Err(
-                Error::new("age.identity", "the package is encrypted").hint(
-                    "give the file with your private key: --identity FILE; it is read, and kept nowhere",
-                ),
-            );
+            return Err(source::locked());
         }
         Package::Container {
             file,

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
 use super::read::Found;
-use super::spare::{Spare, Wanted, copy_in};
+use super::spare::{Spare, Wanted, copy_in, unwritten};
 use super::{Run, Work};
 use crate::catalogue::destination::Destination;
 use crate::catalogue::digest::{self, Pace};
@@ -264,13 +264,7 @@ fn write_copy(workshop: &Dir, copy: &mut dyn Read, due: &Due) -> Result<bool> {
     let Some(node) = workshop.writable(NEW)? else {
         return Ok(false);
     };
-    let failed = |e: std::io::Error| {
-        let full = e.raw_os_error() == Some(nix::libc::ENOSPC);
-        let code = if full { "disk.full" } else { "repair.failed" };
-        Error::new(code, format!("a copy of {} cannot be written", due.path))
-            .hint("make room on the disk, check the copy, then run it again")
-            .source(e)
-    };
+    let failed = |e: std::io::Error| unwritten(&due.path, e);
     let mut hash = Sha256::new();
     let (mut piece, mut total) = (vec![0; PIECE], 0);
     loop {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::store::catalogue::entries::Sum;
 use crate::sys::dir::Dir;
 
@@ -62,6 +62,15 @@ impl Tree {
         };
         copy_in(&dir, Path::new(name))
     }
+}
+
+/// A copy that could not be read or written to its end.
+pub fn unwritten(path: &str, error: std::io::Error) -> Error {
+    let full = error.raw_os_error() == Some(nix::libc::ENOSPC);
+    let code = if full { "disk.full" } else { "repair.failed" };
+    Error::new(code, format!("a copy of {path} cannot be written"))
+        .hint("make room on the disk, check the copy, then run it again")
+        .source(error)
 }
 
 /// The file of this name.

@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::experiment::choice::{Access, SourceKind};
 use crate::experiment::definition::{NfsRow, Protocols, Source};
 use crate::experiment::fields::Fields;
+use crate::experiment::identifier::is_host_name;
 use crate::experiment::name::{AccountName, SourceId};
 use crate::experiment::path::RelPath;
 use crate::experiment::quantity::{Interval, Timezone};
@@ -90,15 +91,7 @@ fn host(text: &str) -> Result<String> {
                 .is_ok_and(|bits| (8..=most).contains(&bits))
         })
     });
-    let name = text.len() <= 253
-        && text.split('.').all(|label| {
-            (1..=63).contains(&label.len())
-                && label
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || b == b'-')
-                && !label.starts_with('-')
-                && !label.ends_with('-')
-        });
+    let name = text.len() <= 253 && is_host_name(text);
     if network || name || text.parse::<IpAddr>().is_ok() {
         return Ok(text.to_lowercase());
     }

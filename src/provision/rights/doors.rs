@@ -63,14 +63,15 @@ pub(super) enum Way {
     Write,
 }
 
+/// What was observed of the experiment's object of this kind.
+fn object<'a>(basis: &Basis<'a>, kind: Kind) -> Option<&'a Attributes> {
+    let code = basis.definition.code.as_str();
+    let found = basis.observed.get(&ObjectId::new(kind, code))?;
+    Some(&found.attributes)
+}
+
 pub(super) fn way(basis: &Basis<'_>, account: &str, door: Door) -> Way {
-    let code = basis.definition.code.to_string();
-    let object = |kind| {
-        basis
-            .observed
-            .get(&ObjectId::new(kind, &code))
-            .map(|found| &found.attributes)
-    };
+    let object = |kind| object(basis, kind);
     if basis.enforced && !basis.accounts.contains_key(account) {
         return Way::Shut(said!(
             "there is no account {0}",
@@ -110,13 +111,7 @@ pub(super) fn way(basis: &Basis<'_>, account: &str, door: Door) -> Way {
 
 /// proftpd lets in those who have a privilege, and nobody where there is none.
 fn ftp(basis: &Basis<'_>, account: &str) -> Way {
-    let code = basis.definition.code.to_string();
-    let object = |kind| {
-        basis
-            .observed
-            .get(&ObjectId::new(kind, &code))
-            .map(|found| &found.attributes)
-    };
+    let object = |kind| object(basis, kind);
     let privileges = object(Kind::Privileges);
     if object(Kind::FtpShare).is_some_and(is_off) {
         return Way::Shut(said!(

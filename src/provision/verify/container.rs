@@ -9,8 +9,8 @@ use std::path::PathBuf;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::catalogue::verify::spare::{Stream, Wanted};
-use crate::error::{Error, Result};
+use crate::catalogue::verify::spare::{Stream, Wanted, unwritten};
+use crate::error::Result;
 use crate::package::finding::{Findings, Severity};
 use crate::package::frames::{Entry, Kind};
 use crate::package::path::told;
@@ -132,13 +132,8 @@ impl Visitor for Taking<'_> {
         };
         copy.hash.update(bytes);
         fault::point("write")?;
-        copy.file.write_all(bytes).map_err(|e| {
-            let full = e.raw_os_error() == Some(nix::libc::ENOSPC);
-            let code = if full { "disk.full" } else { "repair.failed" };
-            Error::new(code, format!("a copy of {} cannot be written", copy.path))
-                .hint("make room on the disk, then run it again")
-                .source(e)
-        })
+        let written = copy.file.write_all(bytes);
+        written.map_err(|e| unwritten(&copy.path, e))
     }
 
     fn end(&mut self) -> Result<()> {
