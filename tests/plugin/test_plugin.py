@@ -395,14 +395,14 @@ class Pages(unittest.TestCase):
             page.write_text(text.replace("hasSearchField:", "hasSearchfield:").replace("getHistory", "getHistroy"))
             form = plugin / "workbench/component.d/omv-octonas-examine-form-page.yaml"
             form.write_text(form.read_text().replace("hintType: info", "hintType: info\n        modifiers: []"))
-            route = plugin / "workbench/route.d/services.experiments.people.yaml"
-            route.write_text(route.read_text().replace("omv-octonas-people-text-page", "omv-octonas-people"))
+            route = plugin / "workbench/route.d/services.experiments.team.yaml"
+            route.write_text(route.read_text().replace("omv-octonas-team-form-page", "omv-octonas-team"))
             said = "\n".join(manifests.check(plugin))
         self.assertIn("nobody reads the key 'hasSearchfield'", said)
         self.assertIn("no method 'getHistroy'", said)
         self.assertIn("never hidden by modifiers", said)
-        self.assertIn("no component 'omv-octonas-people'", said)
-        self.assertIn("'omv-octonas-people-text-page' is on no route", said)
+        self.assertIn("no component 'omv-octonas-team'", said)
+        self.assertIn("'omv-octonas-team-form-page' is on no route", said)
 
     def test_a_key_that_stands_twice_is_found(self):
         with tempfile.TemporaryDirectory() as directory:

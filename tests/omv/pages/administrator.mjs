@@ -84,6 +84,22 @@ async function edit(site, admin) {
   await other.leave();
 }
 
+/** What somebody can do who does not take part. */
+async function rights(site, admin) {
+  const { check } = site;
+  await admin.open(`${PAGES}/people/${site.code}`);
+  await admin.page.locator('.octonas a', { hasText: 'Those of any other account' }).click();
+  await admin.arrive('account');
+  await admin.choose('Account', site.stranger.name);
+  await admin.press('Show');
+  await admin.arrive('rights');
+  const rows = await admin.page.locator('.octonas tr', { hasText: site.stranger.name }).allInnerTexts();
+  check(rows.length >= 3 && rows.every((row) => !row.includes('✓') && /[a-z]{3}/.test(row.split('—').pop())), 'a stranger can do nothing through any door, and it says why', rows);
+  await admin.page.locator('.octonas a', { hasText: 'Everybody' }).click();
+  await admin.arrive('people');
+  check(await admin.reads(site.write.name), 'and back to everybody', await admin.text());
+}
+
 async function papers(site, admin) {
   const { check } = site;
   check((await admin.open(`${PAGES}/document/${site.code}/README.en.html`)).length === 0, 'the README is shown', admin.failures);
@@ -209,7 +225,7 @@ async function life(site, admin) {
 async function before(site) {
   const admin = await Visitor.login(site, site.admin);
   try {
-    const steps = { create, edit, papers, sources, drift, life };
+    const steps = { create, edit, rights, papers, sources, drift, life };
     const wanted = site.steps || Object.keys(steps);
     for (const step of wanted.map((name) => steps[name])) {
       try {

@@ -8,8 +8,8 @@ const ENGLISH = ['In order', 'Not checked', 'Open question', 'Answered', 'Respon
 // A view asks no more than a page of OpenMediaVault's own of the same kind. What the frame of all pages asks is not counted.
 const FRAME = /^(Config\.isDirty|System\.|WebGui\.|Session\.|Notification|Services\.|Apt\.)/;
 const own = (site) => ({ table: ['/services/smb/shares', '/storage/sharedfolders'], form: ['/services/smb/shares/create', '/services/rsync/modules/create', `/usermgmt/users/edit/${site.write.name}`] });
-const FORMS = ['create', 'edit', 'team', 'settings', 'takeover', 'import', 'search', 'examine', 'package', 'restore', 'operation', 'removal'];
-const ONE = ['experiment', 'people', 'documents', 'plan', 'questions', 'files', 'folder', 'search', 'found', 'integrity', 'examine', 'packages', 'package', 'operation', 'removal', 'sources', 'deliveries', 'history', 'state', 'edit', 'team'];
+const FORMS = ['create', 'edit', 'team', 'settings', 'takeover', 'import', 'search', 'examine', 'package', 'restore', 'operation', 'removal', 'account'];
+const ONE = ['experiment', 'people', 'account', 'documents', 'plan', 'questions', 'files', 'folder', 'search', 'found', 'integrity', 'examine', 'packages', 'package', 'operation', 'removal', 'sources', 'deliveries', 'history', 'state', 'edit', 'team'];
 const ASKED = { folder: '?folder=raw', found: '?text=raw', operation: '?operation=close', removal: '?operation=remove', examine: '?work=verify' };
 const url = (page, code) => `${page}/${code}${ASKED[page] || ''}`;
 
@@ -61,7 +61,7 @@ async function dashboard(site, locale) {
 export async function looks(site) {
   const { check } = site;
   const one = ONE;
-  const pages = ['', '/list', '/create', '/import', '/takeover', '/adoptable', '/bases', '/layouts', '/layout/climate-chamber', '/settings', '/doctor', '/tonight', '/archives', '/restore', ...one.map((page) => `/${url(page, site.code)}`), `/file/${site.code}?path=raw%252Fone.csv`, `/document/${site.code}/README.fr.html`];
+  const pages = ['', '/list', '/create', '/import', '/takeover', '/adoptable', '/bases', '/layouts', '/layout/climate-chamber', '/settings', '/doctor', '/tonight', '/archives', '/restore', ...one.map((page) => `/${url(page, site.code)}`), `/file/${site.code}?path=raw%252Fone.csv`, `/document/${site.code}/README.fr.html`, `/rights/${site.code}/${site.stranger.name}`];
   for (const locale of ['en-US', 'fr-FR']) {
     for (const viewport of [WIDE, NARROW]) {
       const admin = await Visitor.login(site, site.admin, locale, viewport);

@@ -54,6 +54,8 @@ export async function members(site) {
     }
     const rights = (await visitor.rpc('getPeople', { code: site.code })).result;
     check(Object.keys(rights.rights_of).join() === site[role].name, `${role}: rights of their own only`, Object.keys(rights.rights_of));
+    const asked = (await visitor.rpc('getPeople', { code: site.code, account: 'root' })).result;
+    check(Object.keys(asked.rights_of).join() === site[role].name && asked.account === '', `${role}: whomever they ask about`, asked.rights_of);
     if (role === 'manage') {
       await managing(site, visitor);
     } else {
