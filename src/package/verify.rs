@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
@@ -22,12 +21,17 @@ use super::source::{self, Limits, Package, Visitor};
 use super::tags;
 use crate::error::{Error, Result};
 use crate::report::Progress;
-use crate::sys::dir::{Dir, FileKind, forget_pages, spoiled};
+use crate::sys::dir::{Buffer, Dir, FileKind};
 use crate::sys::process;
 use crate::sys::walk::Walk;
 
-/// Bytes that are read at once.
-const PIECE: usize = 512 << 10;
+/// Bytes that are read at once: what stays in a processor's own cache, and, past the page cache, what is worth waiting for.
+const WARM: usize = 128 << 10;
+const COLD: usize = 1 << 20;
+/// Files of this size come before all others: no thread is left alone with one at the end.
+const LARGE: u64 = 64 << 20;
+/// How many checksums a thread tells of at once.
+const TOGETHER: usize = 32;
 
 /// How to verify.
 #[derive(Debug, Clone, Default)]
@@ -187,8 +191,7 @@ pub fn directory(
     if algorithms.is_empty() {
         algorithms.push(Algorithm::Sha256);
     }
-    // The largest first: no thread is left alone with one at the end.
-    files.sort_by_key(|(_, size)| std::cmp::Reverse(*size));
+    files.sort_by_key(|(_, size)| *size < LARGE);
     let total = files.iter().map(|(_, size)| size).sum();
     let mut pace = Pace::new(progress, Work::Verifying, total);
     for (path, result) in hash_all(dir, &files, &algorithms, options.cold, &mut pace) {
@@ -215,7 +218,7 @@ fn hash_all(
 ) -> Vec<Hashed> {
     let next = AtomicUsize::new(0);
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let (told, results) = std::sync::mpsc::channel::<Hashed>();
+    let (told, results) = std::sync::mpsc::channel::<Vec<Hashed>>();
     let mut all = Vec::with_capacity(files.len());
     std::thread::scope(|scope| {
         for _ in 0..threads.min(files.len()) {
@@ -223,20 +226,26 @@ fn hash_all(
             let next = &next;
             scope.spawn(move || {
                 let mut hasher = Hasher::new(algorithms);
-                let mut buffer = vec![0; PIECE];
+                let mut buffer = Buffer::new(if cold { COLD } else { WARM });
                 let mut last: Option<(String, Dir)> = None;
-                while let Some((path, _)) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let mut done = Vec::new();
+                while let Some((path, size)) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let result = hash(dir, &mut last, path, &mut hasher, &mut buffer, cold);
-                    if told.send((path.clone(), result)).is_err() {
+                    done.push((path.clone(), result));
+                    let is_worth_a_word = done.len() == TOGETHER || *size >= LARGE;
+                    if is_worth_a_word && told.send(std::mem::take(&mut done)).is_err() {
                         return;
                     }
                 }
+                // Whoever waits for it is there until all threads ended.
+                let _ = told.send(done);
             });
         }
         drop(told);
-        while let Ok((path, result)) = results.recv() {
-            pace.add(result.as_ref().map_or(0, |digests| digests.size));
-            all.push((path, result));
+        while let Ok(done) = results.recv() {
+            let bytes = done.iter().filter_map(|(_, result)| result.as_ref().ok());
+            pace.add(bytes.map(|digests| digests.size).sum());
+            all.extend(done);
         }
     });
     all
@@ -247,7 +256,7 @@ fn hash(
     last: &mut Option<(String, Dir)>,
     path: &str,
     hasher: &mut Hasher,
-    buffer: &mut [u8],
+    buffer: &mut Buffer,
     cold: bool,
 ) -> Result<Digests> {
     process::check_interrupted()?;
@@ -262,19 +271,14 @@ fn hash(
     let Some((_, dir)) = last else {
         return Err(gone());
     };
-    let node = dir.node_at(name)?.ok_or_else(gone)?;
-    let mut file = node.file();
-    if cold {
-        forget_pages(file);
-    }
+    let mut file = dir.reading(name, cold)?.ok_or_else(gone)?;
     loop {
-        match file.read(buffer) {
-            Ok(0) => return Ok(hasher.take()),
-            Ok(read) => hasher.update(buffer.get(..read).unwrap_or_default()),
-            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(e) => {
+        match file.next(buffer) {
+            Ok([]) => return Ok(hasher.take()),
+            Ok(bytes) => hasher.update(bytes),
+            Err(error) => {
                 hasher.take();
-                return Err(spoiled("read", node.path(), &e));
+                return Err(error);
             }
         }
     }
