@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use sha2::{Digest as _, Sha256};
 
 use super::site::{self, Site};
 use crate::documents::synckit::{self, Kit, Order, Way};
 use crate::error::{Error, Result};
 use crate::experiment::{Code, SourceId};
+use crate::store;
 use crate::sys::command::{Command, Program};
 use crate::sys::dir::{Dir, Permissions};
 
@@ -126,7 +126,7 @@ pub fn build(
             .map(|file| Row {
                 path: file.path,
                 size: file.bytes.len(),
-                sha256: hex(&file.bytes),
+                sha256: store::sha256(&file.bytes),
             })
             .collect(),
         name: kit.name,
@@ -252,16 +252,6 @@ fn exists(path: &Path) -> Error {
         format!("{} holds something else than a kit", path.display()),
     )
     .hint("name a directory that is empty or not there yet")
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    Sha256::digest(bytes)
-        .iter()
-        .fold(String::with_capacity(64), |mut out, byte| {
-            let _ = write!(out, "{byte:02x}");
-            out
-        })
 }
 
 #[cfg(test)]

@@ -22,7 +22,6 @@ pub mod tonight;
 pub mod trash;
 
 use std::ffi::OsStr;
-use std::fmt::Write as _;
 
 use sha2::{Digest as _, Sha256};
 
@@ -124,10 +123,9 @@ pub fn sha256(bytes: &[u8]) -> String {
 pub fn hexadecimal(bytes: &[u8]) -> String {
     bytes
         .iter()
-        .fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+        .flat_map(|byte| [byte >> 4, byte & 0xf])
+        .filter_map(|digit| char::from_digit(digit.into(), 16))
+        .collect()
 }
 
 /// Reads a whole JSON file of ours.

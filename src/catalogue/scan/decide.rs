@@ -59,9 +59,13 @@ impl Scan<'_> {
         let mut decided = Decided::default();
         // By path, whichever thread was first: the lines of two runs can be compared.
         self.pending.sort_by(|a, b| a.path.cmp(&b.path));
-        for pending in std::mem::take(&mut self.pending) {
-            let before = self.index.known(&pending.path)?;
-            self.decide(&pending, before, &text, &mut decided);
+        let pending = std::mem::take(&mut self.pending);
+        let known = self.index.at_once(|index| {
+            let known = pending.iter().map(|one| index.known(&one.path));
+            known.collect::<Result<Vec<_>>>()
+        })?;
+        for (pending, before) in pending.iter().zip(known) {
+            self.decide(pending, before, &text, &mut decided);
         }
         if !decided.marks.is_empty() || decided.wrong.iter().any(|wrong| !wrong.stands) {
             self.begin()?;

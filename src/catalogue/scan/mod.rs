@@ -9,19 +9,20 @@ mod decide;
 mod gone;
 mod read;
 
-use std::sync::mpsc::{Receiver, Sender, TrySendError, channel, sync_channel};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, channel, sync_channel};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use self::read::{Job, Result as Outcome};
+use self::read::{Job, Result as Outcome, Wanted};
 use super::digest::Pace;
 use crate::error::Result;
 use crate::experiment::ExperimentId;
 use crate::report::{Progress, said};
 use crate::store::baseline::Baseline;
 use crate::store::catalogue::Catalogue;
-use crate::store::catalogue::entries::{Known, Missing, UNSEEN};
+use crate::store::catalogue::entries::{Known, Missing, Sum, UNSEEN};
 use crate::store::checks::Checks;
 use crate::store::pathname;
 use crate::sys::dir::{Dir, Listing, Seen, Tree};
@@ -36,8 +37,12 @@ const LISTED: usize = 1000;
 const BATCH: usize = 2048;
 /// … or so much time.
 const PAUSE: Duration = Duration::from_secs(3);
-/// How many files wait to be read.
-const QUEUE: usize = 128;
+/// How many files of a directory are read one after the other …
+const TOGETHER: usize = 32;
+/// … and the most bytes of those, unless it is one file.
+const TOGETHER_BYTES: u64 = 4 << 20;
+/// How many of these wait to be read: more than is read while a batch is entered. Each keeps its directory open.
+const QUEUE: usize = 96;
 
 /// Where and how to work.
 pub struct Work<'a> {
@@ -268,13 +273,15 @@ impl Scan<'_> {
                 }
             });
             let (jobs, work) = sync_channel::<Job>(QUEUE);
-            let (results, read) = channel::<(Job, Outcome)>();
+            let (results, read) = channel();
             read::start(scope, work, &results, &pace);
             drop(results);
             let mut lane = Lane {
                 jobs,
                 read,
                 waiting: 0,
+                next: Vec::new(),
+                bytes: 0,
             };
             for listing in listed {
                 process::check_interrupted()?;
@@ -287,7 +294,7 @@ impl Scan<'_> {
             while lane.waiting > 0 {
                 process::check_interrupted()?;
                 match lane.read.recv_timeout(Duration::from_millis(500)) {
-                    Ok((job, outcome)) => self.receive(&mut lane, job, outcome),
+                    Ok(read) => self.receive(&mut lane, read),
                     Err(std::sync::mpsc::RecvTimeoutError::Timeout) => {}
                     Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => break,
                 }
@@ -311,24 +318,42 @@ impl Scan<'_> {
             self.matched = 0;
             self.there = (0, 0);
         }
-        for file in listing.files {
-            self.report.bytes += file.size;
-            self.there = (self.there.0 + 1, self.there.1 + file.size);
-            let name = pathname::text(&file.name);
-            let before = match &mut known {
-                Some(known) => known.remove(&name),
-                None => self.index.known(&pathname::join(&folder, &name))?,
-            };
-            self.matched += u64::from(before.is_some());
-            if before
-                .as_ref()
-                .is_some_and(|before| is_unchanged(before, &file))
-            {
-                continue;
+        let (index, work) = (&self.index, self.work);
+        let mut there = (0, 0);
+        let mut matched = 0;
+        // Many questions, under one lock of the index.
+        let changed = index.at_once(|index| {
+            let mut changed = Vec::new();
+            for seen in listing.files {
+                there = (there.0 + 1, there.1 + seen.size);
+                let name = pathname::text(&seen.name);
+                let before = match &mut known {
+                    Some(known) => known.remove(&name),
+                    None => index.known(&pathname::join(&folder, &name))?,
+                };
+                matched += u64::from(before.is_some());
+                if before
+                    .as_ref()
+                    .is_some_and(|before| is_unchanged(before, &seen))
+                {
+                    continue;
+                }
+                let path = pathname::join(&folder, &name);
+                let from = match before {
+                    None => before_a_move(index, work.experiment, &path, &seen)?,
+                    Some(_) => None,
+                };
+                changed.push((Wanted { path, seen, from }, before));
             }
-            let path = pathname::join(&folder, &name);
-            self.changed(path, file, before.as_ref(), &listing.dir, lane)?;
+            Ok(changed)
+        })?;
+        self.report.bytes += there.1;
+        self.there = (self.there.0 + there.0, self.there.1 + there.1);
+        self.matched += matched;
+        for (file, before) in changed {
+            self.changed(file, before.as_ref(), &listing.dir, lane)?;
         }
+        self.send(&listing.dir, lane)?;
         let missing = match known {
             Some(known) => !known.is_empty(),
             None => listing.is_last && self.index.count_in(&folder)? > self.matched,
@@ -345,59 +370,48 @@ impl Scan<'_> {
     /// A file that is new, or not as it was.
     fn changed(
         &mut self,
-        path: String,
-        seen: Seen,
+        file: Wanted,
         before: Option<&Known>,
-        dir: &std::sync::Arc<Dir>,
+        dir: &Arc<Dir>,
         lane: &mut Lane,
     ) -> Result<()> {
-        if let Some(before) = before.filter(|before| {
-            before.ctime_ns == UNSEEN
-                && (before.size, before.mtime_ns) == (seen.size, seen.mtime_ns)
-        }) && let Some(sum) = before.sha256
-        {
-            // It came in, or the index was made again: its line says what it holds, and verifying it is another matter.
+        if let Some(sum) = known_sum(&file, before) {
             self.pending.push(Pending {
-                path,
-                seen,
+                path: file.path,
+                seen: file.seen,
                 outcome: Outcome::Known(sum),
-                from: None,
+                from: file.from,
             });
             return self.enter_in_time();
         }
-        let from = match before {
-            None => self.before_a_move(&path, &seen)?,
-            Some(_) => None,
-        };
-        if let Some(from) = &from
-            && from.known.ctime_ns == seen.ctime_ns
-            && let Some(sum) = from.known.sha256
-        {
-            // A directory above it got another name; the file itself was not touched.
-            self.pending.push(Pending {
-                path,
-                seen,
-                outcome: Outcome::Known(sum),
-                from: Some(from.clone()),
-            });
-            return self.enter_in_time();
+        if lane.bytes + file.seen.size > TOGETHER_BYTES || lane.next.len() == TOGETHER {
+            self.send(dir, lane)?;
         }
+        lane.bytes += file.seen.size;
+        lane.next.push(file);
+        Ok(())
+    }
+
+    /// Gives the files that are next to whoever is free, and takes what was read meanwhile.
+    fn send(&mut self, dir: &Arc<Dir>, lane: &mut Lane) -> Result<()> {
+        lane.bytes = 0;
+        let files = std::mem::take(&mut lane.next);
+        if files.is_empty() {
+            return Ok(());
+        }
+        lane.waiting += files.len();
         let mut job = Job {
-            dir: std::sync::Arc::clone(dir),
-            path,
-            seen,
-            from,
+            dir: Arc::clone(dir),
+            files,
         };
-        lane.waiting += 1;
         loop {
             match lane.jobs.try_send(job) {
                 Ok(()) => return self.collect(lane),
                 Err(TrySendError::Disconnected(_)) => return Ok(()),
                 Err(TrySendError::Full(back)) => {
                     job = back;
-                    if let Ok((done, outcome)) = lane.read.recv_timeout(Duration::from_millis(100))
-                    {
-                        self.receive(lane, done, outcome);
+                    if let Ok(read) = lane.read.recv_timeout(Duration::from_millis(100)) {
+                        self.receive(lane, read);
                     }
                     self.enter_in_time()?;
                     process::check_interrupted()?;
@@ -406,60 +420,37 @@ impl Scan<'_> {
         }
     }
 
-    /// The file that this one was, if its old place is empty or somebody else's now.
-    fn before_a_move(&self, path: &str, seen: &Seen) -> Result<Option<Missing>> {
-        for before in self.index.of_inode(seen.inode, seen.size, seen.mtime_ns)? {
-            if before.path == path || before.known.mark == 0 {
-                continue;
-            }
-            let (folder, name) = pathname::split(&before.path);
-            let there = match self.work.experiment.open(pathname::path(folder)) {
-                Ok(Some(dir)) => dir.stat(pathname::path(name))?,
-                Ok(None) => None,
-                Err(error) if matches!(error.code(), "path.link" | "path.not-directory") => None,
-                Err(_) => continue,
-            };
-            if there.is_none_or(|there| there.ino != seen.inode) {
-                return Ok(Some(before));
-            }
-        }
-        Ok(None)
-    }
-
     /// Takes what was read meanwhile.
     fn collect(&mut self, lane: &mut Lane) -> Result<()> {
-        while let Ok((job, outcome)) = lane.read.try_recv() {
-            self.receive(lane, job, outcome);
+        while let Ok(read) = lane.read.try_recv() {
+            self.receive(lane, read);
         }
         self.enter_in_time()
     }
 
-    fn receive(&mut self, lane: &mut Lane, job: Job, outcome: Outcome) {
-        lane.waiting -= 1;
-        match &outcome {
-            Outcome::Read { .. } => {
-                self.report.read += 1;
-                self.report.read_bytes += job.seen.size;
-            }
-            Outcome::Unstable => {
-                self.report.unstable += 1;
-                if self.report.unstable_files.len() < LISTED {
-                    self.report.unstable_files.push(job.path.clone());
+    fn receive(&mut self, lane: &mut Lane, read: Vec<Pending>) {
+        for file in read {
+            lane.waiting -= 1;
+            match &file.outcome {
+                Outcome::Read { .. } => {
+                    self.report.read += 1;
+                    self.report.read_bytes += file.seen.size;
                 }
-                return;
+                Outcome::Unstable => {
+                    self.report.unstable += 1;
+                    if self.report.unstable_files.len() < LISTED {
+                        self.report.unstable_files.push(file.path);
+                    }
+                    continue;
+                }
+                Outcome::Vanished => {
+                    self.report.files = self.report.files.saturating_sub(1);
+                    continue;
+                }
+                Outcome::Known(_) | Outcome::Unreadable(_) => {}
             }
-            Outcome::Vanished => {
-                self.report.files = self.report.files.saturating_sub(1);
-                return;
-            }
-            Outcome::Known(_) | Outcome::Unreadable(_) => {}
+            self.pending.push(file);
         }
-        self.pending.push(Pending {
-            path: job.path,
-            seen: job.seen,
-            outcome,
-            from: job.from,
-        });
     }
 
     fn enter_in_time(&mut self) -> Result<()> {
@@ -472,12 +463,52 @@ impl Scan<'_> {
 
 /// What goes to those who read, and what comes back.
 struct Lane {
-    jobs: std::sync::mpsc::SyncSender<Job>,
-    read: Receiver<(Job, Outcome)>,
+    jobs: SyncSender<Job>,
+    read: Receiver<Vec<Pending>>,
+    /// Files that went and did not come back.
     waiting: usize,
+    /// Files of the directory that is looked at which go next, and their bytes.
+    next: Vec<Wanted>,
+    bytes: u64,
 }
 
-type Results = Sender<(Job, Outcome)>;
+/// The file that this one was, if its old place is empty or somebody else's now.
+fn before_a_move(
+    index: &Catalogue,
+    experiment: &Dir,
+    path: &str,
+    seen: &Seen,
+) -> Result<Option<Missing>> {
+    for before in index.of_inode(seen.inode, seen.size, seen.mtime_ns)? {
+        if before.path == path || before.known.mark == 0 {
+            continue;
+        }
+        let (folder, name) = pathname::split(&before.path);
+        let there = match experiment.open(pathname::path(folder)) {
+            Ok(Some(dir)) => dir.stat(pathname::path(name))?,
+            Ok(None) => None,
+            Err(error) if matches!(error.code(), "path.link" | "path.not-directory") => None,
+            Err(_) => continue,
+        };
+        if there.is_none_or(|there| there.ino != seen.inode) {
+            return Ok(Some(before));
+        }
+    }
+    Ok(None)
+}
+
+/// What a file holds, where it need not be read: it came in, or the index was made again, and its line says what it holds
+/// (verifying that is another matter); or a directory above it got another name, and the file itself was not touched.
+fn known_sum(file: &Wanted, before: Option<&Known>) -> Option<Sum> {
+    let seen = &file.seen;
+    let came_in = before.filter(|before| {
+        before.ctime_ns == UNSEEN && (before.size, before.mtime_ns) == (seen.size, seen.mtime_ns)
+    });
+    let moved = file.from.as_ref().map(|from| &from.known);
+    came_in
+        .or(moved.filter(|known| known.ctime_ns == seen.ctime_ns))
+        .and_then(|known| known.sha256)
+}
 
 fn is_unchanged(before: &Known, now: &Seen) -> bool {
     before.mark != 0

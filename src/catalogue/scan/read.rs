@@ -1,10 +1,10 @@
 //! The threads that read files for a scan.
 
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, Sender};
 use std::sync::{Arc, Mutex};
 use std::thread::Scope;
 
-use super::Results;
+use super::Pending;
 use crate::catalogue::digest::{self, Pace};
 use crate::error::Error;
 use crate::store::catalogue::entries::{Missing, Sum};
@@ -16,9 +16,14 @@ use crate::sys::{clock, process};
 const TICK: i64 = 20_000_000;
 const WHOLE_SECOND: i64 = 1_000_000_000;
 
-/// A file to read.
+/// Files of one directory, to be read by one thread.
 pub(super) struct Job {
     pub dir: Arc<Dir>,
+    pub files: Vec<Wanted>,
+}
+
+/// A file to read.
+pub(super) struct Wanted {
     pub path: String,
     pub seen: Seen,
     pub from: Option<Missing>,
@@ -42,7 +47,7 @@ pub(super) enum Result {
 pub(super) fn start<'scope>(
     scope: &'scope Scope<'scope, '_>,
     jobs: Receiver<Job>,
-    results: &Results,
+    results: &Sender<Vec<Pending>>,
     pace: &'scope Pace,
 ) {
     let jobs = Arc::new(Mutex::new(jobs));
@@ -57,8 +62,17 @@ pub(super) fn start<'scope>(
                     Err(_) => return,
                 };
                 let Ok(job) = job else { return };
-                let outcome = read(&job, &mut buffer, pace);
-                if results.send((job, outcome)).is_err() {
+                let read = job
+                    .files
+                    .into_iter()
+                    .map(|file| Pending {
+                        outcome: read(&job.dir, &file, &mut buffer, pace),
+                        path: file.path,
+                        seen: file.seen,
+                        from: file.from,
+                    })
+                    .collect();
+                if results.send(read).is_err() {
                     return;
                 }
             }
@@ -66,39 +80,39 @@ pub(super) fn start<'scope>(
     }
 }
 
-fn read(job: &Job, buffer: &mut Buffer, pace: &Pace) -> Result {
+fn read(dir: &Dir, file: &Wanted, buffer: &mut Buffer, pace: &Pace) -> Result {
     let begun = clock::now().as_nanosecond();
     let mut outcome = || -> crate::error::Result<Result> {
-        let Some(mut reading) = job.dir.reading(&job.seen.name, false)? else {
+        let Some(mut reading) = dir.reading(&file.seen.name, false)? else {
             return Ok(Result::Vanished);
         };
         let metadata = reading.metadata();
-        let same = metadata.ino == job.seen.inode
-            && metadata.size == job.seen.size
-            && metadata.modified.as_nanosecond() == i128::from(job.seen.mtime_ns)
-            && metadata.changed.as_nanosecond() == i128::from(job.seen.ctime_ns);
+        let same = metadata.ino == file.seen.inode
+            && metadata.size == file.seen.size
+            && metadata.modified.as_nanosecond() == i128::from(file.seen.mtime_ns)
+            && metadata.changed.as_nanosecond() == i128::from(file.seen.ctime_ns);
         if !same {
             return Ok(Result::Unstable);
         }
-        if !job.dir.can_hold(job.seen.size)? {
+        if !dir.can_hold(file.seen.size)? {
             return Ok(Result::Unreadable(
                 Error::new(
                     "file.too-large",
-                    format!("{} claims more bytes than its disk holds", job.path),
+                    format!("{} claims more bytes than its disk holds", file.path),
                 )
                 .hint("it is made of holes: see who made it, and remove it"),
             ));
         }
         let (sum, bytes) = digest::digest(&mut reading, buffer, pace)?;
-        if bytes != job.seen.size || !reading.is_unchanged()? {
+        if bytes != file.seen.size || !reading.is_unchanged()? {
             return Ok(Result::Unstable);
         }
-        let tick = if job.seen.ctime_ns % WHOLE_SECOND == 0 {
+        let tick = if file.seen.ctime_ns % WHOLE_SECOND == 0 {
             2 * WHOLE_SECOND
         } else {
             TICK
         };
-        let age = begun - i128::from(job.seen.ctime_ns);
+        let age = begun - i128::from(file.seen.ctime_ns);
         Ok(Result::Read {
             sum,
             again: age < i128::from(tick),

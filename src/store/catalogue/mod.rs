@@ -156,6 +156,15 @@ impl Catalogue {
         run().map_err(|e| failed("write", e))
     }
 
+    /// Asks many questions of one moment, for which the file is locked once. Nothing may be written meanwhile.
+    pub fn at_once<T>(&self, ask: impl FnOnce(&Self) -> Result<T>) -> Result<T> {
+        let _moment = self
+            .connection
+            .unchecked_transaction()
+            .map_err(|e| failed("read", e))?;
+        ask(self)
+    }
+
     /// Something that is remembered of the index itself.
     fn state(&self, name: &str) -> Result<Option<String>> {
         self.connection

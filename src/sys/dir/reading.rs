@@ -15,6 +15,8 @@ use crate::sys::failure::{errno_of, failed};
 
 /// What direct reads are aligned to; no disk has larger sectors (open(2), `O_DIRECT`).
 const ALIGNMENT: usize = 4096;
+/// A file that is no larger is read at once, and nothing ahead (`VM_READAHEAD_PAGES` of the kernel).
+const AT_ONCE: u64 = 128 << 10;
 
 /// A regular file that is read from its beginning to its end.
 #[derive(Debug)]
@@ -22,6 +24,7 @@ pub struct Reading {
     node: Node,
     metadata: Metadata,
     is_direct: bool,
+    is_at_end: bool,
 }
 
 /// Memory that is read into.
@@ -80,11 +83,14 @@ impl Dir {
             // Next best: what is in memory is forgotten first (posix_fadvise(2); pages that wait to be written stay).
             let _ = posix_fadvise(&fd, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED);
         }
-        let _ = posix_fadvise(&fd, 0, 0, PosixFadviseAdvice::POSIX_FADV_SEQUENTIAL);
+        if metadata.size > AT_ONCE {
+            let _ = posix_fadvise(&fd, 0, 0, PosixFadviseAdvice::POSIX_FADV_SEQUENTIAL);
+        }
         Ok(Some(Reading {
             node: Node::new(File::from(fd), path),
             metadata,
             is_direct,
+            is_at_end: false,
         }))
     }
 }
@@ -114,9 +120,9 @@ impl Reading {
     pub fn next<'b>(&mut self, buffer: &'b mut Buffer) -> Result<&'b [u8]> {
         let bytes = buffer.all();
         let mut filled = 0;
-        while filled < bytes.len() {
+        while filled < bytes.len() && !self.is_at_end {
             match self.node.file().read(&mut bytes[filled..]) {
-                Ok(0) => break,
+                Ok(0) => self.is_at_end = true,
                 Ok(read) => filled += read,
                 Err(e) if e.kind() == std::io::ErrorKind::Interrupted => continue,
                 // A file system that takes the flag and then will not read so.
