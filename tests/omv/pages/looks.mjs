@@ -67,7 +67,7 @@ async function dashboard(site, locale) {
 export async function looks(site) {
   const { check } = site;
   const one = ONE;
-  const pages = ['', '/list', '/create', '/import', '/takeover', '/adoptable', '/bases', '/layouts', '/layout/climate-chamber', '/settings', '/doctor', '/tonight', '/archives', '/restore', ...one.map((page) => `/${url(page, site.code)}`), `/file/${site.code}?path=raw%252Fone.csv`, `/document/${site.code}/README.fr.html`, `/rights/${site.code}/${site.stranger.name}`];
+  const pages = ['', '/list', '/create', '/import', '/takeover', '/adoptable', '/bases', '/layouts', '/layout/climate-chamber', '/settings', '/doctor', '/tonight', '/archives', '/restore', ...one.map((page) => `/${url(page, site.code)}`), `/file/${site.code}?path=raw%252Fone.csv`, `/document/${site.code}/README.fr.html`, `/rights/${site.code}?account=${site.stranger.name}`];
   for (const locale of ['en-US', 'fr-FR']) {
     for (const viewport of [WIDE, NARROW]) {
       const admin = await Visitor.login(site, site.admin, locale, viewport);
