@@ -94,6 +94,8 @@ def put(site, findings, name, code, expected, when):
 def closed(site, findings):
     """Close cuts writers at once, uploads under way end; readers read; reopening gives everybody what they had."""
     nas, alice, bob = site.nas, site.clients["otalice"], site.clients["otbob"]
+    # What is there already would look as if it had been written afterwards.
+    nas.must(f"rm -f {site.path(ECO)}/raw/put-*")
     held = {door: alice.hold(door, ECO) for door in ("smb", "sftp")}
     for door, session in held.items():
         said = read(session, door, ECO)
