@@ -75,7 +75,7 @@ async function adopts(site, admin) {
   await admin.action('tray-arrow-down').click();
   await admin.settle();
   const text = await admin.text();
-  check(admin.page.url().includes('/takein/') && text.includes(site.manage.name), 'who was in it is shown', text);
+  check(admin.page.url().includes('/takein?') && text.includes(site.manage.name), 'who was in it is shown', text);
   const place = admin.page.url();
   await admin.choose('Who keeps their access', `${site.manage.name} – Ada <i>L</i>`);
   await waits(site, admin, 'Adopt', `Who keeps their access: ${site.manage.name}`);
