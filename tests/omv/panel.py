@@ -57,3 +57,14 @@ def run(site, findings):
     driver.wait(timeout=PATIENCE)
     findings.check(driver.returncode in (0, 1), "the driver of the pages runs to its end", driver.returncode)
     findings.note(f"pictures of every page: {about['pictures']}")
+    if not parts or "end" in parts:
+        kept_apart(site, findings)
+
+
+def kept_apart(site, findings):
+    """What the panel removed keeps its data, shut, until somebody deletes it: here, that is us."""
+    for code in (CODE, OLD):
+        top = f"{site.base}/{code}"
+        state = site.nas.sh(f"stat -c %A '{top}/raw' && ! findmnt '{top}'")
+        findings.check(state.code == 0 and state.out.split()[0].endswith("---"), f"{code}: removed, its data is still there, shut", state)
+        site.nas.must(f"rm -rf --one-file-system '{top}'")
