@@ -5,6 +5,7 @@
 //! read is entered every few seconds, under the experiment's lock: first the baseline, then the index, so that a run that
 //! was killed loses the last seconds and the next one goes on. Nothing here writes over a line that stands.
 
+mod compare;
 mod decide;
 mod gone;
 mod read;
@@ -15,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+use self::compare::{is_unchanged, known_sum};
 use self::read::{Job, Result as Outcome, Wanted};
 use super::digest::Pace;
 use crate::error::Result;
@@ -22,7 +24,7 @@ use crate::experiment::ExperimentId;
 use crate::report::{Progress, said};
 use crate::store::baseline::Baseline;
 use crate::store::catalogue::Catalogue;
-use crate::store::catalogue::entries::{Known, Missing, Sum, UNSEEN};
+use crate::store::catalogue::entries::{Known, Missing};
 use crate::store::checks::Checks;
 use crate::store::pathname;
 use crate::sys::dir::{Dir, Listing, Seen, Tree};
@@ -318,40 +320,12 @@ impl Scan<'_> {
             self.matched = 0;
             self.there = (0, 0);
         }
-        let (index, work) = (&self.index, self.work);
-        let mut there = (0, 0);
-        let mut matched = 0;
-        // Many questions, under one lock of the index.
-        let changed = index.at_once(|index| {
-            let mut changed = Vec::new();
-            for seen in listing.files {
-                there = (there.0 + 1, there.1 + seen.size);
-                let name = pathname::text(&seen.name);
-                let before = match &mut known {
-                    Some(known) => known.remove(&name),
-                    None => index.known(&pathname::join(&folder, &name))?,
-                };
-                matched += u64::from(before.is_some());
-                if before
-                    .as_ref()
-                    .is_some_and(|before| is_unchanged(before, &seen))
-                {
-                    continue;
-                }
-                let path = pathname::join(&folder, &name);
-                let from = match before {
-                    None => before_a_move(index, work.experiment, &path, &seen)?,
-                    Some(_) => None,
-                };
-                changed.push((Wanted { path, seen, from }, before));
+        let mut files = listing.files.into_iter().peekable();
+        while files.peek().is_some() {
+            let some = files.by_ref().take(BATCH);
+            for (file, before) in self.compare(&folder, some, &mut known)? {
+                self.changed(file, before.as_ref(), &listing.dir, lane)?;
             }
-            Ok(changed)
-        })?;
-        self.report.bytes += there.1;
-        self.there = (self.there.0 + there.0, self.there.1 + there.1);
-        self.matched += matched;
-        for (file, before) in changed {
-            self.changed(file, before.as_ref(), &listing.dir, lane)?;
         }
         self.send(&listing.dir, lane)?;
         let missing = match known {
@@ -470,48 +444,4 @@ struct Lane {
     /// Files of the directory that is looked at which go next, and their bytes.
     next: Vec<Wanted>,
     bytes: u64,
-}
-
-/// The file that this one was, if its old place is empty or somebody else's now.
-fn before_a_move(
-    index: &Catalogue,
-    experiment: &Dir,
-    path: &str,
-    seen: &Seen,
-) -> Result<Option<Missing>> {
-    for before in index.of_inode(seen.inode, seen.size, seen.mtime_ns)? {
-        if before.path == path || before.known.mark == 0 {
-            continue;
-        }
-        let (folder, name) = pathname::split(&before.path);
-        let there = match experiment.open(pathname::path(folder)) {
-            Ok(Some(dir)) => dir.stat(pathname::path(name))?,
-            Ok(None) => None,
-            Err(error) if matches!(error.code(), "path.link" | "path.not-directory") => None,
-            Err(_) => continue,
-        };
-        if there.is_none_or(|there| there.ino != seen.inode) {
-            return Ok(Some(before));
-        }
-    }
-    Ok(None)
-}
-
-/// What a file holds, where it need not be read: it came in, or the index was made again, and its line says what it holds
-/// (verifying that is another matter); or a directory above it got another name, and the file itself was not touched.
-fn known_sum(file: &Wanted, before: Option<&Known>) -> Option<Sum> {
-    let seen = &file.seen;
-    let came_in = before.filter(|before| {
-        before.ctime_ns == UNSEEN && (before.size, before.mtime_ns) == (seen.size, seen.mtime_ns)
-    });
-    let moved = file.from.as_ref().map(|from| &from.known);
-    came_in
-        .or(moved.filter(|known| known.ctime_ns == seen.ctime_ns))
-        .and_then(|known| known.sha256)
-}
-
-fn is_unchanged(before: &Known, now: &Seen) -> bool {
-    before.mark != 0
-        && (before.size, before.mtime_ns, before.ctime_ns, before.inode)
-            == (now.size, now.mtime_ns, now.ctime_ns, now.inode)
 }
