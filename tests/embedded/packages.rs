@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{MetadataExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -46,7 +46,6 @@ pub fn filled(env: &TestEnv) {
 
 /// Everything members keep, by path: content and time.
 pub fn data(top: &Path) -> Vec<(PathBuf, String, i64, i64)> {
-    use std::os::unix::fs::MetadataExt as _;
     let mut all = Vec::new();
     for entry in walkdir::WalkDir::new(top.join("raw")).sort_by_file_name() {
         let entry = entry.unwrap();
@@ -115,6 +114,12 @@ fn what_is_packed_in_any_form_comes_back_as_it_was() {
             }
         }
         assert_eq!(found, wanted, "{format}");
+        let sparse = fs::metadata(Path::new(&env.path(&back)).join("raw/sparse")).unwrap();
+        assert!(
+            sparse.blocks() * 512 < 1 << 20,
+            "{format}: holes take {} blocks",
+            sparse.blocks()
+        );
         env.run(&[
             "package",
             "restore",

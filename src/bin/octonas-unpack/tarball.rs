@@ -55,19 +55,23 @@ pub fn unpack(input: Measured<impl Read>, out: &mut impl Write) -> Result<(), St
 
 /// Every byte of a file, of which its header said how many there are.
 pub fn copy(input: &mut impl Read, size: u64, out: &mut impl Write) -> Result<(), Stop> {
-    let mut buffer = vec![0; (PIECE_MAX >> 2) as usize];
     let mut left = size;
+    let mut piece = Vec::with_capacity((PIECE_MAX >> 2) as usize);
     loop {
-        let read = input
-            .read(&mut buffer)
+        // Whole pieces, however little a decompressor gives at a time: holes are found in them.
+        piece.clear();
+        input
+            .by_ref()
+            .take(u64::from(PIECE_MAX >> 2))
+            .read_to_end(&mut piece)
             .map_err(|e| Broken::new("container.damaged", e.to_string()))?;
-        let Some(piece) = buffer.get(..read).filter(|piece| !piece.is_empty()) else {
+        if piece.is_empty() {
             break;
-        };
+        }
         left = left
-            .checked_sub(read as u64)
+            .checked_sub(piece.len() as u64)
             .ok_or_else(|| Broken::new("container.damaged", "a file is longer than it said"))?;
-        frames::data(out, piece).map_err(Stop::Deaf)?;
+        frames::data(out, &piece).map_err(Stop::Deaf)?;
     }
     if left > 0 {
         return Err(Broken::new("container.damaged", "it ends in the middle of a file").into());
