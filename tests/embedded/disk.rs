@@ -71,9 +71,14 @@ impl Disk {
         assert!(self.try_mount());
     }
 
-    /// Unmounted, by and by where somebody works on it; nothing has it open when this returns.
+    /// Unmounted; nothing has it open when this returns. What another test is just starting has for a moment, between
+    /// fork(2) and exec(3), what is open here.
     pub fn unmount(&self) {
-        assert!(run("/usr/bin/umount", &[self.at.as_os_str()]));
+        let begun = Instant::now();
+        while !run("/usr/bin/umount", &[self.at.as_os_str()]) {
+            assert!(begun.elapsed() < Duration::from_secs(20), "it stays in use");
+            std::thread::sleep(Duration::from_millis(50));
+        }
         self.wait();
     }
 
